@@ -1,0 +1,174 @@
+import type { Decision, Principal, ToolIdentity } from "#/core/capability.ts";
+import type { ErrorCode } from "#/core/error.ts";
+import type { InlineMedia, ToolCall, Usage } from "#/core/message.ts";
+import type { ToolEffect } from "#/core/tool.ts";
+
+/** Bytes kept beside the log, named by their hash. */
+export interface BlobRef {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly mimeType: string;
+}
+
+/** A budget that can end a turn. */
+export type BudgetKind = "turns" | "cost" | "time" | "tokens" | "tool_calls";
+
+/** Payload of each durable kind, version 1. Names and meaning are for ever: change one by a new `v` and an upcast on read. */
+export interface EventPayloads {
+  user_message: {
+    readonly text: string;
+    readonly channel: string;
+    readonly attachments?: readonly InlineMedia[];
+    /** The client's request id: the same turn id again is a retry. */
+    readonly requestId?: string;
+  };
+  model_request: {
+    /** 1-based model call of this turn. */
+    readonly step: number;
+    readonly provider: string;
+    readonly model: string;
+    readonly parameters: Readonly<Record<string, unknown>>;
+    readonly window: {
+      readonly sha256: string;
+      readonly fromSeq: number;
+      readonly toSeq: number;
+      readonly messages: number;
+      readonly droppedMessages: number;
+    };
+  };
+  model_result: {
+    readonly step: number;
+    readonly text: string;
+    readonly reasoning?: string;
+    readonly toolCalls: readonly ToolCall[];
+    readonly finishReason: string;
+    readonly usage: Usage;
+    /** Attempts that failed before this one. */
+    readonly retries?: readonly {
+      readonly attempt: number;
+      readonly waitMs: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }[];
+  };
+  tool_intent: {
+    readonly callId: string;
+    readonly step: number;
+    readonly tool: string;
+    readonly effect: ToolEffect;
+    /** Parsed arguments as sent to the runner. */
+    readonly args: unknown;
+    readonly argsSha256: string;
+    readonly principal: Principal;
+  };
+  tool_decision: {
+    readonly callId: string;
+    readonly tool: ToolIdentity;
+    readonly decision: Decision;
+  };
+  tool_result: {
+    readonly callId: string;
+    readonly tool: string;
+    readonly ok: boolean;
+    /** `ok`, or why not. */
+    readonly code: ErrorCode | "ok";
+    /** Exactly what the model sees. */
+    readonly text: string;
+    readonly outputBytes: number;
+    readonly truncated: boolean;
+    readonly elapsedMs: number;
+  };
+  approval_asked: { readonly callId: string; readonly card: unknown };
+  approval_answered: { readonly callId: string; readonly answer: string; readonly by: string };
+  parked: { readonly callId: string; readonly reason: string };
+  summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };
+  budget: { readonly kind: BudgetKind; readonly used: number; readonly limit: number };
+  turn_done: {
+    readonly text: string;
+    readonly finishReason: string;
+    readonly steps: number;
+    readonly toolCalls: number;
+    /** Calls that policy refused. */
+    readonly denied: number;
+    readonly usage: Usage;
+  };
+  turn_failed: { readonly code: ErrorCode; readonly message: string; readonly steps: number };
+  turn_cancelled: { readonly reason: string; readonly steps: number };
+}
+
+/** Name of a durable kind. */
+export type EventType = keyof EventPayloads;
+
+/** Bytes to be stored with an event. */
+export interface NewBlob extends BlobRef {
+  readonly content: Uint8Array;
+}
+
+/** A durable event before the log has given it a place. */
+export type NewEvent = {
+  [T in EventType]: {
+    readonly type: T;
+    readonly v: 1;
+    readonly payload: EventPayloads[T];
+    readonly blobs?: readonly NewBlob[];
+  };
+}[EventType];
+
+/** A durable event as the log holds it. `seq` counts from 1 within a session; `at` is integer ms UTC. */
+export type StoredEvent = {
+  [T in EventType]: {
+    readonly seq: number;
+    readonly session: string;
+    readonly turn: string;
+    readonly type: T;
+    readonly v: 1;
+    readonly at: number;
+    readonly payload: EventPayloads[T];
+    readonly blobs: readonly BlobRef[];
+  };
+}[EventType];
+
+/** What the loop is doing; shown, never stored. */
+export type Progress =
+  | { readonly kind: "provider_call" }
+  | { readonly kind: "provider_retry"; readonly attempt: number; readonly waitMs: number; readonly code: ErrorCode }
+  | { readonly kind: "tool_execution"; readonly toolNames: readonly string[] }
+  | { readonly kind: "rolling_summary" }
+  | { readonly kind: "tool_heartbeat"; readonly toolNames: readonly string[]; readonly elapsedSecs: number };
+
+/** Shown while it happens, never stored. */
+export type LiveEvent =
+  | { readonly type: "text_delta"; readonly payload: { readonly text: string } }
+  | { readonly type: "reasoning_delta"; readonly payload: { readonly text: string } }
+  | {
+    readonly type: "progress";
+    readonly payload: {
+      readonly progress: Progress;
+      readonly message: string;
+      readonly step: number;
+      readonly stepsMax: number;
+    };
+  };
+
+/** What `runTurn` yields. */
+export type TurnEvent = NewEvent | LiveEvent;
+
+/** What a session yields: durable events after they were recorded, live ones as they come. */
+export type SessionEvent = StoredEvent | LiveEvent;
+
+const LIVE: ReadonlySet<string> = new Set(["text_delta", "reasoning_delta", "progress"]);
+
+/** True when the event belongs into the log. */
+export function isDurable(event: TurnEvent): event is NewEvent {
+  return !LIVE.has(event.type);
+}
+
+/** True when the event has a place in the log. */
+export function isStored(event: SessionEvent): event is StoredEvent {
+  return !LIVE.has(event.type);
+}
+
+/** True for the three kinds that end a turn. */
+export function isTurnEnd(event: { readonly type: string }): boolean {
+  return event.type === "turn_done" || event.type === "turn_failed" || event.type === "turn_cancelled";
+}

@@ -1,0 +1,49 @@
+import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
+
+/** A session as the log knows it. Times are integer ms UTC. */
+export interface SessionRow {
+  readonly id: string;
+  readonly user: string;
+  readonly agent: string;
+  readonly displayName: string | null;
+  readonly channel: string;
+  readonly parent: string | null;
+  readonly createdAt: number;
+  readonly lastActiveAt: number;
+  readonly archived: boolean;
+}
+
+/** `full` survives a power cut (synchronous=FULL); `normal` survives a crash of any process. */
+export type Durability = "normal" | "full";
+
+/** The event log: the only truth. Async and batched, so that a remote store fits; no driver type crosses this seam. */
+export interface EventLog {
+  /** Creates the session when it is not there; never changes one that is. */
+  ensureSession(
+    session: Pick<SessionRow, "id" | "user" | "agent" | "channel" | "displayName" | "parent">,
+  ): Promise<SessionRow>;
+  session(id: string): Promise<SessionRow | undefined>;
+  listSessions(user: string, options: { readonly includeArchived: boolean }): Promise<readonly SessionRow[]>;
+  /**
+   * Records all or none, in order, and returns them with `seq` and `at`. Throws AppError `session_unknown` for a session
+   * that was never ensured, `store_failed` when the disk says no.
+   */
+  append(
+    sessionId: string,
+    turnId: string,
+    events: readonly NewEvent[],
+    options: { readonly durability: Durability },
+  ): Promise<readonly StoredEvent[]>;
+  /** Events of a session with `seq >= fromSeq`, ascending; kinds this version does not know are skipped. */
+  read(
+    sessionId: string,
+    options: { readonly fromSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]>;
+  /** All events of one turn, ascending; empty when there is no such turn. */
+  turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]>;
+  /** Turns without an end, oldest first. */
+  openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
+  /** Content of a blob, or undefined. */
+  blob(sha256: string): Promise<Uint8Array | undefined>;
+  close(): Promise<void>;
+}
