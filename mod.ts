@@ -1,0 +1,46 @@
+/**
+ * Oxydra for Deno: a self-hosted orchestrator for AI agents. As a program (`deno run -A mod.ts …`) it is the `oxydra` command;
+ * as a module it exports what a tool package or an embedder needs.
+ *
+ * @module
+ */
+import manifest from "./deno.json" with { type: "json" };
+
+export { AppError, type ErrorCode, type ErrorParams } from "#/core/error.ts";
+export type {
+  BlobRef,
+  EventPayloads,
+  EventType,
+  LiveEvent,
+  NewEvent,
+  Progress,
+  SessionEvent,
+  StoredEvent,
+  TurnEvent,
+} from "#/core/event.ts";
+export type {
+  Capability,
+  Decision,
+  Grant,
+  Outcome,
+  Policy,
+  Principal,
+  Sandbox,
+  ToolIdentity,
+  ToolRequest,
+} from "#/core/capability.ts";
+export { type LimitName, LIMITS } from "#/core/limits.ts";
+export type { InlineMedia, Message, ToolCall, Usage } from "#/core/message.ts";
+export type { ModelEvent, ModelRequest, Provider, ToolSchema } from "#/core/provider.ts";
+export type { Durability, EventLog, SessionRow } from "#/core/store.ts";
+export { type ComponentRun, defineTool, type Tool, type ToolEffect } from "#/core/tool.ts";
+
+if (import.meta.main) {
+  // Answered before any package is evaluated: a script that asks for the version should not wait for a command parser.
+  if (Deno.args.length === 1 && (Deno.args[0] === "--version" || Deno.args[0] === "-V")) {
+    console.log(`oxydra ${manifest.version} (deno ${Deno.version.deno})`);
+  } else {
+    const { main } = await import("#/cli/main.ts");
+    Deno.exit(await main(Deno.args, manifest.version));
+  }
+}

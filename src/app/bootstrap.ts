@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { USER_ID } from "#/core/id.ts";
+
+/** How the guest reaches its model. The key is the one secret that a guest holds (SECURITY.md). */
+export const ModelChoice = z.strictObject({
+  /** Entry name in `[providers.registry]`, or `demo`. */
+  provider: z.string().min(1),
+  type: z.enum(["openai", "demo"]),
+  model: z.string().min(1),
+  baseUrl: z.string().optional(),
+  apiKey: z.string().optional(),
+  extraHeaders: z.record(z.string(), z.string()),
+  /** Why this one, in a sentence for the person. */
+  reason: z.string(),
+});
+export type ModelChoice = z.infer<typeof ModelChoice>;
+
+const Count = z.number().int().nonnegative();
+
+/** Limits of the loop, from `[runtime]`, `[reliability]` and `[gateway]`. */
+export const GuestSettings = z.strictObject({
+  turnsMax: Count.positive(),
+  turnTimeoutMs: Count.positive(),
+  costMax: z.number().positive().optional(),
+  contextTokensMax: Count.positive(),
+  safetyBufferTokens: Count,
+  maxOutputTokens: Count.positive().optional(),
+  attemptsMax: Count.positive(),
+  backoffBaseMs: Count,
+  backoffMaxMs: Count,
+  jitter: z.boolean(),
+  concurrentTurnsMax: Count.positive(),
+});
+export type GuestSettings = z.infer<typeof GuestSettings>;
+
+/** The first thing on a guest's stdin, in the reference's framing (4-byte big-endian length + JSON). A guest has no environment and no arguments. */
+export const Bootstrap = z.strictObject({
+  v: z.literal(1),
+  version: z.string(),
+  user: z.string().regex(USER_ID),
+  /** Host path of the guest's own folder: the event log and the token file lie there. */
+  internalDir: z.string(),
+  /** Port to listen on; 0 takes any free one. */
+  port: z.number().int().min(0).max(65_535),
+  /** Token made for this start; the runner writes it into the endpoint file. */
+  startToken: z.string().min(32),
+  timezone: z.string(),
+  model: ModelChoice,
+  settings: GuestSettings,
+  startupStatus: z.record(z.string(), z.unknown()),
+});
+export type Bootstrap = z.infer<typeof Bootstrap>;
+
+/** Guest → runner, outside any call. */
+export const GuestNotice = z.discriminatedUnion("type", [
+  z.strictObject({ v: z.literal(1), type: z.literal("listening"), port: z.number().int().min(1).max(65_535) }),
+  /** How many clients are connected now. */
+  z.strictObject({ v: z.literal(1), type: z.literal("clients"), count: Count }),
+  /** Start failed; `code` is an ErrorCode. */
+  z.strictObject({
+    v: z.literal(1),
+    type: z.literal("failed"),
+    code: z.string().max(64),
+    message: z.string().max(4_000),
+  }),
+]);
+export type GuestNotice = z.infer<typeof GuestNotice>;

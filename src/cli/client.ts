@@ -1,0 +1,122 @@
+/**
+ * The client process: the terminal on one side, one port of 127.0.0.1 on the other, and one file to read. It holds no key and
+ * runs no tool; a gateway that went bad can show it text, and that text is made printable first.
+ */
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { toOneLine, toPrintable } from "#/lib/printable.ts";
+import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
+import { type Connection, openConnection, type ServerFrame } from "#/cli/connection.ts";
+import { EXIT, toExitCode } from "#/cli/exit_code.ts";
+import { readLines } from "#/cli/lines.ts";
+import { runClientTurn, type Screen } from "#/cli/turn_client.ts";
+
+const encoder = new TextEncoder();
+const CHAT_HELP =
+  "Type a message and Enter. Ctrl-C stops the running turn, twice leaves. /exit leaves, /help shows this.\n";
+
+async function main(): Promise<number> {
+  const request = toClientRequest(Deno.args);
+  const screen = toScreen(request);
+  try {
+    const connection = await openConnection(readToken(request.endpointPath), request);
+    try {
+      return await runSession(request, connection, screen);
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === "gateway_unreachable") return EXIT.gatewayGone;
+    screen.err(`oxydra: ${toPrintable(error.message)}\n`);
+    return toExitCode(error.code);
+  }
+}
+
+async function runSession(request: ClientRequest, connection: Connection, screen: Screen): Promise<number> {
+  const { provider, model, reason } = connection.info;
+  if (request.model !== undefined && request.model !== `${provider}/${model}`) {
+    screen.err(
+      `oxydra: the running gateway uses ${provider}/${model}; end its clients to start one with ${request.model}\n`,
+    );
+    return EXIT.usage;
+  }
+  screen.err(`oxydra: ${provider}/${model}. ${toOneLine(reason ?? "", 400)}\n`);
+  const interrupt = new Interrupt(screen);
+  const frames = connection.frames()[Symbol.asyncIterator]();
+  if (request.mode === "run") {
+    return await runClientTurn(connection, frames, request.prompt ?? "", screen, interrupt.watch);
+  }
+  return await runChat(connection, frames, screen, interrupt);
+}
+
+/** Line mode: on a terminal a prompt mark and a person; from a pipe one turn a line. */
+async function runChat(
+  connection: Connection,
+  frames: AsyncIterator<ServerFrame>,
+  screen: Screen,
+  interrupt: Interrupt,
+): Promise<number> {
+  const terminal = Deno.stdin.isTerminal();
+  if (terminal) screen.err(CHAT_HELP);
+  const mark = () => terminal && screen.err("› ");
+  let worst: number = EXIT.done;
+  mark();
+  for await (const line of readLines(Deno.stdin.readable, LIMITS.promptCharsMax)) {
+    const prompt = line.trim();
+    if (prompt === "/exit" || prompt === "/quit") break;
+    if (prompt === "/help") screen.err(CHAT_HELP);
+    else if (prompt !== "") {
+      const code = await runClientTurn(connection, frames, prompt, screen, interrupt.watch);
+      if (code !== EXIT.done && !terminal) worst = code;
+    }
+    mark();
+  }
+  return worst;
+}
+
+/** The first Ctrl-C cancels the turn, the second leaves; without a turn the first one leaves. */
+class Interrupt {
+  #cancel: (() => void) | undefined;
+  #asked = false;
+
+  constructor(screen: Screen) {
+    Deno.addSignalListener("SIGINT", () => {
+      if (this.#cancel === undefined || this.#asked) Deno.exit(EXIT.interrupted);
+      this.#asked = true;
+      screen.err("\noxydra: cancelling; Ctrl-C again to leave at once\n");
+      this.#cancel();
+    });
+  }
+
+  readonly watch = (cancel: (() => void) | undefined): void => {
+    this.#cancel = cancel;
+    this.#asked = false;
+  };
+}
+
+/** Address and token from the endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */
+function readToken(path: string): { port: number; token: string } {
+  try {
+    const url = new URL(Deno.readTextFileSync(path).trim());
+    return { port: Number(url.port), token: url.searchParams.get("token") ?? "" };
+  } catch (cause) {
+    throw new AppError("gateway_unreachable", "the endpoint file is gone", { cause });
+  }
+}
+
+function toScreen(request: ClientRequest): Screen {
+  return {
+    json: request.json,
+    paint: !Deno.noColor && Deno.stderr.isTerminal(),
+    out: (text) => writeAll(Deno.stdout, text),
+    err: (text) => writeAll(Deno.stderr, text),
+  };
+}
+
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = encoder.encode(text);
+  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+}
+
+Deno.exit(await main());

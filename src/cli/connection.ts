@@ -1,0 +1,120 @@
+import { AppError } from "#/core/error.ts";
+import type { SessionEvent } from "#/core/event.ts";
+
+/** What a gateway frame is to this client; fields it does not need are left alone. */
+export interface ServerFrame {
+  readonly type: string;
+  readonly payload: {
+    readonly request_id?: string;
+    readonly session?: { readonly session_id: string };
+    readonly turn?: { readonly turn_id: string; readonly state: string };
+    readonly message?: string;
+    readonly code?: string;
+    readonly event?: SessionEvent;
+    readonly provider?: string;
+    readonly model?: string;
+    readonly reason?: string;
+    readonly workspace?: string;
+  };
+}
+
+/** A greeted connection to the gateway. */
+export interface Connection {
+  readonly sessionId: string;
+  /** Model, its reason and the workspace, as the gateway says. */
+  readonly info: ServerFrame["payload"];
+  send(type: string, payload: Readonly<Record<string, unknown>>): void;
+  /** Frames in order; ends when the connection closes. One reader. */
+  frames(): AsyncIterable<ServerFrame>;
+  close(): void;
+}
+
+const PROTOCOL_VERSION = 2;
+
+/**
+ * Connects, says hello and waits for the answer. The token goes in a header, so that it is in no URL that a log could keep.
+ * Throws AppError `gateway_unreachable` when nobody answers, `gateway_refused` when the gateway says no.
+ */
+export async function openConnection(
+  endpoint: { readonly port: number; readonly token: string },
+  hello: { readonly user: string; readonly session?: string },
+): Promise<Connection> {
+  // Deno's WebSocket takes headers; the standard type does not know them yet.
+  const options = { headers: { authorization: `Bearer ${endpoint.token}` } } as unknown as string[];
+  const socket = new WebSocket(`ws://127.0.0.1:${endpoint.port}/ws`, options);
+  const queue = new FrameQueue(socket);
+  await queue.opened;
+  socket.send(JSON.stringify({
+    type: "hello",
+    payload: {
+      request_id: crypto.randomUUID(),
+      protocol_version: PROTOCOL_VERSION,
+      user_id: hello.user,
+      ...(hello.session === undefined ? {} : { session_id: hello.session }),
+      create_new_session: false,
+      capabilities: ["turn_events"],
+    },
+  }));
+  let info: ServerFrame["payload"] | undefined;
+  let sessionId: string | undefined;
+  while (info === undefined || sessionId === undefined) {
+    const frame = await queue.next();
+    if (frame === undefined) {
+      throw new AppError("gateway_unreachable", "the gateway closed the connection before it greeted");
+    }
+    if (frame.type === "error") throw new AppError("gateway_refused", frame.payload.message ?? "the gateway refused");
+    if (frame.type === "hello_ack") sessionId = frame.payload.session?.session_id;
+    if (frame.type === "gateway_info") info = frame.payload;
+  }
+  return {
+    sessionId,
+    info,
+    send: (type, payload) => socket.send(JSON.stringify({ type, payload })),
+    async *frames() {
+      for (let frame = await queue.next(); frame !== undefined; frame = await queue.next()) yield frame;
+    },
+    close: () => socket.close(1000),
+  };
+}
+
+/** Frames that arrived and were not read yet. */
+class FrameQueue {
+  readonly opened: Promise<void>;
+  #frames: ServerFrame[] = [];
+  #waiting: ((frame: ServerFrame | undefined) => void) | undefined;
+  #closed = false;
+
+  constructor(socket: WebSocket) {
+    this.opened = new Promise((resolve, reject) => {
+      socket.addEventListener("open", () => resolve(), { once: true });
+      socket.addEventListener("close", (event) => {
+        reject(new AppError("gateway_unreachable", event.reason || "the gateway does not answer"));
+        this.#closed = true;
+        this.#waiting?.(undefined);
+      }, { once: true });
+      socket.addEventListener(
+        "error",
+        () => reject(new AppError("gateway_unreachable", "the gateway does not answer")),
+        { once: true },
+      );
+    });
+    socket.addEventListener("message", (event) => this.#push(JSON.parse(String(event.data))));
+  }
+
+  #push(frame: ServerFrame): void {
+    if (this.#waiting === undefined) {
+      this.#frames.push(frame);
+      return;
+    }
+    const resolve = this.#waiting;
+    this.#waiting = undefined;
+    resolve(frame);
+  }
+
+  next(): Promise<ServerFrame | undefined> {
+    const frame = this.#frames.shift();
+    if (frame !== undefined) return Promise.resolve(frame);
+    if (this.#closed) return Promise.resolve(undefined);
+    return new Promise((resolve) => this.#waiting = resolve);
+  }
+}

@@ -1,0 +1,122 @@
+import { Command, CommanderError, Option } from "commander";
+import { AppError, toPublicError } from "#/core/error.ts";
+import { EXIT, toExitCode } from "#/cli/exit_code.ts";
+
+/** Options that every command which needs a configuration takes. */
+export interface CommonOptions {
+  readonly config?: string;
+  readonly user?: string;
+}
+
+/** Options of `run`, `chat` and `ask`. */
+export interface TurnOptions extends CommonOptions {
+  readonly json?: boolean;
+  readonly session?: string;
+  readonly model?: string;
+}
+
+const EXITS = `
+Exit codes: 0 done · 1 internal · 2 usage or configuration · 3 the model's provider failed · 4 a budget ended the turn ·
+            5 policy refused a tool call · 130 interrupted
+
+Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it back"
+      oxydra doctor
+`;
+
+/** Runs one command line and returns its exit code. Nothing but this function reads Deno.env, and it passes on what it read. */
+export async function main(args: readonly string[], version: string): Promise<number> {
+  let code: number = EXIT.done;
+  const run = (action: () => Promise<number>) => async () => {
+    code = await action();
+  };
+  try {
+    await toProgram(version, run).parseAsync([...args], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    return reportError(error);
+  }
+}
+
+/** A failure on its way out: our own sentence, or an id for a bug report with the stack on request. */
+function reportError(error: unknown): number {
+  const id = crypto.randomUUID().slice(0, 8);
+  const { code, message } = toPublicError(error, id);
+  console.error(`oxydra: ${message}`);
+  if (!(error instanceof AppError)) console.error(error);
+  return toExitCode(code);
+}
+
+type Run = (action: () => Promise<number>) => () => Promise<void>;
+
+/** The command tree; each action imports its own file, so that a command costs what it uses. */
+function toProgram(version: string, run: Run): Command {
+  const program = new Command("oxydra")
+    .description("A self-hosted, sandboxed agent: the model plans, WASM tools act, and nothing acts without a grant.")
+    .version(`oxydra ${version} (deno ${Deno.version.deno})`)
+    .addHelpText("after", EXITS)
+    .showSuggestionAfterError()
+    .exitOverride();
+  addTurnCommands(program, run, version);
+  addConfigCommands(program, run);
+  program.commands.forEach((command) => command.exitOverride());
+  withCommon(
+    program.command("doctor").description(
+      "show each process, its exact flags and what it can reach; check this machine",
+    ),
+  )
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) => run(async () => (await import("#/cli/doctor.ts")).runDoctor(options, version))());
+  return program;
+}
+
+function addTurnCommands(program: Command, run: Run, version: string): void {
+  const turn = (mode: "run" | "chat", prompt: string | undefined, options: TurnOptions) =>
+    run(async () => (await import("#/cli/launch.ts")).launchClient(mode, prompt, options, version))();
+  withTurn(
+    program.command("run").description("send one message, show the turn, exit with its result").argument(
+      "<prompt...>",
+      "the message",
+    ),
+  )
+    .action((words: string[], options: TurnOptions) => turn("run", words.join(" "), options));
+  withTurn(program.command("chat").description("talk in this terminal; from a pipe, one turn a line"))
+    .action((options: TurnOptions) => turn("chat", undefined, options));
+  withTurn(
+    program.command("ask").description("what follows -- is the message; nothing means chat").argument(
+      "[prompt...]",
+      "the message",
+    ),
+  )
+    .action((words: string[], options: TurnOptions) =>
+      turn(words.length > 0 ? "run" : "chat", words.join(" "), options)
+    );
+}
+
+function addConfigCommands(program: Command, run: Run): void {
+  const config = program.command("config").description("the configuration, layer by layer").exitOverride();
+  withCommon(config.command("show").description("print each value and the layer it comes from; secrets are masked"))
+    .option("--effective", "every value, defaults included (what is shown without it too)")
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) => run(async () => (await import("#/cli/config_show.ts")).runConfigShow(options))());
+  program.command("trust").description(
+    "let this configuration file widen what the agent may reach, as long as it stays as it is now",
+  )
+    .argument("<file>", "a file in ./.oxydra")
+    .action((file: string) => run(async () => (await import("#/cli/trust.ts")).runTrust(file))());
+}
+
+function withCommon(command: Command): Command {
+  return command
+    .option("--config <dir>", "read this folder instead of ./.oxydra")
+    .option("--user <id>", "which user's workspace");
+}
+
+function withTurn(command: Command): Command {
+  return withCommon(command)
+    .option("--json", "print each event as one JSON line")
+    .option("--session <id>", "continue or start this session")
+    .addOption(new Option("--model <provider/model>", "use this model for the gateway that this command starts"));
+}

@@ -1,0 +1,85 @@
+import type { SessionEvent } from "#/core/event.ts";
+import { toOneLine, toPrintable } from "#/lib/printable.ts";
+
+/** What one event adds to the screen. `out` is the answer alone, so that `oxydra run … > file` keeps what was asked for. */
+export interface Rendered {
+  readonly out: string;
+  readonly err: string;
+}
+
+/** What the renderer remembers between events. */
+export interface RenderState {
+  /** True when the last character on the screen is not a newline. */
+  readonly midLine: boolean;
+}
+
+/** A fresh screen. */
+export const RENDER_START: RenderState = { midLine: false };
+
+const NOTHING: Rendered = { out: "", err: "" };
+const ARGUMENT_CHARS = 80;
+const RESULT_CHARS = 100;
+
+/** The text of one event, and the state after it. Pure. Everything a model or tool wrote passes `toPrintable`. */
+export function renderEvent(
+  event: SessionEvent,
+  state: RenderState,
+  paint: boolean,
+): { rendered: Rendered; state: RenderState } {
+  if (event.type === "text_delta") {
+    const out = toPrintable(event.payload.text);
+    return { rendered: { out, err: "" }, state: out === "" ? state : { midLine: !out.endsWith("\n") } };
+  }
+  const line = toStatusLine(event);
+  if (line === null) {
+    const closes = (event.type === "turn_done" || event.type === "turn_failed" || event.type === "turn_cancelled") &&
+      state.midLine;
+    return { rendered: closes ? { out: "\n", err: "" } : NOTHING, state: closes ? RENDER_START : state };
+  }
+  const err = paint ? `\x1b[2m${line}\x1b[0m\n` : `${line}\n`;
+  return { rendered: { out: state.midLine ? "\n" : "", err }, state: RENDER_START };
+}
+
+/** One status line for the events that a person follows, null for the rest. */
+function toStatusLine(event: SessionEvent): string | null {
+  switch (event.type) {
+    case "tool_intent":
+      return `· ${event.payload.tool} ${toArgumentLine(event.payload.args)}`;
+    case "tool_result": {
+      const { ok, text, elapsedMs, code } = event.payload;
+      if (code === "tool_denied") return `  ✗ ${toOneLine(text, RESULT_CHARS * 2)}`;
+      return `  ${ok ? "✓" : "✗"} ${toOneLine(text, RESULT_CHARS)} (${Math.round(elapsedMs)} ms)`;
+    }
+    case "progress": {
+      const { progress } = event.payload;
+      if (progress.kind === "tool_heartbeat") return `  … ${progress.toolNames.join(", ")} (${progress.elapsedSecs} s)`;
+      if (progress.kind === "provider_retry") {
+        return `· the model did not answer (${progress.code}); attempt ${
+          progress.attempt + 1
+        } in ${progress.waitMs} ms`;
+      }
+      return null;
+    }
+    case "budget":
+      return `· stopped by its ${event.payload.kind} budget: ${event.payload.used} of ${event.payload.limit}`;
+    case "turn_failed":
+      return `✗ ${toPrintable(event.payload.message)} [${event.payload.code}]`;
+    case "turn_cancelled":
+      return "✗ cancelled";
+    default:
+      return null;
+  }
+}
+
+/** The argument that tells a person most, as the model wrote it. */
+function toArgumentLine(args: unknown): string {
+  if (typeof args !== "object" || args === null) return "";
+  const record = args as Record<string, unknown>;
+  const first = record.path ?? record.pattern ?? Object.values(record)[0];
+  const rest = typeof record.path === "string" && typeof record.pattern === "string"
+    ? ` ${JSON.stringify(record.pattern)}`
+    : "";
+  return first === undefined
+    ? ""
+    : toOneLine(`${typeof first === "string" ? first : JSON.stringify(first)}${rest}`, ARGUMENT_CHARS);
+}

@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { writePrivateFile } from "#/runner/lock.ts";
+
+/** Where a live gateway is. */
+export interface Endpoint {
+  readonly port: number;
+  /** `ws://127.0.0.1:PORT/ws?token=…`, as clients of the reference read it. */
+  readonly url: string;
+}
+
+/** The endpoint file of a user; `ipc/` is no tool root and no guest flag names it. */
+export function endpointPath(ipcDir: string): string {
+  return join(ipcDir, "gateway-endpoint");
+}
+
+/** Writes the endpoint file, mode 0600 (SPEC §7). */
+export function writeEndpoint(ipcDir: string, port: number, token: string): Endpoint {
+  const url = `ws://127.0.0.1:${port}/ws?token=${token}`;
+  writePrivateFile(endpointPath(ipcDir), url + "\n");
+  return { port, url };
+}
+
+/** The endpoint as the file says, or null when there is none or it is not one. */
+export function readEndpoint(ipcDir: string): Endpoint | null {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(endpointPath(ipcDir)).trim();
+  } catch {
+    return null;
+  }
+  const match = /^ws:\/\/127\.0\.0\.1:(\d{1,5})\/ws\?token=[\w-]+$/.exec(text);
+  return match === null ? null : { port: Number(match[1]), url: text };
+}
+
+/** Removes the endpoint file; nothing happens when it is gone. */
+export function removeEndpoint(ipcDir: string): void {
+  try {
+    Deno.removeSync(endpointPath(ipcDir));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

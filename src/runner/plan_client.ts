@@ -1,0 +1,45 @@
+import { type ProcessPlan, type Program, toChildEnv } from "#/runner/process_plan.ts";
+
+/** What Deno itself needs to find its cache and to know whether to paint; the client's own code reads no name at all. */
+const CLIENT_NAMES = ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NO_COLOR"] as const;
+
+/** What decides a client's flags. */
+export interface ClientPlanInput {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  /** Port of the gateway on 127.0.0.1. */
+  readonly port: number;
+  /** The endpoint file, written by the runner in a folder that no guest and no tool can write. */
+  readonly endpointPath: string;
+}
+
+/** The client's flags: one port and one file. It has the terminal; its arguments come on the command line, its secrets never. */
+export function planClient(input: ClientPlanInput, clientArgs: readonly string[]): ProcessPlan {
+  const { program } = input;
+  const origin = program.source === "url"
+    ? ["--no-config", `--allow-import=${new URL(program.srcUrl).host}`]
+    : ["--no-remote", "--config", new URL("../deno.json", program.srcUrl).pathname];
+  return {
+    name: "client",
+    command: program.denoPath,
+    args: [
+      "run",
+      "-q",
+      "--no-prompt",
+      "--cached-only",
+      "--no-npm",
+      "--no-lock",
+      ...origin,
+      `--allow-net=127.0.0.1:${input.port}`,
+      `--allow-read=${input.endpointPath}`,
+      new URL("cli/client.ts", program.srcUrl).href,
+      ...clientArgs,
+    ],
+    env: toChildEnv(input.env, CLIENT_NAMES),
+    reach: [
+      "has the terminal",
+      `connects to the gateway on 127.0.0.1:${input.port}, nowhere else`,
+      `reads ${input.endpointPath} (address and token), no other file and no environment`,
+    ],
+  };
+}

@@ -1,0 +1,74 @@
+import { type ProcessPlan, type Program, toChildEnv, toModuleFlags, withParentDeath } from "#/runner/process_plan.ts";
+
+/** IPv4 ranges that no model host may resolve into: private, link-local, CGNAT, benchmarking, multicast, reserved (RFC 6890). Loopback is not among them: the gateway listens there, and the allow list names ports. */
+const DENIED_RANGES = [
+  "0.0.0.0/8",
+  "10.0.0.0/8",
+  "100.64.0.0/10",
+  "169.254.0.0/16",
+  "172.16.0.0/12",
+  "192.0.0.0/24",
+  "192.168.0.0/16",
+  "198.18.0.0/15",
+  "224.0.0.0/4",
+  "240.0.0.0/4",
+] as const;
+
+/** What decides a guest's flags. */
+export interface GuestPlanInput {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  readonly internalDir: string;
+  readonly lockPath: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** `host:port` of each model endpoint and channel. */
+  readonly hosts: readonly string[];
+}
+
+/** The guest's flags: one folder, its own address, its hosts. No run, no FFI, no env, no sys, no module from outside its graph. */
+export function planGuest(input: GuestPlanInput): ProcessPlan {
+  const net = [`127.0.0.1:${input.port}`, ...input.hosts];
+  const denied = DENIED_RANGES.filter((range) => !input.hosts.some((host) => isInRange(hostNameOf(host), range)));
+  const args = [
+    "run",
+    "-q",
+    ...toModuleFlags(input.program, input.lockPath),
+    `--allow-read=${input.internalDir}`,
+    `--allow-write=${input.internalDir}`,
+    `--allow-net=${net.join(",")}`,
+    `--deny-net=${denied.join(",")}`,
+    new URL("app/guest.ts", input.program.srcUrl).href,
+  ];
+  return {
+    name: "guest",
+    ...withParentDeath(input.program, args),
+    env: toChildEnv(input.env),
+    reach: [
+      `reads and writes files below ${input.internalDir}, nothing else on disk`,
+      input.port === 0 ? "listens on one free port of 127.0.0.1" : `listens on 127.0.0.1:${input.port}`,
+      input.hosts.length === 0 ? "connects to no host" : `connects to ${input.hosts.join(", ")}`,
+      "asks the runner for tool calls; cannot start a process, load a library, read the environment or import a module from outside",
+    ],
+  };
+}
+
+/** The name in `host:port`, brackets of an IPv6 address removed. */
+function hostNameOf(host: string): string {
+  return host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+}
+
+/** True when `address` is an IPv4 literal inside the CIDR range. A configured literal lifts the range that would refuse it; the allow list still names it alone. */
+function isInRange(address: string, range: string): boolean {
+  const value = toUint32(address);
+  if (value === null) return false;
+  const [base = "", bits = "32"] = range.split("/");
+  const mask = (0xffffffff << (32 - Number(bits))) >>> 0;
+  return ((value & mask) >>> 0) === ((toUint32(base)! & mask) >>> 0);
+}
+
+function toUint32(address: string): number | null {
+  const parts = address.split(".");
+  if (parts.length !== 4 || parts.some((part) => !/^\d{1,3}$/.test(part) || Number(part) > 255)) return null;
+  return parts.reduce((sum, part) => (sum * 256 + Number(part)) >>> 0, 0);
+}

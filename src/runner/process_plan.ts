@@ -1,0 +1,62 @@
+/** A process before it runs: what `doctor` shows and what is spawned are the same value. */
+export interface ProcessPlan {
+  readonly name: "runner" | "client" | "guest" | "tool child";
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment of the process: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What it can reach, in words, one sentence each; made beside the flag that opens it. */
+  readonly reach: readonly string[];
+}
+
+/** Where our own code comes from: it decides how a process finds its modules. */
+export interface Program {
+  /** `file:` or `http(s):` URL of src/. */
+  readonly srcUrl: string;
+  readonly source: "file" | "url";
+  /** Real path of the running Deno. */
+  readonly denoPath: string;
+  /** `setpriv` where it exists: a child dies with its parent. */
+  readonly setprivPath: string | null;
+}
+
+/** The few names of the environment that a Deno process needs to find its cache and the network's trust store (DESIGN, "Guest flags"). */
+const PASSED_NAMES = [
+  "DENO_DIR",
+  "HOME",
+  "XDG_CACHE_HOME",
+  "NPM_CONFIG_REGISTRY",
+  "DENO_TLS_CA_STORE",
+  "DENO_CERT",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "TZ",
+  "NO_COLOR",
+] as const;
+
+/** The environment of a child process, made new: only the names above, and no update check. */
+export function toChildEnv(
+  env: Readonly<Record<string, string>>,
+  names: readonly string[] = PASSED_NAMES,
+): Record<string, string> {
+  const out: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1" };
+  for (const name of names) {
+    const value = env[name];
+    if (value !== undefined && value !== "") out[name] = value;
+  }
+  return out;
+}
+
+/** Flags that say where a process with npm packages finds its modules, and that it finds none elsewhere (facts/packaging.md §1.5). */
+export function toModuleFlags(program: Program, lockPath: string): string[] {
+  const always = ["--no-prompt", "--cached-only", `--lock=${lockPath}`];
+  if (program.source === "url") return [...always, "--no-config", `--allow-import=${new URL(program.srcUrl).host}`];
+  return [...always, "--frozen", "--no-remote", "--config", new URL("../deno.json", program.srcUrl).pathname];
+}
+
+/** `setpriv --pdeathsig KILL` in front of a command: SIGKILL of the runner takes its children along (Linux). */
+export function withParentDeath(program: Program, args: readonly string[]): { command: string; args: string[] } {
+  if (program.setprivPath === null) return { command: program.denoPath, args: [...args] };
+  return { command: program.setprivPath, args: ["--pdeathsig", "KILL", "--", program.denoPath, ...args] };
+}

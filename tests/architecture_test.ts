@@ -1,0 +1,189 @@
+/** The floors, seams and sizes of DESIGN.md, read from the source. */
+import assert from "node:assert/strict";
+import { fromFileUrl, join, relative, sourceFiles, SRC, TESTS, toImports } from "./fixture/source_tree.ts";
+import plugin from "./lint_plugin.ts";
+
+const FLOORS: Readonly<Record<string, number>> = {
+  core: 0,
+  lib: 0,
+  provider: 1,
+  sandbox: 1,
+  memory: 1,
+  tools: 1,
+  channel: 1,
+  turn: 1,
+  session: 2,
+  gateway: 3,
+  scheduler: 3,
+  config: 4,
+  app: 5,
+  runner: 5,
+  cli: 6,
+};
+
+/** External packages and the one folder (or files) that may import each. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  "zod": /./,
+  "openai": /^provider\/openai/,
+  "hono": /^gateway\//,
+  "hono/deno": /^gateway\//,
+  "commander": /^cli\//,
+  "smol-toml": /^config\//,
+  "node:sqlite": /^memory\//,
+  "node:vm": /^sandbox\/child/,
+  "node:fs": /^sandbox\//,
+  "node:path": /./,
+};
+
+const FILE_LINES_MAX = 400;
+const SRC_LINES_MAX = 25_000;
+const BROKER_LINES_MAX = 2_500;
+
+/** The runner's trusted part: what decides, opens and audits. Tier drivers, the child's side and the guest's side are not in it. */
+const OUTSIDE_BROKER = /^sandbox\/(config|child|children|broker_client|component)/;
+
+Deno.test("an import goes down a floor, or stays inside its folder; F1 folders do not know each other", () => {
+  const wrong: string[] = [];
+  for (const file of sourceFiles()) {
+    const from = file.path.split("/")[0]!;
+    assert.ok(from in FLOORS, `src/${file.path}: a folder that DESIGN.md does not name`);
+    for (const target of toImports(file).filter((name) => name.startsWith("#/"))) {
+      const to = target.slice(2).split("/")[0]!;
+      if (to === from) continue;
+      const sideways = FLOORS[to] === FLOORS[from] && FLOORS[from] === 1;
+      if (FLOORS[to] === undefined || FLOORS[to]! > FLOORS[from]! || sideways) {
+        wrong.push(`src/${file.path} imports ${target}`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("core imports zod and nothing else from outside", () => {
+  const wrong = sourceFiles().filter((file) => file.path.startsWith("core/"))
+    .flatMap((file) =>
+      toImports(file).filter((name) => !name.startsWith("#/core/") && name !== "zod").map((name) =>
+        `${file.path}: ${name}`
+      )
+    );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("no import cycle, type imports included", () => {
+  const graph = new Map(
+    sourceFiles().map((file) => [
+      file.path,
+      toImports(file, { literalDynamic: false }).filter((n) => n.startsWith("#/")).map((n) => n.slice(2)),
+    ]),
+  );
+  const state = new Map<string, "open" | "done">();
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (state.get(path) === "done") return;
+    assert.notEqual(state.get(path), "open", `cycle: ${[...trail, path].join(" → ")}`);
+    state.set(path, "open");
+    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
+    state.set(path, "done");
+  };
+  for (const path of graph.keys()) visit(path, []);
+});
+
+Deno.test("an external package is imported only where its seam is", () => {
+  const wrong: string[] = [];
+  for (const file of sourceFiles()) {
+    for (const name of toImports(file)) {
+      if (name.startsWith("#/") || name.startsWith("../") && name.endsWith(".json") || name.endsWith("/deno.json")) {
+        continue;
+      }
+      if (name.startsWith("./") && name.endsWith(".json")) continue;
+      const seam = PACKAGES[name];
+      if (seam === undefined || !seam.test(file.path)) wrong.push(`src/${file.path} imports ${name}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("files stay readable and src stays auditable", () => {
+  const files = sourceFiles();
+  assert.deepEqual(
+    files.filter((file) => file.lines > FILE_LINES_MAX).map((file) => `${file.path}: ${file.lines} lines`),
+    [],
+  );
+  const total = files.reduce((sum, file) => sum + file.lines, 0);
+  assert.ok(total <= SRC_LINES_MAX, `src has ${total} lines`);
+  const broker = files.filter((file) => file.path.startsWith("sandbox/") && !OUTSIDE_BROKER.test(file.path)).reduce(
+    (sum, file) => sum + file.lines,
+    0,
+  );
+  assert.ok(broker <= BROKER_LINES_MAX, `the broker core has ${broker} lines`);
+});
+
+Deno.test("every src file is reached by a test of its own", () => {
+  const tested = new Set<string>();
+  for (const file of sourceFiles(TESTS)) {
+    for (const match of file.text.matchAll(/["'`]#\/([\w/]+\.ts)["'`]|src\/([\w/]+\.ts)/g)) {
+      tested.add(match[1] ?? match[2]!);
+    }
+  }
+  const untested = sourceFiles().map((file) => file.path).filter((path) => !tested.has(path) && !isTypesOnly(path));
+  assert.deepEqual(untested, []);
+});
+
+/** A file whose exports are types has nothing that could throw. */
+function isTypesOnly(path: string): boolean {
+  const text = Deno.readTextFileSync(join(SRC, path));
+  return !/^export (async )?(function|const|class|\{)/m.test(text) &&
+    !/^[a-z]\w*(\.\w+)*\(|^await |^Deno\./m.test(text);
+}
+
+Deno.test("versions in the import map are exact: whoever starts from a URL has no lock", () => {
+  const manifest = JSON.parse(Deno.readTextFileSync(join(SRC, "../deno.json")));
+  for (const [name, target] of Object.entries<string>(manifest.imports)) {
+    if (target.startsWith("npm:")) assert.match(target, /@\d+\.\d+\.\d+(\/[\w/]+)?$/, name);
+  }
+});
+
+Deno.test("the lock that ships in the graph is the lock of the repository", () => {
+  const shipped = JSON.parse(Deno.readTextFileSync(join(SRC, "runner/lock.json")));
+  assert.deepEqual(shipped, JSON.parse(Deno.readTextFileSync(join(SRC, "../deno.lock"))), "run `deno task lock`");
+});
+
+Deno.test("the house lint rules fire", () => {
+  const cases: readonly (readonly [rule: string, source: string])[] = [
+    ["house/no-enum", "enum A { B }"],
+    ["house/no-namespace", "namespace A { export const b = 1; }"],
+    ["house/no-decorator", "class A { @b() c() {} }"],
+    ["house/no-default-export", "export default 1;"],
+    ["house/no-barrel", 'export * from "#/core/error.ts";'],
+    ["house/no-mutable-module-state", "let a = 1; a = 2;"],
+    ["house/function-lines", `function a() {\n${"  1;\n".repeat(80)}}`],
+    ["house/documented-export", "export const a = 1;"],
+    ["house/environment-in-config", 'Deno.env.get("A");'],
+  ];
+  for (const [rule, source] of cases) {
+    const found = Deno.lint.runPlugin(plugin, "/repo/src/turn/a.ts", source).map((diagnostic) => diagnostic.id);
+    assert.ok(found.includes(rule), `${rule} did not fire on ${source.slice(0, 40)}: ${found}`);
+  }
+  assert.deepEqual(
+    Deno.lint.runPlugin(plugin, "/repo/src/turn/a.ts", "/** A. */\nexport const a = 1;").map((d) => d.id),
+    [],
+  );
+});
+
+Deno.test("no path of a machine, no registry host, no open end in what we ship", () => {
+  const root = join(SRC, "..");
+  const forbidden = [
+    /\/(?:root|home)\/\w+\//,
+    /registry\.npmjs/,
+    /\bTODO\b|\bFIXME\b/,
+    /Deno\.test\.ignore|ignore: *true|\.skip\(/,
+  ];
+  const wrong: string[] = [];
+  for (const file of [...sourceFiles(), ...sourceFiles(TESTS)]) {
+    if (file.path.endsWith("architecture_test.ts")) continue;
+    for (const pattern of forbidden) {
+      if (pattern.test(file.text)) wrong.push(`${relative(root, file.absolute)}: ${pattern}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(fromFileUrl(import.meta.url).endsWith("architecture_test.ts"));
+});

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import type { SessionEvent } from "#/core/event.ts";
+import { RENDER_START, renderEvent } from "#/cli/render.ts";
+
+const at = { seq: 1, session: "s", turn: "t", v: 1, at: 0, blobs: [] } as const;
+
+function show(events: readonly SessionEvent[], paint = false): { out: string; err: string } {
+  let state = RENDER_START;
+  const total = { out: "", err: "" };
+  for (const event of events) {
+    const step = renderEvent(event, state, paint);
+    state = step.state;
+    total.out += step.rendered.out;
+    total.err += step.rendered.err;
+  }
+  return total;
+}
+
+const done: SessionEvent = {
+  ...at,
+  type: "turn_done",
+  payload: { text: "", finishReason: "stop", steps: 1, toolCalls: 0, denied: 0, usage: {} },
+};
+
+Deno.test("renderEvent() keeps the answer on stdout and the work on stderr", () => {
+  const principal = { user: "u", agent: ["default"], origin: "channel" } as const;
+  const shown = show([
+    { type: "text_delta", payload: { text: "Let me " } },
+    { type: "text_delta", payload: { text: "look." } },
+    {
+      ...at,
+      type: "tool_intent",
+      payload: {
+        callId: "1",
+        step: 1,
+        tool: "file_read",
+        effect: "read_only",
+        args: { path: "/shared/a.txt" },
+        argsSha256: "",
+        principal,
+      },
+    },
+    {
+      ...at,
+      type: "tool_result",
+      payload: {
+        callId: "1",
+        tool: "file_read",
+        ok: true,
+        code: "ok",
+        text: "one\ntwo",
+        outputBytes: 7,
+        truncated: false,
+        elapsedMs: 2.4,
+      },
+    },
+    { type: "text_delta", payload: { text: "It says one." } },
+    done,
+  ]);
+  assert.equal(shown.out, "Let me look.\nIt says one.\n");
+  assert.equal(shown.err, "· file_read /shared/a.txt\n  ✓ one two (2 ms)\n");
+});
+
+Deno.test("renderEvent() shows refusals, budgets, retries, heartbeats and ends", () => {
+  const shown = show([
+    {
+      ...at,
+      type: "tool_result",
+      payload: {
+        callId: "1",
+        tool: "file_read",
+        ok: false,
+        code: "tool_denied",
+        text: "not allowed",
+        outputBytes: 0,
+        truncated: false,
+        elapsedMs: 1,
+      },
+    },
+    {
+      ...at,
+      type: "tool_result",
+      payload: {
+        callId: "1",
+        tool: "file_read",
+        ok: false,
+        code: "file_not_found",
+        text: "no such file",
+        outputBytes: 0,
+        truncated: false,
+        elapsedMs: 1,
+      },
+    },
+    {
+      type: "progress",
+      payload: {
+        progress: { kind: "tool_heartbeat", toolNames: ["a", "b"], elapsedSecs: 5 },
+        message: "",
+        step: 1,
+        stepsMax: 2,
+      },
+    },
+    {
+      type: "progress",
+      payload: {
+        progress: { kind: "provider_retry", attempt: 1, waitMs: 250, code: "provider_rate_limited" },
+        message: "",
+        step: 1,
+        stepsMax: 2,
+      },
+    },
+    { type: "progress", payload: { progress: { kind: "provider_call" }, message: "", step: 1, stepsMax: 2 } },
+    { ...at, type: "budget", payload: { kind: "turns", used: 2, limit: 2 } },
+    { ...at, type: "turn_failed", payload: { code: "budget_turns", message: "Stopped", steps: 2 } },
+    { ...at, type: "turn_cancelled", payload: { reason: "asked", steps: 1 } },
+  ]);
+  assert.equal(shown.out, "");
+  assert.deepEqual(shown.err.trimEnd().split("\n"), [
+    "  ✗ not allowed",
+    "  ✗ no such file (1 ms)",
+    "  … a, b (5 s)",
+    "· the model did not answer (provider_rate_limited); attempt 2 in 250 ms",
+    "· stopped by its turns budget: 2 of 2",
+    "✗ Stopped [budget_turns]",
+    "✗ cancelled",
+  ]);
+});
+
+Deno.test("renderEvent() lets no escape sequence of a model or tool through", () => {
+  const principal = { user: "u", agent: [], origin: "channel" } as const;
+  const shown = show([
+    { type: "text_delta", payload: { text: "\x1b]0;owned\x07" } },
+    {
+      ...at,
+      type: "tool_intent",
+      payload: {
+        callId: "1",
+        step: 1,
+        tool: "file_read",
+        effect: "read_only",
+        args: { path: "\x1b[2J" },
+        argsSha256: "",
+        principal,
+      },
+    },
+    {
+      ...at,
+      type: "tool_intent",
+      payload: { callId: "1", step: 1, tool: "x", effect: "read_only", args: "\x1b[2J", argsSha256: "", principal },
+    },
+    {
+      ...at,
+      type: "tool_result",
+      payload: {
+        callId: "1",
+        tool: "x",
+        ok: true,
+        code: "ok",
+        text: "\x1b[31m",
+        outputBytes: 1,
+        truncated: false,
+        elapsedMs: 1,
+      },
+    },
+    { ...at, type: "turn_failed", payload: { code: "internal", message: "\x1b[5m", steps: 1 } },
+  ]);
+  assert.ok(!(shown.out + shown.err).includes("\x1b"), JSON.stringify(shown));
+});
+
+Deno.test("renderEvent() paints status lines only when asked", () => {
+  const budget: SessionEvent = { ...at, type: "budget", payload: { kind: "cost", used: 1, limit: 1 } };
+  assert.ok(show([budget], true).err.startsWith("\x1b[2m"));
+  assert.ok(!show([budget], false).err.includes("\x1b"));
+});

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { LIMITS } from "#/core/limits.ts";
+import { encodeByteFrames, encodeFrame, encodeJsonFrame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+Deno.test("FrameDecoder.push() gives the same frames however the stream is cut", () => {
+  const stream = concat([
+    encodeJsonFrame(7, { text: "grüße 🌊" }),
+    encodeFrame(1, 8, new Uint8Array([1, 2, 3])),
+    encodeFrame(1, 9, new Uint8Array(0)),
+  ]);
+  for (let size = 1; size <= stream.length; size++) {
+    const decoder = new FrameDecoder();
+    const frames = [];
+    for (let at = 0; at < stream.length; at += size) frames.push(...decoder.push(stream.subarray(at, at + size)));
+    assert.deepEqual(frames.map((frame) => [frame.kind, frame.callId]), [[0, 7], [1, 8], [1, 9]], `cut at ${size}`);
+    assert.deepEqual(jsonOf(frames[0]!), { text: "grüße 🌊" });
+    assert.deepEqual([...frames[1]!.body], [1, 2, 3]);
+    assert.equal(decoder.pendingBytes, 0);
+  }
+});
+
+Deno.test("FrameDecoder.push() refuses a length over the bound before a byte of it is kept", () => {
+  const head = new Uint8Array(4);
+  new DataView(head.buffer).setUint32(0, LIMITS.frameBytesMax + 6);
+  assert.throws(() => new FrameDecoder().push(head), { code: "frame_too_large" });
+  new DataView(head.buffer).setUint32(0, LIMITS.frameBytesMax + 5);
+  assert.deepEqual(new FrameDecoder().push(head), []);
+});
+
+Deno.test("FrameDecoder.push() refuses a frame shorter than its head and an unknown kind", () => {
+  assert.throws(() => new FrameDecoder().push(new Uint8Array([0, 0, 0, 4])), { code: "protocol" });
+  assert.throws(() => new FrameDecoder().push(new Uint8Array([0, 0, 0, 5, 2, 0, 0, 0, 1])), { code: "protocol" });
+});
+
+Deno.test("encodeFrame() never makes a frame that the other side refuses", () => {
+  assert.throws(() => encodeFrame(1, 1, new Uint8Array(LIMITS.frameBytesMax + 1)), RangeError);
+  assert.equal(new FrameDecoder().push(encodeFrame(1, 1, new Uint8Array(LIMITS.frameBytesMax))).length, 1);
+});
+
+Deno.test("encodeByteFrames() cuts at chunkBytesMax and sends nothing for nothing", () => {
+  const content = new Uint8Array(LIMITS.chunkBytesMax * 2 + 1).fill(5);
+  const frames = new FrameDecoder().push(concat([...encodeByteFrames(3, content)]));
+  assert.deepEqual(frames.map((frame) => frame.body.length), [LIMITS.chunkBytesMax, LIMITS.chunkBytesMax, 1]);
+  assert.deepEqual([...encodeByteFrames(3, new Uint8Array(0))], []);
+});
+
+Deno.test("jsonOf() refuses bytes, broken JSON and broken UTF-8", () => {
+  for (
+    const frame of [
+      encodeFrame(1, 1, new Uint8Array([123])),
+      encodeFrame(0, 1, new TextEncoder().encode("{")),
+      encodeFrame(0, 1, new Uint8Array([34, 0xff, 34])),
+    ]
+  ) {
+    assert.throws(() => jsonOf(new FrameDecoder().push(frame)[0]!), { code: "protocol" });
+  }
+});

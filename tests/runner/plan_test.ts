@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { planClient } from "#/runner/plan_client.ts";
+import { planGuest } from "#/runner/plan_guest.ts";
+import { type Program, toChildEnv, toModuleFlags, withParentDeath } from "#/runner/process_plan.ts";
+
+const FILE: Program = { srcUrl: "file:///app/src/", source: "file", denoPath: "/bin/deno", setprivPath: null };
+const URL_PROGRAM: Program = {
+  srcUrl: "http://127.0.0.1:8000/src/",
+  source: "url",
+  denoPath: "/bin/deno",
+  setprivPath: "/usr/bin/setpriv",
+};
+const GUEST = {
+  program: FILE,
+  env: {},
+  internalDir: "/w/u/internal",
+  lockPath: "/w/u/run/guest.lock",
+  port: 0,
+  hosts: ["api.openai.com:443"],
+};
+
+Deno.test("planGuest() opens one folder, its own address and the model host, and nothing else", () => {
+  const { args } = planGuest(GUEST);
+  assert.deepEqual(args.filter((arg) => arg.startsWith("--allow")), [
+    "--allow-read=/w/u/internal",
+    "--allow-write=/w/u/internal",
+    "--allow-net=127.0.0.1:0,api.openai.com:443",
+  ]);
+  for (const flag of ["--no-prompt", "--cached-only", "--frozen", "--no-remote", "--lock=/w/u/run/guest.lock"]) {
+    assert.ok(args.includes(flag), flag);
+  }
+  assert.ok(
+    !args.some((arg) => /^--allow-(run|ffi|env|sys|all|import|scripts)|^-A$|^--no-lock$/.test(arg)),
+    args.join(" "),
+  );
+});
+
+Deno.test("planGuest() from a URL takes modules from its own host only and is not frozen", () => {
+  const { command, args } = planGuest({ ...GUEST, program: URL_PROGRAM });
+  assert.equal(command, "/usr/bin/setpriv");
+  assert.deepEqual(args.slice(0, 4), ["--pdeathsig", "KILL", "--", "/bin/deno"]);
+  for (const flag of ["--no-config", "--allow-import=127.0.0.1:8000", "--cached-only"]) {
+    assert.ok(args.includes(flag), flag);
+  }
+  assert.ok(!args.includes("--frozen") && !args.includes("--no-remote"));
+});
+
+Deno.test("planGuest() denies private ranges, and lifts only the one that a configured address lies in", () => {
+  const denied = (hosts: readonly string[]) =>
+    planGuest({ ...GUEST, hosts }).args.find((arg) => arg.startsWith("--deny-net="))!.slice(11).split(",");
+  const all = denied([]);
+  assert.ok(all.includes("10.0.0.0/8") && all.includes("169.254.0.0/16") && all.includes("224.0.0.0/4"));
+  assert.ok(!all.some((range) => range.startsWith("127.")), "the gateway listens on loopback");
+  assert.deepEqual(all.filter((range) => !denied(["10.1.2.3:8080"]).includes(range)), ["10.0.0.0/8"]);
+  assert.deepEqual(all.filter((range) => !denied(["172.31.0.1:1"]).includes(range)), ["172.16.0.0/12"]);
+  assert.deepEqual(denied(["172.32.0.1:1"]), all);
+  assert.deepEqual(denied(["host.example:1", "[fd00::1]:443"]), all);
+});
+
+Deno.test("planClient() reaches one port and one file, without packages and without environment", () => {
+  const { args, env } = planClient({
+    program: FILE,
+    env: { HOME: "/h", OPENAI_API_KEY: "sk-x", TERM: "xterm" },
+    port: 4711,
+    endpointPath: "/w/u/ipc/gateway-endpoint",
+  }, ["{}"]);
+  assert.deepEqual(args.filter((arg) => arg.startsWith("--allow")), [
+    "--allow-net=127.0.0.1:4711",
+    "--allow-read=/w/u/ipc/gateway-endpoint",
+  ]);
+  for (const flag of ["--no-prompt", "--no-npm", "--cached-only", "--no-remote"]) assert.ok(args.includes(flag), flag);
+  assert.deepEqual(env, { DENO_NO_UPDATE_CHECK: "1", HOME: "/h" });
+  assert.equal(args.at(-1), "{}");
+});
+
+Deno.test("every plan says in words what its flags open", () => {
+  assert.ok(planGuest(GUEST).reach.some((line) => line.includes("/w/u/internal")));
+  assert.ok(planGuest(GUEST).reach.some((line) => line.includes("api.openai.com:443")));
+  assert.ok(planGuest({ ...GUEST, hosts: [], port: 9 }).reach.some((line) => line.includes("no host")));
+  assert.ok(
+    planClient({ program: FILE, env: {}, port: 4711, endpointPath: "/e" }, []).reach.some((line) =>
+      line.includes("4711")
+    ),
+  );
+});
+
+Deno.test("toChildEnv() makes the environment new", () => {
+  const env = {
+    DENO_DIR: "/d",
+    HOME: "",
+    OPENAI_API_KEY: "sk",
+    LD_PRELOAD: "/evil.so",
+    DENO_PERMISSION_BROKER_PATH: "/evil.sock",
+    HTTPS_PROXY: "http://p",
+  };
+  assert.deepEqual(toChildEnv(env), { DENO_NO_UPDATE_CHECK: "1", DENO_DIR: "/d", HTTPS_PROXY: "http://p" });
+});
+
+Deno.test("toModuleFlags() and withParentDeath() say where modules come from and who dies with whom", () => {
+  assert.deepEqual(toModuleFlags(FILE, "/l").slice(0, 3), ["--no-prompt", "--cached-only", "--lock=/l"]);
+  assert.deepEqual(withParentDeath(FILE, ["run"]), { command: "/bin/deno", args: ["run"] });
+});
