@@ -45,6 +45,8 @@ export type ErrorCode =
   | "queue_full"
   | "session_unknown"
   | "turn_conflict"
+  | "turn_interrupted"
+  | "turn_stuck"
   | "store_newer"
   | "store_corrupt"
   | "store_failed"

@@ -7,8 +7,14 @@ export const LIMITS = {
   promptCharsMax: 400_000,
   /** Arguments of one tool call as JSON text. What a model writes beyond this is dropped while it streams. */
   argsBytesMax: 1_048_576,
+  /** Nesting of the arguments of one tool call: what is deeper overflows the stack of whoever walks it. */
+  argsDepthMax: 64,
   /** Tool calls in one model reply; the rest is answered with `tool_calls_too_many`. */
   toolCallsPerStepMax: 64,
+  /** Tool calls of one turn that reach the runner. */
+  turnToolCallsMax: 1_000,
+  /** Tokens in and out of one turn, over all its model calls. */
+  turnTokensMax: 20_000_000,
   /** Read-only calls of one batch that run at the same time. */
   parallelReadsMax: 8,
   /** Text of a tool result that the model sees (SPEC §3). */
@@ -23,6 +29,14 @@ export const LIMITS = {
   chunkCredit: 4,
   /** Calls of one guest that the broker runs or queues at once. */
   brokerCallsMax: 64,
+  /** A call waits for a tool child at most this long. */
+  brokerWaitMs: 60_000,
+  /** Requests that one end of a link may have open; more of them ends the link. */
+  linkRequestsMax: 256,
+  /** An id or a tool name in a frame between our own processes, in UTF-16 code units. */
+  idCharsMax: 256,
+  /** A notice outside any call, from a guest to its runner. */
+  noticeBytesMax: 16_384,
   /** Host calls of one tool call. */
   hostCallsMax: 10_000,
   /** A file that file_read or file_edit opens whole. */
@@ -31,6 +45,8 @@ export const LIMITS = {
   rootBytesMax: 1_073_741_824,
   /** Old content kept after an overwrite or delete, per user; the oldest goes first. */
   keptBytesMax: 67_108_864,
+  /** Old contents kept, per user; the oldest goes first. */
+  keptEntriesMax: 10_000,
   /** Virtual path, in UTF-8 bytes. */
   pathBytesMax: 1_024,
   /** Entries of one directory listing. */
@@ -39,6 +55,14 @@ export const LIMITS = {
   searchFilesMax: 100_000,
   /** Bytes read by one search. */
   searchBytesMax: 268_435_456,
+  /** Folders below one another that a walk enters. */
+  treeDepthMax: 64,
+  /** Names of one folder that are read. */
+  folderEntriesMax: 100_000,
+  /** Alternatives that the braces of one glob may unfold to. */
+  globAlternativesMax: 64,
+  /** The broker works at most this long on files before it lets other calls run. */
+  sliceMs: 8,
   /** File content handed to a component in one host answer. */
   scanBatchBytesMax: 1_048_576,
   /** Tool children per package. */
@@ -49,6 +73,18 @@ export const LIMITS = {
   childBytesMax: 419_430_400,
   /** Linear memory of one component instance, in 64 KiB pages. */
   componentPagesMax: 1_024,
+  /** An idle tool child above this is replaced by a fresh one: its dead instances wait for a collection that never comes. */
+  childIdleBytesMax: 83_886_080,
+  /** JavaScript heap of one tool child; a component's memory is not in it. */
+  childHeapMbMax: 256,
+  /** From the start of a tool child until its component is loaded. */
+  childStartMs: 10_000,
+  /** What one tool child may write to stderr before it is killed. */
+  childStderrBytesMax: 1_048_576,
+  /** One file of a component package, unpacked. */
+  componentFileBytesMax: 16_777_216,
+  /** Files of one component package. */
+  componentFilesMax: 64,
   /** An idle tool child beyond the first goes after this. */
   childIdleMs: 15_000,
   /** From the deadline of a call to SIGKILL of its child. */
@@ -65,6 +101,24 @@ export const LIMITS = {
   clientQueueHardBytesMax: 16_777_216,
   /** From connect to `hello`. */
   helloTimeoutMs: 10_000,
+  /** Frames of one client that wait to be obeyed, in UTF-16 code units; more of them ends the connection. */
+  clientInboxCharsMax: 117_440_512,
+  /** A client that answers no ping is let go after this. */
+  wsIdleSecs: 120,
+  /** A token as a client presents it. */
+  tokenCharsMax: 256,
+  /** Name of a session or of its agent, in UTF-16 code units. */
+  sessionNameCharsMax: 200,
+  /** Sessions whose last outcome is kept for a client that comes back. */
+  outcomesKeptMax: 32,
+  /** Attachments of one turn. */
+  attachmentsPerTurnMax: 4,
+  /** One attachment, decoded; the 40 MB of one turn follow from both (SPEC §7). */
+  attachmentBytesMax: 10_485_760,
+  /** What an error frame quotes of a client's own words, in UTF-16 code units. */
+  quotedCharsMax: 80,
+  /** A turn reads its history from at most this many of the newest events of its session. */
+  historyEventsMax: 10_000,
   /** Turns of one user waiting for their lane. */
   queuedTurnsMax: 32,
   /** Text of one model reply, in UTF-16 code units. */
@@ -73,16 +127,68 @@ export const LIMITS = {
   providerErrorBytesMax: 65_536,
   /** Silence of a provider's stream before it counts as lost. */
   providerIdleMs: 60_000,
+  /** After the finish reason, usage and the end of the stream are waited for this long. */
+  providerTailMs: 3_000,
+  /** Reading of a provider's error body. */
+  providerErrorBodyMs: 2_000,
+  /** Bytes of a stream that hold no complete event. */
+  providerEventBytesMax: 33_554_432,
+  /** Tool calls that one reply may begin; more of them ends the call. */
+  replyToolCallsMax: 256,
+  /** Arguments of all tool calls of one reply, in UTF-16 code units; what comes beyond is dropped. */
+  replyArgsCharsMax: 16_777_216,
+  /** A vendor that asks for a longer wait (Retry-After) is not waited for. */
+  retryAfterMsMax: 30_000,
+  /** A local model server must answer within this to be mentioned. */
+  probeMs: 150,
+  /** Answer of a local model server that is read. */
+  probeBytesMax: 262_144,
+  /** Models of a local server that are looked at. */
+  probeModelsMax: 100,
   /** A heartbeat of a running tool is shown this often. */
   heartbeatMs: 5_000,
+  /** One log of a process: the current file and the one before it. */
+  logBytesMax: 16_777_216,
+  /** One line of a log. */
+  logLineCharsMax: 8_192,
   /** Config file. */
   configBytesMax: 1_048_576,
+  /** Elements of one list in a config file whose lines are remembered for messages. */
+  configListMax: 1_024,
+  /** Steps of a key path in a config file; no schema is deeper. */
+  configDepthMax: 16,
+  /** Lines of one report of config mistakes; the rest is counted. */
+  configProblemsMax: 100,
+  /** Files that one person trusted; the oldest goes first. */
+  trustedFilesMax: 1_000,
   /** Bootstrap envelope on the guest's stdin. */
   bootstrapBytesMax: 4_194_304,
   /** The guest must listen within this. */
   guestStartMs: 20_000,
+  /** Between two looks at a runner that is starting or stopping. */
+  attachPollMs: 15,
   /** After stdin closes, a guest has this long to end its turns. */
   guestStopMs: 3_000,
+  /** Payload of one event as JSON, in UTF-16 code units: 40 MB of attachments as base64, and the prompt. */
+  eventCharsMax: 58_720_256,
+  /** Events of one append. */
+  eventsPerAppendMax: 1_024,
+  /** Events of one read. */
+  eventsPerReadMax: 100_000,
+  /** One blob beside the log. */
+  blobBytesMax: 67_108_864,
+  /** Session and turn ids in the log, in UTF-16 code units. */
+  logIdCharsMax: 256,
+  /** Sessions of one listing, the last active first. */
+  sessionsListedMax: 10_000,
+  /** The event log's file. What would make it larger is refused with `store_failed`; nothing is dropped. */
+  eventLogBytesMax: 8_589_934_592,
+  /** The write-ahead log is cut back to this after a checkpoint. */
+  walBytesMax: 67_108_864,
+  /** After an unclean close, the tables of a log file up to this size are checked page by page at the next open. */
+  logCheckBytesMax: 268_435_456,
+  /** Waiting for a foreign process that writes to the log file; the whole guest stands still meanwhile. */
+  storeBusyMs: 1_000,
 } as const;
 
 /** Name of one limit. */

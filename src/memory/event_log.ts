@@ -1,0 +1,152 @@
+import { AppError } from "#/core/error.ts";
+import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { Durability, EventLog, SessionRow } from "#/core/store.ts";
+import { planAppend } from "#/memory/append_plan.ts";
+import { toSessionRow, toStoredEvent } from "#/memory/event_row.ts";
+import type { SqlDriver, SqlStatement } from "#/memory/sql.ts";
+import * as SQL from "#/memory/event_sql.ts";
+import { corruptStore } from "#/memory/store_error.ts";
+import { knownKinds } from "#/memory/upcast.ts";
+
+/** What the log stands on. */
+export interface SqlEventLogDeps {
+  readonly driver: SqlDriver;
+  /** Integer ms UTC. It may go backwards: `seq` is the order, `at` is what the clock said. */
+  now(): number;
+  /** What messages call the store: a file's name, never a path. */
+  readonly name: string;
+  /** Called when the driver is closed. */
+  closed(): void;
+}
+
+/** The event log over any driver that speaks SQLite's SQL. Ids that hold a NUL, a lone surrogate, nothing or too much: RangeError. */
+export class SqlEventLog implements EventLog {
+  readonly #deps: SqlEventLogDeps;
+
+  constructor(deps: SqlEventLogDeps) {
+    this.#deps = deps;
+  }
+
+  async ensureSession(
+    session: Pick<SessionRow, "id" | "user" | "agent" | "channel" | "displayName" | "parent">,
+  ): Promise<SessionRow> {
+    requireId(session.id);
+    const at = this.#now();
+    const values = [session.id, session.user, session.agent, session.displayName, session.channel, session.parent, at];
+    const [, rows] = await this.#deps.driver.transaction(
+      [{ sql: SQL.INSERT_SESSION, values }, { sql: SQL.SESSION, values: [session.id] }],
+      { durability: "normal" },
+    );
+    return toSessionRow(rows![0]!, this.#deps.name);
+  }
+
+  async session(id: string): Promise<SessionRow | undefined> {
+    const [row] = await this.#deps.driver.all({ sql: SQL.SESSION, values: [id] });
+    return row === undefined ? undefined : toSessionRow(row, this.#deps.name);
+  }
+
+  async listSessions(user: string, options: { readonly includeArchived: boolean }): Promise<readonly SessionRow[]> {
+    const values = [user, options.includeArchived ? 1 : 0, LIMITS.sessionsListedMax];
+    const rows = await this.#deps.driver.all({ sql: SQL.SESSIONS, values });
+    return rows.map((row) => toSessionRow(row, this.#deps.name));
+  }
+
+  async append(
+    sessionId: string,
+    turnId: string,
+    events: readonly NewEvent[],
+    options: { readonly durability: Durability },
+  ): Promise<readonly StoredEvent[]> {
+    requireId(sessionId);
+    requireId(turnId);
+    if (events.length > LIMITS.eventsPerAppendMax) throw new RangeError(`${events.length} events in one append`);
+    if (events.length === 0) return [];
+    const at = this.#now();
+    const plan = planAppend({ session: sessionId, turn: turnId, at }, events, this.#deps.name);
+    const results = await this.#transact(sessionId, plan.statements, options);
+    const first = Number(results[0]![0]!["last_seq"]) - events.length + 1;
+    return plan.events.map((event, index) => ({ ...event, seq: first + index } as StoredEvent));
+  }
+
+  async read(
+    sessionId: string,
+    options: { readonly fromSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]> {
+    requireCount(options.fromSeq, 0, Number.MAX_SAFE_INTEGER);
+    requireCount(options.limit, 1, LIMITS.eventsPerReadMax);
+    const kinds = JSON.stringify(knownKinds(options.types));
+    const values = [sessionId, options.fromSeq, options.limit, kinds];
+    const rows = await this.#deps.driver.all({ sql: SQL.EVENTS, values });
+    return rows.map((row) => toStoredEvent(row, this.#deps.name));
+  }
+
+  async turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]> {
+    const values = [sessionId, turnId, JSON.stringify(knownKinds())];
+    const rows = await this.#deps.driver.all({ sql: SQL.TURN_EVENTS, values });
+    return rows.map((row) => toStoredEvent(row, this.#deps.name));
+  }
+
+  async openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    const rows = await this.#deps.driver.all({ sql: SQL.OPEN_TURNS });
+    return rows.map((row) => ({ session: String(row["session"]), turn: String(row["turn"]) }));
+  }
+
+  async blob(sha256: string): Promise<Uint8Array | undefined> {
+    const [row] = await this.#deps.driver.all({ sql: SQL.BLOB, values: [sha256] });
+    if (row === undefined) return undefined;
+    const content = row["content"];
+    if (!(content instanceof Uint8Array) || await hashOf(content) !== sha256) {
+      throw corruptStore(this.#deps.name, `blob ${sha256} has another content`);
+    }
+    return content;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#deps.driver.close();
+    } finally {
+      this.#deps.closed();
+    }
+  }
+
+  async #transact(
+    sessionId: string,
+    statements: readonly SqlStatement[],
+    options: { readonly durability: Durability },
+  ) {
+    try {
+      return await this.#deps.driver.transaction(statements, options);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.params["reason"] !== "constraint") throw error;
+      if (await this.session(sessionId) !== undefined) throw error;
+      throw new AppError("session_unknown", `there is no session ${sessionId}`, {
+        cause: error,
+        params: { session: sessionId },
+      });
+    }
+  }
+
+  #now(): number {
+    const now = this.#deps.now();
+    requireCount(now, 0, Number.MAX_SAFE_INTEGER);
+    return now;
+  }
+}
+
+async function hashOf(content: Uint8Array): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", content as Uint8Array<ArrayBuffer>)).toHex();
+}
+
+function requireId(id: string): void {
+  // node:sqlite cuts a text at its first NUL and writes U+FFFD for a lone surrogate: two ids would become one.
+  if (id.length === 0 || id.length > LIMITS.logIdCharsMax || id.includes("\0") || !id.isWellFormed()) {
+    throw new RangeError("an id of the log is well-formed text without NUL, neither empty nor over its limit");
+  }
+}
+
+function requireCount(value: number, min: number, max: number): void {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new RangeError(`${value} is no integer from ${min} to ${max}`);
+  }
+}

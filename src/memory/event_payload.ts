@@ -1,0 +1,116 @@
+import { z } from "zod";
+import type { Capability, Decision } from "#/core/capability.ts";
+import type { ErrorCode } from "#/core/error.ts";
+import type { BudgetKind, EventPayloads, EventType } from "#/core/event.ts";
+import type { ToolCall, Usage } from "#/core/message.ts";
+
+const count = z.number().int().nonnegative();
+const text = z.string();
+// JSON has no undefined: what was recorded without a value is read as null.
+const anything = z.unknown().default(null);
+
+// Names of codes, budgets and capabilities grow without a new version of the kinds that carry them: any name is read.
+const code = z.custom<ErrorCode>((value) => typeof value === "string" && value !== "");
+const resultCode = z.custom<ErrorCode | "ok">((value) => typeof value === "string" && value !== "");
+const budgetKind = z.custom<BudgetKind>((value) => typeof value === "string" && value !== "");
+const capability = z.custom<Capability>((value) =>
+  typeof value === "object" && value !== null && "kind" in value && typeof value.kind === "string"
+);
+
+// Numbers of a vendor, as they came.
+const usage: z.ZodType<Usage> = z.looseObject({
+  promptTokens: z.number().exactOptional(),
+  completionTokens: z.number().exactOptional(),
+  cachedTokens: z.number().exactOptional(),
+  totalTokens: z.number().exactOptional(),
+});
+
+const toolCall: z.ZodType<ToolCall> = z.looseObject({
+  id: text,
+  name: text,
+  arguments: text,
+  droppedBytes: count.exactOptional(),
+  metadata: z.unknown().exactOptional(),
+});
+
+const tool = z.looseObject({ name: text, package: text, version: text, sha256: text });
+
+const principal = z.looseObject({
+  user: text,
+  agent: z.array(text),
+  origin: z.enum(["channel", "schedule", "subagent", "api"]),
+});
+
+const decision: z.ZodType<Decision> = z.discriminatedUnion("kind", [
+  z.looseObject({
+    kind: z.literal("granted"),
+    grant: z.looseObject({ id: text, capabilities: z.array(capability), source: text, expiresAt: count }),
+    policyDigest: text,
+    source: text,
+  }),
+  z.looseObject({
+    kind: z.literal("denied"),
+    missing: z.array(capability),
+    policyDigest: text,
+    source: text,
+    reason: text,
+  }),
+]);
+
+/**
+ * What a payload of each kind must have to be read back, at its last version (core/event.ts says what the fields mean). Loose: a field
+ * that a later minor change added is kept.
+ */
+export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayloads[T]> } = {
+  user_message: z.looseObject({
+    text,
+    channel: text,
+    attachments: z.array(z.looseObject({ mimeType: text, data: text })).exactOptional(),
+    requestId: text.exactOptional(),
+  }),
+  model_request: z.looseObject({
+    step: count,
+    provider: text,
+    model: text,
+    parameters: z.record(z.string(), z.unknown()),
+    window: z.looseObject({ sha256: text, fromSeq: count, toSeq: count, messages: count, droppedMessages: count }),
+  }),
+  model_result: z.looseObject({
+    step: count,
+    text,
+    reasoning: text.exactOptional(),
+    toolCalls: z.array(toolCall),
+    finishReason: text,
+    usage,
+    retries: z.array(z.looseObject({ attempt: count, waitMs: z.number().nonnegative(), code, message: text }))
+      .exactOptional(),
+  }),
+  tool_intent: z.looseObject({
+    callId: text,
+    step: count,
+    tool: text,
+    effect: z.enum(["read_only", "side_effecting", "privileged"]),
+    args: anything,
+    argsSha256: text,
+    principal,
+  }),
+  tool_decision: z.looseObject({ callId: text, tool, decision }),
+  tool_result: z.looseObject({
+    callId: text,
+    tool: text,
+    ok: z.boolean(),
+    code: resultCode,
+    text,
+    outputBytes: count,
+    truncated: z.boolean(),
+    elapsedMs: z.number().nonnegative(),
+  }),
+  approval_asked: z.looseObject({ callId: text, card: anything }),
+  approval_answered: z.looseObject({ callId: text, answer: text, by: text }),
+  parked: z.looseObject({ callId: text, reason: text }),
+  summary: z.looseObject({ fromSeq: count, toSeq: count, text, epoch: count }),
+  budget: z.looseObject({ kind: budgetKind, used: z.number(), limit: z.number() }),
+  turn_done: z.looseObject({ text, finishReason: text, steps: count, toolCalls: count, denied: count, usage }),
+  turn_failed: z.looseObject({ code, message: text, steps: count }),
+  turn_cancelled: z.looseObject({ reason: text, steps: count }),
+};

@@ -1,0 +1,64 @@
+/** Creates a session (1 id, 2 user, 3 agent, 4 display name, 5 channel, 6 parent, 7 now); leaves one that is there alone. */
+export const INSERT_SESSION = `
+  INSERT INTO sessions (id, user, agent, display_name, channel, parent, created_at, last_active_at)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) ON CONFLICT (id) DO NOTHING`;
+
+const SESSION_COLUMNS = "id, user, agent, display_name, channel, parent, created_at, last_active_at, archived";
+
+/** One session by 1 id. */
+export const SESSION = `SELECT ${SESSION_COLUMNS} FROM sessions WHERE id = ?1`;
+
+/** Sessions of 1 user, 2 = 1 with archived ones, at most 3, the last active first. */
+export const SESSIONS = `
+  SELECT ${SESSION_COLUMNS} FROM sessions WHERE user = ?1 AND (?2 = 1 OR archived = 0)
+  ORDER BY last_active_at DESC, id DESC LIMIT ?3`;
+
+/** Takes 2 numbers for session 1 at time 3; gives `last_seq`, or no row for an unknown session. A clock that goes back changes no activity. */
+export const TAKE_SEQS = `
+  UPDATE sessions SET last_seq = last_seq + ?2, last_active_at = max(last_active_at, ?3) WHERE id = ?1 RETURNING last_seq`;
+
+/** Notes that turn 2 of session 1 got the last 3 events and is in state 4 now. */
+export const UPSERT_TURN = `
+  INSERT INTO turns (session, turn, state, first_seq, last_seq)
+  SELECT id, ?2, ?4, last_seq - ?3 + 1, last_seq FROM sessions WHERE id = ?1
+  ON CONFLICT (session, turn) DO UPDATE SET
+    last_seq = excluded.last_seq, state = CASE WHEN state = 'ended' THEN state ELSE excluded.state END`;
+
+/** Writes an event of session 1 that has 2 others behind it: 3 turn, 4 type, 5 v, 6 at, 7 number of blobs, 8 payload. */
+export const INSERT_EVENT = `
+  INSERT INTO events (session, seq, turn, type, v, at, blobs, payload)
+  VALUES (?1, (SELECT last_seq FROM sessions WHERE id = ?1) - ?2, ?3, ?4, ?5, ?6, ?7, ?8)`;
+
+/** Keeps content once: 1 sha256, 2 bytes, 3 content. */
+export const INSERT_BLOB =
+  `INSERT INTO blobs (sha256, bytes, content) VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO NOTHING`;
+
+/** Ties blob 4 (5 mime type) to an event of session 1 with 2 others behind it, in place 3. */
+export const INSERT_EVENT_BLOB = `
+  INSERT INTO event_blobs (session, seq, ordinal, sha256, mime_type)
+  VALUES (?1, (SELECT last_seq FROM sessions WHERE id = ?1) - ?2, ?3, ?4, ?5)`;
+
+// The blob references come with their event in one round trip, and cost nothing for an event that has none.
+const EVENT_COLUMNS = `e.session, e.seq, e.turn, e.type, e.v, e.at, e.blobs, e.payload,
+  CASE WHEN e.blobs > 0 THEN (
+    SELECT json_group_array(json_object('sha256', b.sha256, 'bytes', c.bytes, 'mimeType', b.mime_type) ORDER BY b.ordinal)
+    FROM event_blobs b JOIN blobs c ON c.sha256 = b.sha256 WHERE b.session = e.session AND b.seq = e.seq
+  ) END AS refs`;
+
+/** Events of session 1 from seq 2 on, at most 3, of the kinds 4 (JSON list of `type:v`). */
+export const EVENTS = `
+  SELECT ${EVENT_COLUMNS} FROM events e
+  WHERE e.session = ?1 AND e.seq >= ?2 AND e.type || ':' || e.v IN (SELECT value FROM json_each(?4))
+  ORDER BY e.seq LIMIT ?3`;
+
+/** Events of turn 2 of session 1, of the kinds 3 (JSON list of `type:v`). */
+export const TURN_EVENTS = `
+  SELECT ${EVENT_COLUMNS} FROM turns t JOIN events e ON e.session = t.session AND e.seq BETWEEN t.first_seq AND t.last_seq
+  WHERE t.session = ?1 AND t.turn = ?2 AND e.turn = t.turn AND e.type || ':' || e.v IN (SELECT value FROM json_each(?3))
+  ORDER BY e.seq`;
+
+/** Turns that neither ended nor wait for an answer, the first begun first. */
+export const OPEN_TURNS = `SELECT session, turn FROM turns WHERE state = 'open' ORDER BY id`;
+
+/** Content of blob 1. */
+export const BLOB = `SELECT content FROM blobs WHERE sha256 = ?1`;

@@ -1,0 +1,139 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Durability } from "#/core/store.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { SqlDriver, SqlRow, SqlStatement, SqlValue } from "#/memory/sql.ts";
+import { corruptStore, storeFailed, toStoreError } from "#/memory/store_error.ts";
+
+/** A file of SQLite. `name` is what messages say, `path` absolute. */
+export interface SqliteOptions {
+  readonly path: string;
+  readonly name: string;
+  /** Size of the file at which a write is refused. */
+  readonly bytesMax: number;
+  /** Changes no byte of the file or its write-ahead log, not even when it closes. */
+  readonly isReadOnly?: boolean;
+}
+
+/**
+ * SQLite through `node:sqlite`, which needs read and write permission for the file's folder and nothing else (facts/platform.md).
+ * Every call takes effect before it returns, so the order of calls is the order of effects.
+ */
+export class SqliteDriver implements SqlDriver {
+  readonly #db: DatabaseSync;
+  readonly #options: SqliteOptions;
+  readonly #statements = new Map<string, StatementSync>();
+  #synchronous: Durability | undefined;
+  #isClosed = false;
+
+  /** Opens the file, or creates it. Throws AppError `store_corrupt` or `store_failed`. */
+  constructor(options: SqliteOptions) {
+    this.#options = options;
+    try {
+      const readOnly = options.isReadOnly ?? false;
+      this.#db = new DatabaseSync(options.path, {
+        readOnly,
+        timeout: LIMITS.storeBusyMs,
+        enableForeignKeyConstraints: true,
+      });
+    } catch (cause) {
+      const error = toStoreError(cause, options.name);
+      throw error === cause
+        ? storeFailed(options.name, "io", "it cannot be opened: look at its owner and mode", cause)
+        : error;
+    }
+    try {
+      for (const pragma of pragmas(options)) this.#run(pragma, []);
+    } catch (error) {
+      this.#db.close();
+      throw toStoreError(error, options.name);
+    }
+  }
+
+  all(statement: SqlStatement): Promise<readonly SqlRow[]> {
+    return Promise.try(() => this.#guard(() => this.#run(statement.sql, statement.values ?? [])));
+  }
+
+  transaction(
+    statements: readonly SqlStatement[],
+    options: { readonly durability: Durability },
+  ): Promise<readonly (readonly SqlRow[])[]> {
+    return Promise.try(() => this.#guard(() => this.#transact(statements, options.durability)));
+  }
+
+  close(): Promise<void> {
+    return Promise.try(() => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      this.#statements.clear();
+      this.#guard(() => this.#db.close());
+    });
+  }
+
+  /** Reads the named tables page by page. Throws AppError `store_corrupt` with the first finding. */
+  check(tables: readonly string[]): void {
+    for (const table of tables) {
+      const [row] = this.#guard(() => this.#run(`PRAGMA quick_check("${table}")`, []));
+      const finding = row === undefined ? "no answer" : String(Object.values(row)[0]);
+      if (finding !== "ok") throw corruptStore(this.#options.name, finding.split("\n")[0]!);
+    }
+  }
+
+  #transact(statements: readonly SqlStatement[], durability: Durability): readonly (readonly SqlRow[])[] {
+    if (this.#synchronous !== durability) {
+      // A prepared `PRAGMA synchronous` takes effect when it is compiled, so it cannot be kept and run again.
+      this.#db.exec(`PRAGMA synchronous=${durability === "full" ? "FULL" : "NORMAL"}`);
+      this.#synchronous = durability;
+    }
+    this.#run("BEGIN IMMEDIATE", []);
+    try {
+      const rows = statements.map((statement) => this.#run(statement.sql, statement.values ?? []));
+      this.#run("COMMIT", []);
+      return rows;
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors (full, io) and not after others.
+      if (this.#db.isTransaction) this.#run("ROLLBACK", []);
+      throw error;
+    }
+  }
+
+  #run(sql: string, values: readonly SqlValue[]): readonly SqlRow[] {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      if (!sql.startsWith("PRAGMA")) this.#statements.set(sql, statement);
+    }
+    return statement.all(...values.map(toBound));
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw toStoreError(error, this.#options.name);
+    }
+  }
+}
+
+/** Deno 2.9.6 binds every number as REAL; a bigint becomes INTEGER. */
+function toBound(value: SqlValue): null | bigint | number | string | Uint8Array {
+  return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
+}
+
+function pragmas(options: SqliteOptions): readonly string[] {
+  return [
+    ...(options.isReadOnly ? [] : ["PRAGMA journal_mode=WAL"]),
+    "PRAGMA synchronous=NORMAL",
+    // macOS: fsync alone does not reach the platter (https://www.sqlite.org/pragma.html#pragma_fullfsync).
+    "PRAGMA fullfsync=ON",
+    "PRAGMA checkpoint_fullfsync=ON",
+    `PRAGMA journal_size_limit=${LIMITS.walBytesMax}`,
+    // SQLite's own temporary files would lie in /tmp: its C code is not bound by Deno's permissions.
+    "PRAGMA temp_store=MEMORY",
+    // A database file is input: functions in its schema do not run, and cell sizes are checked before they are used.
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA cell_size_check=ON",
+    `PRAGMA max_page_count=${Math.floor(options.bytesMax / PAGE_BYTES)}`,
+  ];
+}
+
+const PAGE_BYTES = 4_096;
