@@ -105,6 +105,8 @@ export const LIMITS = {
   clientInboxCharsMax: 117_440_512,
   /** A client that answers no ping is let go after this. */
   wsIdleSecs: 120,
+  /** When the gateway closes, clients have this long to take their last frames. */
+  wsFlushMs: 250,
   /** A token as a client presents it. */
   tokenCharsMax: 256,
   /** Name of a session or of its agent, in UTF-16 code units. */
@@ -128,7 +130,7 @@ export const LIMITS = {
   /** Silence of a provider's stream before it counts as lost. */
   providerIdleMs: 60_000,
   /** After the finish reason, usage and the end of the stream are waited for this long. */
-  providerTailMs: 3_000,
+  providerTailMs: 2_000,
   /** Reading of a provider's error body. */
   providerErrorBodyMs: 2_000,
   /** Bytes of a stream that hold no complete event. */

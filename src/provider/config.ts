@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { count, envName, httpUrl, line, name, secretText } from "#/lib/field.ts";
+
+/** Which protocol an entry speaks. `demo` needs no key and no network. */
+export const ProviderType = z.enum(["openai", "anthropic", "gemini", "openai_responses", "demo"]);
+export type ProviderType = z.infer<typeof ProviderType>;
+
+/** `[selection]`: an entry of the registry and a model of it. What is absent is chosen at start, and the choice is printed. */
+export const Selection = z.strictObject({ provider: name().optional(), model: line().optional() });
+export type Selection = z.infer<typeof Selection>;
+
+/** `[providers.registry.NAME]`: how to reach one endpoint. Header values are wrapped: they may carry a key. */
+export const ProviderEntry = z.strictObject({
+  provider_type: ProviderType,
+  base_url: httpUrl().optional(),
+  api_key: secretText().optional(),
+  api_key_env: envName().optional(),
+  extra_headers: z.record(
+    z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, "must be a header name (RFC 9110, token)"),
+    secretText(),
+  ).optional(),
+  catalog_provider: name().optional(),
+  attachment: z.boolean().optional(),
+  input_modalities: z.array(z.enum(["text", "image", "audio", "video", "pdf", "document"])).optional(),
+  reasoning: z.boolean().optional(),
+  max_input_tokens: count().optional(),
+  max_output_tokens: count().optional(),
+  max_context_tokens: count().optional(),
+});
+export type ProviderEntry = z.infer<typeof ProviderEntry>;
+
+/** `[providers]`. */
+export const ProvidersConfig = z.strictObject({ registry: z.record(name(), ProviderEntry).prefault({}) });
+export type ProvidersConfig = z.infer<typeof ProvidersConfig>;
+
+/** Entries that are there before any file is read; a file changes them key by key. The names are the reference's, and `demo`. */
+export const DEFAULT_REGISTRY: Readonly<Record<string, z.input<typeof ProviderEntry>>> = {
+  openai: { provider_type: "openai", api_key_env: "OPENAI_API_KEY" },
+  anthropic: { provider_type: "anthropic", api_key_env: "ANTHROPIC_API_KEY" },
+  demo: { provider_type: "demo" },
+};
+
+/** `[reliability]`: retries of one model call. */
+export const ReliabilityConfig = z.strictObject({
+  max_attempts: count(100).default(3),
+  backoff_base_ms: count(600_000).default(250),
+  backoff_max_ms: count(600_000).default(2_000),
+  jitter: z.boolean().default(false),
+});
+export type ReliabilityConfig = z.infer<typeof ReliabilityConfig>;
+
+/** `[catalog]`: what is known about models. */
+export const CatalogConfig = z.strictObject({
+  skip_catalog_validation: z.boolean().default(false),
+  pinned_url: httpUrl().optional(),
+});
+export type CatalogConfig = z.infer<typeof CatalogConfig>;

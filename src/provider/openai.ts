@@ -1,0 +1,125 @@
+import { z } from "zod";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
+import { normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
+import { type FailureContext, fromStreamError, toFailed } from "#/provider/openai_failure.ts";
+import { Reply } from "#/provider/openai_reply.ts";
+import { toBody } from "#/provider/openai_request.ts";
+import { Wire } from "#/provider/openai_wire.ts";
+import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
+
+/** Where requests go when nothing is configured. */
+export const OPENAI_BASE_URL = "https://api.openai.com/v1";
+
+/** Settings of one entry, and what it needs of the outside. */
+export interface OpenAiOptions extends ProviderOptions {
+  /** Silence that ends a call; default `providerIdleMs`. */
+  readonly idleMs?: number;
+  /** Integer ms UTC. */
+  readonly now?: () => number;
+}
+
+/**
+ * OpenAI Chat Completions and everything that speaks it. The package builds the request and decodes the stream; retries are
+ * `withRetries`, deadlines, bounds and error texts are `Wire`. Facts: platform.openai.com/docs/api-reference/chat-streaming.
+ * Throws AppError `config_invalid` for a bad base URL; `stream` never throws.
+ */
+export function openOpenAi(options: OpenAiOptions): WarmProvider {
+  const baseUrl = normalizeBaseUrl(options.baseUrl ?? OPENAI_BASE_URL);
+  const extraHeaders = checkHeaders(options);
+  return {
+    name: options.name,
+    stream: (request, signal) => streamChat(request, { ...options, baseUrl, extraHeaders }, signal),
+    warm: async () => void await import("openai"),
+  };
+}
+
+function checkHeaders({ name, extraHeaders = {}, apiKey }: OpenAiOptions): Readonly<Record<string, string>> {
+  try {
+    new Headers({ ...extraHeaders, authorization: `Bearer ${apiKey?.reveal() ?? ""}` });
+  } catch {
+    // The platform's message holds the value.
+    throw new AppError(
+      "config_invalid",
+      `api_key or extra_headers of provider "${name}" cannot be sent in an HTTP header`,
+    );
+  }
+  return extraHeaders;
+}
+
+async function* streamChat(
+  request: ModelRequest,
+  options: OpenAiOptions & { readonly baseUrl: string },
+  signal: AbortSignal,
+): AsyncGenerator<ModelEvent> {
+  const context: FailureContext = {
+    name: options.name,
+    model: request.model,
+    where: toNetTarget(options.baseUrl),
+    keySource: options.apiKeySource ?? "its api_key",
+    key: options.apiKey?.reveal() ?? "",
+    now: options.now?.() ?? Date.now(),
+  };
+  const wire = new Wire({
+    fetch: options.fetch,
+    apiKey: options.apiKey,
+    extraHeaders: options.extraHeaders ?? {},
+    context,
+    idleMs: options.idleMs ?? LIMITS.providerIdleMs,
+    timeoutMs: request.timeoutMs,
+  }, signal);
+  const reply = new Reply(request, context.name);
+  try {
+    const chunks = await openChunks(request, options.baseUrl, wire);
+    for await (const chunk of chunks) {
+      wire.sawEvent();
+      for (const event of reply.read(chunk)) {
+        if (signal.aborted) break;
+        yield event;
+      }
+      if (reply.finishReason !== undefined) wire.expectEnd();
+    }
+    const failure = reply.finishReason === undefined || signal.aborted ? wire.failure() : undefined;
+    if (failure) yield failure;
+    else yield* reply.finish(wire.sawDone);
+  } catch (error) {
+    // A vendor that breaks the connection after its finish reason has said everything.
+    if (reply.finishReason !== undefined && !signal.aborted && !(error instanceof AppError)) {
+      yield* reply.finish(true);
+    } else yield explain(error, wire, context);
+  } finally {
+    wire.close();
+  }
+}
+
+function explain(error: unknown, wire: Wire, context: FailureContext): ModelEvent {
+  if (error instanceof AppError) return toFailed(error.code, error.message);
+  // The package's own errors: an `error` object inside the stream, or text that is no JSON.
+  if (error instanceof Error && wire.failure() === undefined) {
+    if ("error" in error && error.error !== undefined) return fromStreamError(error.error, context);
+    if (error instanceof SyntaxError || error instanceof z.ZodError) {
+      return toFailed("provider_protocol", `${context.name} sent something that is not a chat completion stream.`);
+    }
+  }
+  return wire.failure(error) ?? toFailed("provider_interrupted", `The stream of ${context.name} broke off.`);
+}
+
+async function openChunks(request: ModelRequest, baseUrl: string, wire: Wire): Promise<AsyncIterable<unknown>> {
+  const body = toBody(request, { isOpenAi: new URL(baseUrl).hostname === "api.openai.com" });
+  const { default: OpenAI } = await import("openai");
+  const client = new OpenAI({
+    baseURL: baseUrl,
+    // The wire sends the key. Nulls, so that the package looks for nothing in an environment that the guest does not have.
+    apiKey: "sent-by-wire",
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    logLevel: "off",
+    maxRetries: 0,
+    timeout: 2_147_483_647,
+    fetch: wire.fetch,
+  });
+  return await client.chat.completions.create(body, { signal: wire.signal });
+}

@@ -1,0 +1,159 @@
+import type { ErrorCode } from "#/core/error.ts";
+import type { ModelEvent } from "#/core/provider.ts";
+import { toOneLine } from "#/lib/printable.ts";
+
+/** The event that ends a call that went wrong. */
+export type Failed = Extract<ModelEvent, { type: "failed" }>;
+
+/** What a message may name. */
+export interface FailureContext {
+  /** Entry name of the provider. */
+  readonly name: string;
+  readonly model: string;
+  /** Host and port, or the whole base URL without a query. */
+  readonly where: string;
+  /** Environment variable or setting that the key came from. */
+  readonly keySource: string;
+  /** The key itself: it is cut out of everything that a vendor says. */
+  readonly key: string;
+  /** Integer ms UTC, for dates in Retry-After. */
+  readonly now: number;
+}
+
+const VENDOR_TEXT_CHARS_MAX = 300;
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
+  "provider_rate_limited",
+  "provider_unavailable",
+  "provider_interrupted",
+  "provider_timeout",
+]);
+
+/** A failed event; by default rate limits, lost connections, outages and timeouts may be tried again. */
+export function toFailed(
+  code: ErrorCode,
+  message: string,
+  options: { retryable?: boolean; retryAfterMs?: number | undefined } = {},
+): Failed {
+  const after = options.retryAfterMs === undefined ? {} : { retryAfterMs: options.retryAfterMs };
+  return { type: "failed", code, message, retryable: options.retryable ?? RETRYABLE.has(code), ...after };
+}
+
+/** What an HTTP answer other than 2xx means. `body` is what was read of it, at most `providerErrorBytesMax`. */
+export function fromStatus(status: number, headers: Headers, body: string, context: FailureContext): Failed {
+  const { name, model, where } = context;
+  const vendor = vendorError(body);
+  const says = vendor.message === "" ? "" : `: ${redact(vendor.message, context)}`;
+  if (status === 401) {
+    const fix = context.key === "" ? `It got no key: set ${context.keySource}` : `Check ${context.keySource}`;
+    return toFailed("provider_auth", `${name} refused the API key (401). ${fix}.`);
+  }
+  if (status === 403) {
+    return toFailed("provider_auth", `${name} does not allow this with the key from ${context.keySource} (403)${says}`);
+  }
+  if (status === 404 && vendor.message === "") {
+    return toFailed("provider_rejected", `${where} has no chat completions (404). Check base_url of ${name}.`);
+  }
+  if (status === 404 || vendor.code === "model_not_found") {
+    return toFailed("model_unknown", `${name} does not know the model "${model}" (${status})${says}`);
+  }
+  if (status === 429) {
+    const broke = vendor.code === "insufficient_quota" || vendor.code === "billing_hard_limit_reached";
+    const retryAfterMs = parseRetryAfter(headers, context.now);
+    return toFailed("provider_rate_limited", `${name} limits the rate (429)${says}`, {
+      retryable: !broke,
+      retryAfterMs,
+    });
+  }
+  if (status === 408) return toFailed("provider_timeout", `${name} gave up waiting (408)${says}`);
+  if (status >= 500) {
+    const retryAfterMs = parseRetryAfter(headers, context.now);
+    return toFailed("provider_unavailable", `${name} is not available (${status})${says}`, { retryAfterMs });
+  }
+  if (status < 400) {
+    return toFailed("provider_protocol", `${where} answered ${status} instead of a stream. Check base_url of ${name}.`);
+  }
+  return toFailed("provider_rejected", `${name} rejected the request (${status})${says}`);
+}
+
+/** What an error inside a stream means: `data: {"error": {…}}`, with a status number or a name as its code. */
+export function fromStreamError(error: unknown, context: FailureContext): Failed {
+  const vendor = vendorError(JSON.stringify({ error }));
+  const says = vendor.message === "" ? "" : `: ${redact(vendor.message, context)}`;
+  const status = Number(vendor.code);
+  if (status >= 400 && status < 600) return fromStatus(status, new Headers(), JSON.stringify({ error }), context);
+  if (/rate_limit/.test(vendor.code + vendor.type)) {
+    return toFailed("provider_rate_limited", `${context.name} limits the rate${says}`);
+  }
+  if (/invalid|not_found|context_length/.test(vendor.code + vendor.type)) {
+    return toFailed("provider_rejected", `${context.name} rejected the request${says}`);
+  }
+  return toFailed("provider_unavailable", `${context.name} stopped with an error${says}`);
+}
+
+/** What a failed connection means. Nothing of the answer had come. */
+export function fromTransport(error: unknown, context: FailureContext): Failed {
+  if (error instanceof Error && error.name === "NotCapable") {
+    const message = `This process may not connect to ${context.where}: its --allow-net does not name it.`;
+    return toFailed("provider_unavailable", message, { retryable: false });
+  }
+  const text = chain(error);
+  const reason = REASONS.find(([pattern]) => pattern.test(text))?.[1] ?? "the connection failed";
+  return toFailed("provider_unavailable", `Cannot reach ${context.name} at ${context.where}: ${reason}.`);
+}
+
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/refused/i, "connection refused"],
+  [/dns|lookup|name or service|no address/i, "the name cannot be resolved"],
+  [/certificate|tls|ssl/i, "its TLS certificate was not accepted"],
+  [/before message completed|reset|broken pipe|closed/i, "it closed the connection without an answer"],
+  [/timed? ?out/i, "the connection timed out"],
+  [/unreachable/i, "the network is not reachable"],
+];
+
+/** Retry-After as seconds or HTTP date, or `retry-after-ms` (OpenAI), in ms; undefined when absent or nonsense. RFC 9110 §10.2.3. */
+export function parseRetryAfter(headers: Headers, now: number): number | undefined {
+  const ms = headers.get("retry-after-ms");
+  if (ms !== null && /^\d{1,12}(\.\d+)?$/.test(ms)) return Math.ceil(Number(ms));
+  const after = headers.get("retry-after")?.trim() ?? "";
+  if (/^\d{1,9}(\.\d+)?$/.test(after)) return Math.ceil(Number(after) * 1000);
+  // Date.parse takes nearly anything for a date.
+  const date = /^[A-Z][a-z]{2,8},? /.test(after) ? Date.parse(after) : NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** Vendors put the sentence in `error.message`, `error`, `message` or `detail`; Google wraps the object in a list. */
+function vendorError(body: string): { message: string; code: string; type: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return { message: "", code: "", type: "" };
+  }
+  if (Array.isArray(value)) value = value[0];
+  const outer = fields(value);
+  const inner = typeof outer["error"] === "string" ? { message: outer["error"] } : fields(outer["error"]);
+  const message = inner["message"] ?? outer["message"] ?? outer["detail"] ?? "";
+  return {
+    message: typeof message === "string" ? message : JSON.stringify(message),
+    code: String(inner["code"] ?? ""),
+    type: String(inner["type"] ?? ""),
+  };
+}
+
+function fields(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+// Vendors echo keys, whole or masked; a whole one must not reach a log or a screen.
+function redact(text: string, context: FailureContext): string {
+  const clean = context.key === "" ? text : text.replaceAll(context.key, "[key]");
+  return toOneLine(clean, VENDOR_TEXT_CHARS_MAX);
+}
+
+function chain(error: unknown): string {
+  let text = "";
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    text += `${at.name} ${at.message}\n`;
+  }
+  return text;
+}

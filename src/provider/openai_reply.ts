@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { Usage } from "#/core/message.ts";
+import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
+import { toFailed } from "#/provider/openai_failure.ts";
+import { ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+
+/** A chunk, loosely: vendors add fields and leave others out. */
+const Chunk = z.object({
+  choices: z.array(z.object({
+    index: z.number().nullish(),
+    delta: z.object({
+      content: z.string().nullish(),
+      refusal: z.string().nullish(),
+      reasoning_content: z.string().nullish(),
+      reasoning: z.string().nullish(),
+      tool_calls: z.array(z.object({
+        index: z.number().nullish(),
+        id: z.string().nullish(),
+        function: z.object({ name: z.string().nullish(), arguments: z.unknown() }).nullish(),
+      })).nullish(),
+    }).nullish(),
+    finish_reason: z.string().nullish(),
+  })).nullish(),
+  usage: z.object({
+    prompt_tokens: z.number().nullish(),
+    completion_tokens: z.number().nullish(),
+    total_tokens: z.number().nullish(),
+    prompt_tokens_details: z.object({ cached_tokens: z.number().nullish() }).nullish(),
+  }).nullish(),
+});
+
+/** What has come of one reply so far: chunks in, events out. */
+export class Reply {
+  readonly #name: string;
+  readonly #calls: ToolCallAssembler;
+  #chars = 0;
+  #usage: Usage | undefined;
+  finishReason: string | undefined;
+
+  constructor(request: ModelRequest, name: string) {
+    const earlier = request.messages.flatMap((m) => m.role === "assistant" ? m.toolCalls.map((call) => call.id) : []);
+    this.#calls = new ToolCallAssembler(earlier, () => `call_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`);
+    this.#name = name;
+  }
+
+  /** Events of one chunk. Throws ZodError for what is no chunk, AppError `provider_protocol` beyond a bound. */
+  read(value: unknown): ModelEvent[] {
+    const { choices, usage } = Chunk.parse(value);
+    if (usage) this.#usage = toUsage(usage);
+    const events: ModelEvent[] = [];
+    for (const { index, delta, finish_reason } of choices ?? []) {
+      if ((index ?? 0) !== 0) continue;
+      const thought = delta?.reasoning_content || delta?.reasoning;
+      if (thought) events.push({ type: "reasoning", text: thought });
+      const text = delta?.content || delta?.refusal;
+      if (text) events.push({ type: "text", text });
+      this.#chars += (thought?.length ?? 0) + (text?.length ?? 0);
+      for (const part of delta?.tool_calls ?? []) this.#calls.push(part);
+      if (finish_reason) this.finishReason = finish_reason;
+    }
+    if (this.#chars > LIMITS.replyCharsMax) {
+      throw new AppError(
+        "provider_protocol",
+        `The reply of ${this.#name} is longer than ${LIMITS.replyCharsMax} characters.`,
+      );
+    }
+    if (this.#calls.size > LIMITS.replyToolCallsMax) {
+      throw new AppError("provider_protocol", `${this.#name} began more than ${LIMITS.replyToolCallsMax} tool calls.`);
+    }
+    return events;
+  }
+
+  /** The last events. `ended` says that the vendor marked the end itself, with or without a finish reason. */
+  *finish(ended: boolean): Generator<ModelEvent> {
+    if (this.finishReason === undefined && !ended) {
+      yield toFailed("provider_interrupted", `The stream of ${this.#name} stopped before its end.`);
+      return;
+    }
+    const calls = this.#calls.finish();
+    for (const call of calls) yield { type: "tool_call", call };
+    if (this.#usage) yield { type: "usage", usage: this.#usage };
+    yield { type: "done", finishReason: this.finishReason ?? (calls.length > 0 ? "tool_calls" : "stop") };
+  }
+}
+
+function toUsage(usage: NonNullable<z.infer<typeof Chunk>["usage"]>): Usage {
+  const counts = {
+    promptTokens: usage.prompt_tokens,
+    completionTokens: usage.completion_tokens,
+    cachedTokens: usage.prompt_tokens_details?.cached_tokens,
+    totalTokens: usage.total_tokens,
+  };
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => typeof count === "number"));
+}

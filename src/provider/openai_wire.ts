@@ -1,0 +1,190 @@
+import { LIMITS } from "#/core/limits.ts";
+import type { Secret } from "#/lib/secret.ts";
+import { type Failed, type FailureContext, fromStatus, fromTransport, toFailed } from "#/provider/openai_failure.ts";
+
+/** What one call needs of the outside. */
+export interface WireOptions {
+  readonly fetch: typeof fetch;
+  readonly apiKey: Secret | undefined;
+  readonly extraHeaders: Readonly<Record<string, string>>;
+  readonly context: FailureContext;
+  readonly idleMs: number;
+  readonly timeoutMs: number;
+}
+
+/** Why a call was ended from our side. */
+type Stop = "cancelled" | "idle" | "timeout" | "closed";
+
+/**
+ * The connection of one model call, under the `openai` package: it gets `fetch`, which sends the key, refuses redirects, reads a
+ * bounded part of error bodies and watches silence; the package has no idle deadline, reads error bodies whole, follows redirects
+ * and sends facts about the machine. One timer serves both deadlines, so a chunk costs one clock reading.
+ */
+export class Wire {
+  readonly #options: WireOptions;
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal;
+  readonly #startedAt = performance.now();
+  readonly #abort = () => this.#stop("cancelled");
+  #idleMs: number;
+  #lastAt = this.#startedAt;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped: Stop | undefined;
+  #failure: Failed | undefined;
+  #bytesSinceEvent = 0;
+  #answered = false;
+  #tail: Uint8Array = new Uint8Array(0);
+
+  constructor(options: WireOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#idleMs = options.idleMs;
+    this.#outer = signal;
+    signal.addEventListener("abort", this.#abort);
+    if (signal.aborted) this.#stop("cancelled");
+    else this.#arm();
+  }
+
+  /** Fires when the call is cancelled, out of time or closed. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** True when the last bytes held `[DONE]`. */
+  get sawDone(): boolean {
+    return new TextDecoder().decode(this.#tail).includes("[DONE]");
+  }
+
+  /** An event came out of the bytes so far. */
+  sawEvent(): void {
+    this.#bytesSinceEvent = 0;
+  }
+
+  /** The reply is complete; what still may come is not waited for long. */
+  expectEnd(): void {
+    if (this.#idleMs <= LIMITS.providerTailMs) return;
+    this.#idleMs = LIMITS.providerTailMs;
+    this.#arm();
+  }
+
+  /** What went wrong, or undefined when nothing did on this level. `error` is what was thrown, if anything. */
+  failure(error?: unknown): Failed | undefined {
+    const { name, where } = this.#options.context;
+    if (this.#outer.aborted || this.#stopped === "cancelled") return toFailed("cancelled", "cancelled");
+    if (this.#failure) return this.#failure;
+    if (this.#stopped === "timeout") {
+      const seconds = Math.round(this.#options.timeoutMs / 100) / 10;
+      return toFailed("provider_timeout", `${name} took longer than ${seconds} s.`, { retryable: false });
+    }
+    if (this.#stopped === "idle") {
+      return toFailed("provider_timeout", `${name} at ${where} sent nothing for ${this.#idleMs / 1000} s.`);
+    }
+    if (error === undefined) return undefined;
+    if (this.#answered) return toFailed("provider_interrupted", `The stream of ${name} broke off before its end.`);
+    return fromTransport(error, this.#options.context);
+  }
+
+  /** Ends the connection and every timer. */
+  close(): void {
+    this.#stop("closed");
+    this.#outer.removeEventListener("abort", this.#abort);
+  }
+
+  /** `fetch` for the package. Throws what `failure()` then explains. */
+  readonly fetch = async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const { apiKey, extraHeaders, context } = this.#options;
+    const headers = new Headers({ "accept": "text/event-stream", "content-type": "application/json" });
+    if (apiKey) headers.set("authorization", `Bearer ${apiKey.reveal()}`);
+    for (const [name, value] of Object.entries(extraHeaders)) headers.set(name, value);
+    // A redirect would carry extra_headers, and so a key, to another host.
+    const response = await this.#options.fetch(url, {
+      method: "POST",
+      body: init?.body ?? null,
+      headers,
+      redirect: "manual",
+      signal: this.signal,
+    }).catch((error) => {
+      this.#failure = this.#stopped ? undefined : fromTransport(error, context);
+      throw error;
+    });
+    this.#answered = true;
+    this.#lastAt = performance.now();
+    const type = response.headers.get("content-type") ?? "text/event-stream";
+    if (!response.ok) {
+      const body = await readSome(response.body);
+      this.#failure = fromStatus(response.status, response.headers, body, context);
+    } else if (!type.includes("event-stream") || !response.body) {
+      await response.body?.cancel();
+      const what = response.body ? type.split(";")[0] : "nothing";
+      const message = `${context.where} answered with ${what} instead of a stream. Check base_url of ${context.name}.`;
+      this.#failure = toFailed("provider_protocol", message);
+    }
+    if (this.#failure) throw new TypeError("the answer is no stream");
+    return new Response(this.#watch(response.body!), { headers: response.headers });
+  };
+
+  #watch(body: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const reader = body.getReader();
+    return new ReadableStream({
+      pull: async (controller) => {
+        const { done, value } = await reader.read();
+        if (done) return controller.close();
+        this.#lastAt = performance.now();
+        this.#bytesSinceEvent += value.length;
+        if (this.#bytesSinceEvent > LIMITS.providerEventBytesMax) {
+          this.#failure = toFailed("provider_protocol", `${this.#options.context.name} sent an event without an end.`);
+          this.#controller.abort();
+        }
+        this.#tail = value.length >= 16 ? value.subarray(-16) : join(this.#tail, value).subarray(-16);
+        controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    const now = performance.now();
+    const idleIn = this.#lastAt + this.#idleMs - now;
+    const endIn = this.#startedAt + this.#options.timeoutMs - now;
+    if (endIn <= 0) this.#stop("timeout");
+    else if (idleIn <= 0) this.#stop("idle");
+    else this.#timer = setTimeout(() => this.#arm(), Math.ceil(Math.min(idleIn, endIn)));
+  }
+
+  #stop(why: Stop): void {
+    this.#stopped ??= why;
+    clearTimeout(this.#timer);
+    this.#controller.abort();
+  }
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+/** The first `providerErrorBytesMax` bytes that come within `providerErrorBodyMs`. */
+async function readSome(body: ReadableStream<Uint8Array> | null): Promise<string> {
+  if (!body) return "";
+  const reader = body.getReader();
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), LIMITS.providerErrorBodyMs);
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (let bytes = 0; bytes < LIMITS.providerErrorBytesMax;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value.subarray(0, LIMITS.providerErrorBytesMax - bytes), { stream: true });
+      bytes += value.length;
+    }
+  } catch {
+    // What came until the connection broke is enough for a message.
+  } finally {
+    clearTimeout(timer);
+    void reader.cancel().catch(() => {});
+  }
+  return text;
+}

@@ -1,0 +1,26 @@
+import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
+
+type Open = (options: ProviderOptions) => Promise<WarmProvider>;
+
+/** Every provider there is: one line each, on purpose. Evaluated only when it is opened; whoever chooses needs the names alone. */
+const PROVIDERS = {
+  openai: async (options) => (await import("#/provider/openai.ts")).openOpenAi(options),
+  demo: async () => (await import("#/provider/demo.ts")).openDemo(),
+} as const satisfies Record<string, Open>;
+
+/** Type of a provider that can be opened. */
+export type ProviderKind = keyof typeof PROVIDERS;
+
+/** All of them. */
+export const PROVIDER_KINDS: readonly string[] = Object.keys(PROVIDERS);
+
+/** True for a type that can be opened. */
+export function isProviderKind(type: string): type is ProviderKind {
+  return Object.hasOwn(PROVIDERS, type);
+}
+
+/** Opens a provider. Throws AppError `config_invalid` for settings that it cannot use. */
+export async function openProvider(kind: ProviderKind, options: ProviderOptions): Promise<WarmProvider> {
+  const open: Open = PROVIDERS[kind];
+  return await open(options);
+}

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import {
+  type FailureContext,
+  fromStatus,
+  fromStreamError,
+  fromTransport,
+  parseRetryAfter,
+  toFailed,
+} from "#/provider/openai_failure.ts";
+
+const CONTEXT: FailureContext = {
+  name: "acme",
+  model: "gpt-x",
+  where: "api.acme.test:443",
+  keySource: "ACME_KEY",
+  key: "sk-1234567890",
+  now: Date.UTC(2026, 0, 1),
+};
+const vendor = (message: string, code?: string) => JSON.stringify({ error: { message, code } });
+
+Deno.test("fromStatus() maps each status to a code, with words for the person", () => {
+  const table: readonly (readonly [status: number, body: string, code: string, retryable: boolean, says: RegExp])[] = [
+    [401, vendor("Incorrect key sk-1234567890"), "provider_auth", false, /ACME_KEY/],
+    [403, vendor("Country not supported"), "provider_auth", false, /ACME_KEY.*Country not supported/],
+    [404, vendor("The model does not exist"), "model_unknown", false, /gpt-x/],
+    [404, '{"error":"model not found, try pulling it"}', "model_unknown", false, /try pulling it/],
+    [404, "<html>", "provider_rejected", false, /base_url/],
+    [400, vendor("no such model", "model_not_found"), "model_unknown", false, /gpt-x/],
+    [400, vendor("Too long"), "provider_rejected", false, /Too long/],
+    [402, '{"message":"Pay first"}', "provider_rejected", false, /Pay first/],
+    [413, "", "provider_rejected", false, /413/],
+    [422, '{"detail":[{"msg":"bad"}]}', "provider_rejected", false, /bad/],
+    [429, vendor("Slow down"), "provider_rate_limited", true, /Slow down/],
+    [429, vendor("No credit", "insufficient_quota"), "provider_rate_limited", false, /No credit/],
+    [408, "", "provider_timeout", true, /408/],
+    [500, "x".repeat(9_999), "provider_unavailable", true, /500/],
+    [503, '[{"error":{"message":"Overloaded"}}]', "provider_unavailable", true, /Overloaded/],
+    [529, "", "provider_unavailable", true, /529/],
+    [301, "", "provider_protocol", false, /base_url/],
+  ];
+  for (const [status, body, code, retryable, says] of table) {
+    const failed = fromStatus(status, new Headers(), body, CONTEXT);
+    assert.deepEqual([failed.code, failed.retryable], [code, retryable], `${status} ${body.slice(0, 40)}`);
+    assert.match(failed.message, says);
+    assert.ok(failed.message.length < 500);
+  }
+});
+
+Deno.test("fromStatus() cuts out the key and every control character", () => {
+  const body = JSON.stringify({ error: { message: "key sk-1234567890 \x1b]0;owned\x07\x1b[2J\nnext\u202e" } });
+  for (const status of [400, 403, 404, 429, 500]) {
+    const { message } = fromStatus(status, new Headers(), body, CONTEXT);
+    assert.ok(!message.includes("sk-1234567890"), message);
+    // deno-lint-ignore no-control-regex -- what it looks for
+    assert.ok(!/[\x00-\x1f\x7f-\x9f\u202e]/.test(message), message);
+  }
+});
+
+Deno.test("fromStatus() says that a key is missing when there was none", () => {
+  assert.match(fromStatus(401, new Headers(), "", { ...CONTEXT, key: "" }).message, /got no key: set ACME_KEY/);
+});
+
+Deno.test("parseRetryAfter() takes seconds, a date and OpenAI's milliseconds", () => {
+  const now = Date.UTC(2026, 0, 1);
+  const parse = (headers: Record<string, string>) => parseRetryAfter(new Headers(headers), now);
+  assert.equal(parse({ "retry-after": "2" }), 2_000);
+  assert.equal(parse({ "retry-after": " 0.5 " }), 500);
+  assert.equal(parse({ "retry-after": "Thu, 01 Jan 2026 00:00:07 GMT" }), 7_000);
+  assert.equal(parse({ "retry-after": "Thu, 01 Jan 2015 00:00:07 GMT" }), 0);
+  assert.equal(parse({ "retry-after-ms": "120", "retry-after": "9" }), 120);
+  for (const nonsense of ["soon", "-5", "1e9", "", "99999999999999"]) {
+    assert.equal(parse({ "retry-after": nonsense }), undefined, nonsense);
+  }
+  assert.equal(parse({}), undefined);
+});
+
+Deno.test("fromStreamError() reads a status number or a name", () => {
+  assert.equal(fromStreamError({ code: 502, message: "upstream" }, CONTEXT).code, "provider_unavailable");
+  assert.equal(fromStreamError({ code: 429, message: "slow" }, CONTEXT).code, "provider_rate_limited");
+  assert.equal(fromStreamError({ type: "rate_limit_error" }, CONTEXT).code, "provider_rate_limited");
+  assert.equal(fromStreamError({ type: "invalid_request_error", message: "no" }, CONTEXT).code, "provider_rejected");
+  assert.equal(fromStreamError("gone", CONTEXT).code, "provider_unavailable");
+  assert.equal(fromStreamError(null, CONTEXT).code, "provider_unavailable");
+});
+
+Deno.test("fromTransport() says what broke, and when the process itself may not connect", () => {
+  const because = (message: string) =>
+    fromTransport(new TypeError("fetch failed", { cause: new Error(message) }), CONTEXT);
+  assert.match(because("tcp connect error: Connection refused (os error 111)").message, /connection refused/);
+  assert.match(because("dns error: failed to lookup address").message, /cannot be resolved/);
+  assert.match(because("invalid peer certificate: UnknownIssuer").message, /certificate/);
+  assert.match(because("connection closed before message completed").message, /closed the connection/);
+  assert.match(because("something else").message, /the connection failed/);
+  assert.equal(because("something else").retryable, true);
+  const refused = new Error("Requires net access");
+  refused.name = "NotCapable";
+  assert.equal(fromTransport(refused, CONTEXT).retryable, false);
+});
+
+Deno.test("toFailed() knows which codes may be tried again", () => {
+  assert.deepEqual(toFailed("provider_interrupted", "x"), {
+    type: "failed",
+    code: "provider_interrupted",
+    message: "x",
+    retryable: true,
+  });
+  assert.equal(toFailed("provider_protocol", "x").retryable, false);
+});

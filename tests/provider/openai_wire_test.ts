@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { LIMITS } from "#/core/limits.ts";
+import { Secret } from "#/lib/secret.ts";
+import { Wire } from "#/provider/openai_wire.ts";
+import { answer, raw, reply, text } from "../fake/openai_reply.ts";
+import { startFakeOpenAi } from "../fake/openai_server.ts";
+
+function openWire(signal = new AbortController().signal, idleMs = 5_000): Wire {
+  const context = { name: "acme", model: "m", where: "here", keySource: "K", key: "sk-1", now: 0 };
+  return new Wire(
+    { fetch, apiKey: new Secret("sk-1"), extraHeaders: {}, context, idleMs, timeoutMs: 10_000 },
+    signal,
+  );
+}
+
+Deno.test("Wire passes a stream on, bytes unchanged, and sees the vendor's own end", async () => {
+  const vendor = await startFakeOpenAi(() => reply([text("Grüße")], { fragmentBytes: 1 }));
+  const wire = openWire();
+  const response = await wire.fetch(`${vendor.url}/chat/completions`, { body: '{"messages":[]}' });
+  assert.equal(wire.sawDone, false);
+  const body = await response.text();
+  assert.ok(body.includes("Grüße") && body.endsWith("data: [DONE]\n\n"));
+  assert.equal(wire.sawDone, true);
+  assert.equal(wire.failure(), undefined);
+  wire.close();
+  await vendor.close();
+});
+
+Deno.test("Wire reads a bounded part of an error body", async () => {
+  const long = JSON.stringify({ error: { message: "m".repeat(LIMITS.providerErrorBytesMax * 20) } });
+  const vendor = await startFakeOpenAi(() => answer(500, long));
+  const wire = openWire();
+  await assert.rejects(wire.fetch(`${vendor.url}/chat/completions`, { body: '{"messages":[]}' }));
+  assert.equal(wire.failure()?.message, "acme is not available (500)");
+  wire.close();
+  await vendor.close();
+});
+
+Deno.test("Wire waits a short time only once the reply is complete", async () => {
+  const silent = reply([text("x"), raw("")], { done: false, ending: "hang" });
+  const vendor = await startFakeOpenAi(() => silent);
+  const wire = openWire(new AbortController().signal, 60_000);
+  const response = await wire.fetch(`${vendor.url}/chat/completions`, { body: '{"messages":[]}' });
+  wire.expectEnd();
+  const startedAt = performance.now();
+  await assert.rejects(response.text());
+  assert.ok(performance.now() - startedAt < LIMITS.providerTailMs + 2_000);
+  assert.equal(wire.failure()?.code, "provider_timeout");
+  wire.close();
+  await vendor.close();
+});
+
+Deno.test("Wire says cancelled when the outer signal fired, whatever else broke", async () => {
+  const controller = new AbortController();
+  const wire = openWire(controller.signal);
+  controller.abort();
+  assert.equal(wire.signal.aborted, true);
+  await assert.rejects(wire.fetch("http://127.0.0.1:1/", { body: "{}" }));
+  assert.equal(wire.failure(new Error("other"))?.code, "cancelled");
+  wire.close();
+});
