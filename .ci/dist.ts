@@ -1,8 +1,10 @@
 /**
  * `deno task dist`: writes dist/, the tree that any static server can serve and `deno run http://…/mod.ts` can start. A module
  * from a URL gets no import map, so `deno publish` does the rewriting and uploads to a registry that lives only in this process.
+ * What it writes is JavaScript in .js files: Debian's mime.types calls .ts a Qt linguist file, and Deno takes no module of that type.
+ * mod.ts keeps its name, because a main module of an unknown type is read as JavaScript.
  */
-import { fromFileUrl } from "../tests/fixture/source_tree.ts";
+import { fromFileUrl, join, sourceFiles } from "../tests/fixture/source_tree.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const out = Deno.args[0] ?? `${root}dist`;
@@ -18,7 +20,38 @@ const writer = tar.stdin.getWriter();
 await writer.write(archive);
 await writer.close();
 if (!(await tar.status).success) throw new Error("tar could not unpack what deno publish sent");
+await eraseTypes(out);
 console.log(`${out} written`);
+
+/** Replaces each .ts file by the JavaScript that Deno makes of it, and each name of one, in imports and in URLs, by the new name. */
+async function eraseTypes(folder: string): Promise<void> {
+  const script = await Deno.makeTempDir();
+  const files = sourceFiles(folder).map((file) => file.path);
+  const transpile = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "transpile",
+      "-q",
+      "--no-check",
+      "--no-config",
+      "--no-lock",
+      "--source-map",
+      "none",
+      "--outdir",
+      script,
+      ...files,
+    ],
+    cwd: folder,
+    stderr: "piped",
+  }).output();
+  if (!transpile.success) throw new Error(new TextDecoder().decode(transpile.stderr));
+  for (const file of files) {
+    const text = await Deno.readTextFile(join(script, file.replace(/\.ts$/, ".js")));
+    await Deno.remove(join(folder, file));
+    const renamed = text.replace(/(["'])([\w./-]+)\.ts\1/g, "$1$2.js$1");
+    await Deno.writeTextFile(join(folder, file === "mod.ts" ? file : file.replace(/\.ts$/, ".js")), renamed);
+  }
+  await Deno.remove(script, { recursive: true });
+}
 
 /** The archive that `deno publish` uploads, its specifiers already rewritten. Speaks the four requests of JSR's publish API that it makes. */
 async function publishLocally(): Promise<Uint8Array<ArrayBuffer>> {

@@ -9,6 +9,8 @@ export const ModelChoice = z.strictObject({
   model: z.string().min(1),
   baseUrl: z.string().optional(),
   apiKey: z.string().optional(),
+  /** Name of the setting or variable that the key came from, for error messages. */
+  apiKeySource: z.string().optional(),
   extraHeaders: z.record(z.string(), z.string()),
   /** Why this one, in a sentence for the person. */
   reason: z.string(),
@@ -30,6 +32,8 @@ export const GuestSettings = z.strictObject({
   backoffMaxMs: Count,
   jitter: z.boolean(),
   concurrentTurnsMax: Count.positive(),
+  sessionsMax: Count.positive(),
+  sessionIdleMs: Count.positive(),
 });
 export type GuestSettings = z.infer<typeof GuestSettings>;
 
@@ -47,7 +51,13 @@ export const Bootstrap = z.strictObject({
   timezone: z.string(),
   model: ModelChoice,
   settings: GuestSettings,
-  startupStatus: z.record(z.string(), z.unknown()),
+  startupStatus: z.strictObject({
+    sandbox_tier: z.enum(["micro_vm", "container", "process"]),
+    sidecar_available: z.boolean(),
+    shell_available: z.boolean(),
+    browser_available: z.boolean(),
+    degraded_reasons: z.array(z.strictObject({ code: z.string(), detail: z.string() })).exactOptional(),
+  }),
 });
 export type Bootstrap = z.infer<typeof Bootstrap>;
 
@@ -56,6 +66,8 @@ export const GuestNotice = z.discriminatedUnion("type", [
   z.strictObject({ v: z.literal(1), type: z.literal("listening"), port: z.number().int().min(1).max(65_535) }),
   /** How many clients are connected now. */
   z.strictObject({ v: z.literal(1), type: z.literal("clients"), count: Count }),
+  /** A turn begins: tools may be needed in a moment. */
+  z.strictObject({ v: z.literal(1), type: z.literal("turn") }),
   /** Start failed; `code` is an ErrorCode. */
   z.strictObject({
     v: z.literal(1),

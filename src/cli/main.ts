@@ -6,6 +6,7 @@ import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 export interface CommonOptions {
   readonly config?: string;
   readonly user?: string;
+  readonly tier?: string;
 }
 
 /** Options of `run`, `chat` and `ask`. */
@@ -47,6 +48,11 @@ function reportError(error: unknown): number {
   return toExitCode(code);
 }
 
+/** Loads the file of one command. The specifier is no literal, so that Deno reads it when it is wanted and not before (--help: 30 ms). */
+function load<Module>(file: string): Promise<Module> {
+  return import(new URL(file, import.meta.url).href);
+}
+
 type Run = (action: () => Promise<number>) => () => Promise<void>;
 
 /** The command tree; each action imports its own file, so that a command costs what it uses. */
@@ -67,13 +73,13 @@ function toProgram(version: string, run: Run): Command {
   )
     .option("--json", "as one JSON document")
     .exitOverride()
-    .action((options) => run(async () => (await import("#/cli/doctor.ts")).runDoctor(options, version))());
+    .action((options) => run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))());
   return program;
 }
 
 function addTurnCommands(program: Command, run: Run, version: string): void {
   const turn = (mode: "run" | "chat", prompt: string | undefined, options: TurnOptions) =>
-    run(async () => (await import("#/cli/launch.ts")).launchClient(mode, prompt, options, version))();
+    run(async () => (await load<typeof import("#/cli/launch.ts")>("./launch.ts")).launchClient(mode, prompt, options, version))();
   withTurn(
     program.command("run").description("send one message, show the turn, exit with its result").argument(
       "<prompt...>",
@@ -100,18 +106,25 @@ function addConfigCommands(program: Command, run: Run): void {
     .option("--effective", "every value, defaults included (what is shown without it too)")
     .option("--json", "as one JSON document")
     .exitOverride()
-    .action((options) => run(async () => (await import("#/cli/config_show.ts")).runConfigShow(options))());
+    .action((options) => run(async () => (await load<typeof import("#/cli/config_show.ts")>("./config_show.ts")).runConfigShow(options))());
   program.command("trust").description(
     "let this configuration file widen what the agent may reach, as long as it stays as it is now",
   )
     .argument("<file>", "a file in ./.oxydra")
-    .action((file: string) => run(async () => (await import("#/cli/trust.ts")).runTrust(file))());
+    .action((file: string) => run(async () => (await load<typeof import("#/cli/trust.ts")>("./trust.ts")).runTrust(file))());
 }
 
 function withCommon(command: Command): Command {
   return command
     .option("--config <dir>", "read this folder instead of ./.oxydra")
-    .option("--user <id>", "which user's workspace");
+    .option("--user <id>", "which user's workspace")
+    .addOption(
+      new Option("--tier <name>", "isolation tier, whatever the configuration says").choices([
+        "process",
+        "container",
+        "micro_vm",
+      ]),
+    );
 }
 
 function withTurn(command: Command): Command {

@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 
 /** The one runner of a user's workspace, for as long as it is held. */
 export interface RunnerLock {
+  /** A second call does nothing. */
   release(): void;
 }
 
@@ -31,7 +32,13 @@ export function acquireRunnerLock(runDir: string, now: number): RunnerLock | nul
     file.close();
     throw error;
   }
-  return { release: () => file.close() };
+  let held = true;
+  return {
+    release: () => {
+      if (held) file.close();
+      held = false;
+    },
+  };
 }
 
 /** Who wrote itself into the lock file last, or null. */

@@ -1,4 +1,4 @@
-import { type ProcessPlan, type Program, toChildEnv } from "#/runner/process_plan.ts";
+import { configPath, type ProcessPlan, type Program, toChildEnv, toFlagPath } from "#/runner/process_plan.ts";
 
 /** What Deno itself needs to find its cache and to know whether to paint; the client's own code reads no name at all. */
 const CLIENT_NAMES = ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NO_COLOR"] as const;
@@ -18,7 +18,7 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
   const { program } = input;
   const origin = program.source === "url"
     ? ["--no-config", `--allow-import=${new URL(program.srcUrl).host}`]
-    : ["--no-remote", "--config", new URL("../deno.json", program.srcUrl).pathname];
+    : ["--no-remote", "--config", configPath(program)];
   return {
     name: "client",
     command: program.denoPath,
@@ -31,7 +31,7 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
       "--no-lock",
       ...origin,
       `--allow-net=127.0.0.1:${input.port}`,
-      `--allow-read=${input.endpointPath}`,
+      `--allow-read=${toFlagPath(input.endpointPath)}`,
       new URL("cli/client.ts", program.srcUrl).href,
       ...clientArgs,
     ],

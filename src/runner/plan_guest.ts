@@ -1,4 +1,11 @@
-import { type ProcessPlan, type Program, toChildEnv, toModuleFlags, withParentDeath } from "#/runner/process_plan.ts";
+import {
+  type ProcessPlan,
+  type Program,
+  toChildEnv,
+  toFlagPath,
+  toModuleFlags,
+  withParentDeath,
+} from "#/runner/process_plan.ts";
 
 /** IPv4 ranges that no model host may resolve into: private, link-local, CGNAT, benchmarking, multicast, reserved (RFC 6890). Loopback is not among them: the gateway listens there, and the allow list names ports. */
 const DENIED_RANGES = [
@@ -34,8 +41,8 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
     "run",
     "-q",
     ...toModuleFlags(input.program, input.lockPath),
-    `--allow-read=${input.internalDir}`,
-    `--allow-write=${input.internalDir}`,
+    `--allow-read=${toFlagPath(input.internalDir)}`,
+    `--allow-write=${toFlagPath(input.internalDir)}`,
     `--allow-net=${net.join(",")}`,
     `--deny-net=${denied.join(",")}`,
     new URL("app/guest.ts", input.program.srcUrl).href,

@@ -1,3 +1,6 @@
+import { fileURLToPath } from "node:url";
+import { AppError } from "#/core/error.ts";
+
 /** A process before it runs: what `doctor` shows and what is spawned are the same value. */
 export interface ProcessPlan {
   readonly name: "runner" | "client" | "guest" | "tool child";
@@ -7,6 +10,23 @@ export interface ProcessPlan {
   readonly env: Readonly<Record<string, string>>;
   /** What it can reach, in words, one sentence each; made beside the flag that opens it. */
   readonly reach: readonly string[];
+}
+
+/**
+ * A path as Deno's `--allow-read=` and its kin take it. A comma would begin another path and open it too, and Deno has no way to
+ * write one. Throws AppError `config_invalid`.
+ */
+export function toFlagPath(path: string): string {
+  if (!path.includes(",")) return path;
+  throw new AppError(
+    "config_invalid",
+    `${path}: a workspace path with a comma cannot be given to Deno as a permission; choose another folder`,
+  );
+}
+
+/** The import map of a checkout. Only for a program from a file. */
+export function configPath(program: Program): string {
+  return fileURLToPath(new URL("../deno.json", program.srcUrl));
 }
 
 /** Where our own code comes from: it decides how a process finds its modules. */
@@ -52,7 +72,7 @@ export function toChildEnv(
 export function toModuleFlags(program: Program, lockPath: string): string[] {
   const always = ["--no-prompt", "--cached-only", `--lock=${lockPath}`];
   if (program.source === "url") return [...always, "--no-config", `--allow-import=${new URL(program.srcUrl).host}`];
-  return [...always, "--frozen", "--no-remote", "--config", new URL("../deno.json", program.srcUrl).pathname];
+  return [...always, "--frozen", "--no-remote", "--config", configPath(program)];
 }
 
 /** `setpriv --pdeathsig KILL` in front of a command: SIGKILL of the runner takes its children along (Linux). */

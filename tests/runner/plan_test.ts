@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
-import { type Program, toChildEnv, toModuleFlags, withParentDeath } from "#/runner/process_plan.ts";
+import {
+  configPath,
+  type Program,
+  toChildEnv,
+  toFlagPath,
+  toModuleFlags,
+  withParentDeath,
+} from "#/runner/process_plan.ts";
 
 const FILE: Program = { srcUrl: "file:///app/src/", source: "file", denoPath: "/bin/deno", setprivPath: null };
 const URL_PROGRAM: Program = {
@@ -99,4 +106,17 @@ Deno.test("toChildEnv() makes the environment new", () => {
 Deno.test("toModuleFlags() and withParentDeath() say where modules come from and who dies with whom", () => {
   assert.deepEqual(toModuleFlags(FILE, "/l").slice(0, 3), ["--no-prompt", "--cached-only", "--lock=/l"]);
   assert.deepEqual(withParentDeath(FILE, ["run"]), { command: "/bin/deno", args: ["run"] });
+});
+
+Deno.test("toFlagPath() refuses a comma, which would open a second path", () => {
+  assert.equal(toFlagPath("/w/a b"), "/w/a b");
+  assert.throws(() => toFlagPath("/w/a,/etc"), { code: "config_invalid" });
+  assert.throws(() => planGuest({ ...GUEST, internalDir: "/w,/internal" }), { code: "config_invalid" });
+  assert.throws(() => planClient({ program: FILE, env: {}, port: 1, endpointPath: "/w,/e" }, []), {
+    code: "config_invalid",
+  });
+});
+
+Deno.test("configPath() is a path, not a URL: blanks stay blanks", () => {
+  assert.equal(configPath({ ...FILE, srcUrl: "file:///my%20app/src/" }), "/my app/deno.json");
 });

@@ -1,0 +1,176 @@
+import { join } from "node:path";
+import type { Sandbox } from "#/core/capability.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { Provider } from "#/core/provider.ts";
+import type { EventLog } from "#/core/store.ts";
+import { Secret } from "#/lib/secret.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+import type { Bootstrap } from "#/app/bootstrap.ts";
+import { readOrMakeToken } from "#/app/token_file.ts";
+import { type Listener, openGateway } from "#/gateway/app.ts";
+import { openEventLog } from "#/memory/sqlite.ts";
+import { openProvider } from "#/provider/registry.ts";
+import { withRetries } from "#/provider/reliable.ts";
+import { openSessions, type SendDeps, type Sessions } from "#/session/session.ts";
+import { TOOLS } from "#/tools/registry.ts";
+import { toSchema } from "#/tools/to_schema.ts";
+import { toSystemPrompt } from "#/turn/prompt.ts";
+
+/** What the guest's parts need from the process that they run in. */
+export interface ComposeDeps {
+  /** Where tool calls go: the runner's broker, over stdio. */
+  readonly sandbox: Sandbox;
+  readonly fetch: typeof fetch;
+  /** Integer ms UTC. */
+  now(): number;
+  /** How many clients are connected, after each change. */
+  onClients(count: number): void;
+  /** A turn begins. */
+  onTurn(): void;
+  /** Told of an error that nobody outside may read, with the id that the client was given. */
+  report(error: unknown, id: string): void;
+}
+
+/** A guest at work. */
+export interface Guest {
+  readonly port: number;
+  /** Cancels what runs, records how it ended, tells the clients and closes the log. */
+  close(): Promise<void>;
+}
+
+const AGENT = "default";
+
+const ROOTS = [
+  { path: "/shared", about: "the person's files; read and write here unless told otherwise" },
+  { path: "/tmp", about: "scratch space of yours; read and write" },
+  { path: "/vault", about: "secrets of the person; not reachable without an approval" },
+];
+
+/** Joins the parts of a guest. The only place, with registries, that knows concrete classes. Throws AppError `store_*`, `lock_held`, `config_invalid`. */
+export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promise<Guest> {
+  const { settings, model } = bootstrap;
+  const log = await openEventLog({ path: join(bootstrap.internalDir, "oxydra.db"), now: deps.now });
+  try {
+    const provider = await toProvider(bootstrap, deps);
+    const sessions = await openSessions({
+      log,
+      lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
+      now: deps.now,
+      report: deps.report,
+    });
+    const listener = await listen(bootstrap, deps, {
+      log,
+      sessions,
+      send: toSendDeps(bootstrap, deps, provider.retrying),
+    });
+    // Evaluated while nobody waits, so that the first turn does not pay for the vendor's package.
+    void provider.warm().catch((error: unknown) => deps.report(error, model.provider));
+    return {
+      port: listener.port,
+      async close() {
+        await listener.close();
+        await sessions.close("the gateway is stopping");
+        await log.close();
+      },
+    };
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly log: EventLog;
+  readonly sessions: Sessions;
+  readonly send: () => SendDeps;
+}
+
+async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Promise<Listener> {
+  const { settings, model, user } = bootstrap;
+  const tokens = [bootstrap.startToken, await readOrMakeToken(bootstrap.internalDir)];
+  const gateway = openGateway({
+    source: {
+      send(turn, signal) {
+        deps.onTurn();
+        return parts.sessions.send(turn, parts.send(), signal);
+      },
+    },
+    log: parts.log,
+    user,
+    tokenHashes: await Promise.all(tokens.map((token) => sha256Hex(token))),
+    info: { version: bootstrap.version, provider: model.provider, model: model.model, reason: model.reason },
+    startupStatus: bootstrap.startupStatus,
+    sessionsMax: settings.sessionsMax,
+    sessionIdleMs: settings.sessionIdleMs,
+    now: deps.now,
+    onClients: deps.onClients,
+    report: deps.report,
+  });
+  return gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
+}
+
+/** What each turn runs with; the prompt is made per turn because it names the day. */
+function toSendDeps(bootstrap: Bootstrap, deps: ComposeDeps, provider: Provider): () => SendDeps {
+  const { settings, model, user, timezone } = bootstrap;
+  const tools = [...TOOLS.values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
+  const principal = { user, agent: [AGENT], origin: "channel" } as const;
+  return () => ({
+    provider,
+    sandbox: deps.sandbox,
+    now: deps.now,
+    delay,
+    setup: {
+      principal,
+      model: model.model,
+      system: toSystemPrompt({ agent: "Oxydra", now: deps.now(), timezone, roots: ROOTS, hasTools: true }),
+      tools,
+      budgets: {
+        stepsMax: settings.turnsMax,
+        toolCallsMax: LIMITS.turnToolCallsMax,
+        tokensMax: LIMITS.turnTokensMax,
+        timeoutMs: settings.turnTimeoutMs,
+        ...(settings.costMax === undefined ? {} : { costMax: settings.costMax }),
+      },
+      window: { limitTokens: settings.contextTokensMax, safetyTokens: settings.safetyBufferTokens },
+      ...(settings.maxOutputTokens === undefined ? {} : { maxOutputTokens: settings.maxOutputTokens }),
+    },
+  });
+}
+
+async function toProvider(
+  bootstrap: Bootstrap,
+  deps: ComposeDeps,
+): Promise<{ retrying: Provider; warm: () => Promise<void> }> {
+  const { model, settings } = bootstrap;
+  const provider = await openProvider(model.type, {
+    name: model.provider,
+    ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
+    ...(model.apiKey === undefined ? {} : { apiKey: new Secret(model.apiKey) }),
+    ...(model.apiKeySource === undefined ? {} : { apiKeySource: model.apiKeySource }),
+    extraHeaders: model.extraHeaders,
+    fetch: deps.fetch,
+  });
+  const retrying = withRetries(provider, {
+    maxAttempts: settings.attemptsMax,
+    backoffBaseMs: settings.backoffBaseMs,
+    backoffMaxMs: settings.backoffMaxMs,
+    jitter: settings.jitter,
+    random: Math.random,
+    delay,
+  });
+  return { retrying, warm: () => provider.warm() };
+}
+
+/** Resolves after `ms`, or at once when the signal fires. */
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const stop = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      resolve();
+    };
+    const timer = setTimeout(stop, ms);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}

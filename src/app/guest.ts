@@ -1,0 +1,47 @@
+/**
+ * The guest process: gateway, sessions, turn loop, model provider and event log of one user. Its stdin brings the bootstrap, then
+ * frames; its stdout takes frames. The end of stdin ends it.
+ */
+import "#/lib/stderr_console.ts";
+import { AppError, toPublicError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { ByteReader } from "#/lib/byte_reader.ts";
+import { readLengthJson } from "#/lib/length_json.ts";
+import { Bootstrap, type GuestNotice } from "#/app/bootstrap.ts";
+import { type Guest, openGuest } from "#/app/compose.ts";
+import { openBrokerClient } from "#/sandbox/broker_client.ts";
+
+async function main(): Promise<number> {
+  const input = new ByteReader(Deno.stdin.readable);
+  const bootstrap = Bootstrap.parse(await readLengthJson(input, LIMITS.bootstrapBytesMax));
+  const runner = openBrokerClient({ input, output: Deno.stdout.writable });
+  const notify = (notice: GuestNotice) => runner.notify(notice);
+  let guest: Guest;
+  try {
+    guest = await openGuest(bootstrap, {
+      sandbox: runner.sandbox,
+      fetch,
+      now: Date.now,
+      onClients: (count) => void notify({ v: 1, type: "clients", count }).catch(ignoreEnd),
+      onTurn: () => void notify({ v: 1, type: "turn" }).catch(ignoreEnd),
+      report: (error, id) => console.error(`guest: ${id}:`, error),
+    });
+  } catch (error) {
+    if (!(error instanceof AppError)) console.error("guest:", error);
+    const { code, message } = toPublicError(error, crypto.randomUUID());
+    await notify({ v: 1, type: "failed", code, message });
+    return 1;
+  }
+  await notify({ v: 1, type: "listening", port: guest.port });
+  const broken = await runner.closed;
+  if (broken !== undefined) console.error("guest:", broken.message);
+  await guest.close();
+  return broken === undefined ? 0 : 1;
+}
+
+/** The runner is gone; the link says so itself, and the guest ends. */
+function ignoreEnd(error: unknown): void {
+  if (!(error instanceof AppError)) throw error;
+}
+
+Deno.exit(await main());

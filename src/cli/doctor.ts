@@ -1,0 +1,166 @@
+import { AppError } from "#/core/error.ts";
+import { loadConfig } from "#/config/load.ts";
+import { resolveUser } from "#/config/user.ts";
+import { probeLocalServers } from "#/provider/local_servers.ts";
+import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
+import { planClient } from "#/runner/plan_client.ts";
+import { planGuest } from "#/runner/plan_guest.ts";
+import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
+import type { ProcessPlan } from "#/runner/process_plan.ts";
+import { findProgram } from "#/runner/program.ts";
+import { planToolChild } from "#/runner/tool_host.ts";
+import { runSelfTest } from "#/sandbox/self_test.ts";
+import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
+import { EXIT, toExitCode } from "#/cli/exit_code.ts";
+import { toLoadOptions } from "#/cli/load_options.ts";
+import type { CommonOptions } from "#/cli/main.ts";
+
+/** One thing that was looked at. */
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Everything that `doctor` says; `--json` prints it as it is. */
+interface Report {
+  readonly version: string;
+  readonly deno: string;
+  readonly platform: string;
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
+  readonly model: { readonly provider: string; readonly model: string; readonly reason: string } | null;
+  readonly workspace: string;
+  readonly gateway: string;
+  readonly processes: readonly (Omit<ProcessPlan, "env"> & { readonly environment: readonly string[] })[];
+  readonly policy: readonly { readonly rule: string; readonly effect: string }[];
+}
+
+/** Looks at this machine and this configuration, and says what each process would be started with. Exit 0 when all is well, else the code of the first trouble. */
+export async function runDoctor(
+  options: CommonOptions & { readonly json?: boolean },
+  version: string,
+): Promise<number> {
+  const { report, code } = await examine(options, version);
+  console.log(options.json ? JSON.stringify(report, null, 2) : toText(report));
+  return code;
+}
+
+async function examine(options: CommonOptions, version: string): Promise<{ report: Report; code: number }> {
+  const env = Deno.env.toObject();
+  const program = findProgram(import.meta.url);
+  const loaded = await loadConfig(toLoadOptions(options, env));
+  const user = resolveUser(loaded);
+  const checks = new Checks();
+  await checks.run("tier", () => (checkTier(user.tier), user.tier));
+  const folders = await prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
+  await checks.run(
+    "file walk",
+    () => (runSelfTest(folders.run), "no link is followed out of a folder (tried here, now)"),
+  );
+  await checks.run("children die with the runner", () => {
+    if (program.setprivPath === null) {
+      throw new AppError("internal", "setpriv (util-linux) was not found: children end when their stdin does");
+    }
+    return program.setprivPath;
+  }, { optional: true });
+  const plan = await checks.run("model", async () => {
+    const start = planStart(loaded, env, await probeLocalServers(fetch));
+    return { text: `${start.model.provider}/${start.model.model}`, value: start };
+  });
+  const live = readEndpoint(folders.ipc);
+  const lockPath = `${folders.run}/guest.lock`;
+  const processes: ProcessPlan[] = [
+    {
+      name: "runner",
+      command: program.denoPath,
+      args: ["run", "-A", "mod.ts"],
+      env: {},
+      reach: [
+        "everything the person who starts it can reach: it starts the others, decides what tools may do and opens files for them",
+        "sees no prompt and no conversation",
+      ],
+    },
+    planClient({ program, env, port: live?.port ?? 0, endpointPath: endpointPath(folders.ipc) }, ["<request>"]),
+    planGuest({ program, env, internalDir: folders.internal, lockPath, port: 0, hosts: plan?.hosts ?? [] }),
+    {
+      name: "tool child",
+      ...planToolChild({ program, env }),
+      reach: [
+        "nothing: no file, no network, no environment, no process",
+        "asks the runner over its stdio for what the grant of one call names",
+      ],
+    },
+  ];
+  const failed = checks.list.find((check) => !check.ok);
+  return {
+    code: failed === undefined ? EXIT.done : checks.code,
+    report: {
+      version,
+      deno: Deno.version.deno,
+      platform: `${Deno.build.os} ${Deno.build.arch}`,
+      ok: failed === undefined,
+      checks: checks.list,
+      model: plan === undefined
+        ? null
+        : { provider: plan.model.provider, model: plan.model.model, reason: plan.model.reason },
+      workspace: folders.root,
+      gateway: live === null ? "not running" : `127.0.0.1:${live.port}`,
+      processes: processes.map(({ env, ...rest }) => ({ ...rest, environment: Object.keys(env).sort() })),
+      policy: DEFAULT_POLICY.map((rule) => ({
+        rule: `${rule.kinds.join(", ")} under ${rule.under}`,
+        effect: rule.effect,
+      })),
+    },
+  };
+}
+
+/** Checks in order; a failed one is told and the next one runs. */
+class Checks {
+  readonly list: Check[] = [];
+  code: number = EXIT.done;
+
+  async run<T>(
+    name: string,
+    check: () => string | Promise<{ text: string; value: T }>,
+    { optional = false } = {},
+  ): Promise<T | undefined> {
+    try {
+      const found = await check();
+      this.list.push({ name, ok: true, detail: typeof found === "string" ? found : found.text });
+      return typeof found === "string" ? undefined : found.value;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.list.push({ name, ok: optional, detail: error.message });
+      if (!optional && this.code === EXIT.done) this.code = toExitCode(error.code);
+      return undefined;
+    }
+  }
+}
+
+function toText(report: Report): string {
+  const lines = [
+    `oxydra ${report.version} on Deno ${report.deno}, ${report.platform}`,
+    `workspace  ${report.workspace}`,
+    `gateway    ${report.gateway}`,
+    "",
+    ...report.checks.map((check) => `${check.ok ? "✓" : "✗"} ${check.name}: ${check.detail}`),
+    ...(report.model === null ? [] : [`  ${report.model.reason.replaceAll("\n", "\n  ")}`]),
+  ];
+  for (const plan of report.processes) {
+    lines.push(
+      "",
+      plan.name.toUpperCase(),
+      ...plan.reach.map((line) => `  · ${line}`),
+      `  $ ${[plan.command, ...plan.args].join(" ")}`,
+    );
+    if (plan.name !== "runner") lines.push(`  environment: ${plan.environment.join(" ") || "none"}`);
+  }
+  lines.push(
+    "",
+    "POLICY (what is not named is denied)",
+    ...report.policy.map((rule) => `  ${rule.effect.padEnd(5)} ${rule.rule}`),
+  );
+  return lines.join("\n");
+}

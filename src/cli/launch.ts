@@ -1,0 +1,163 @@
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { loadConfig, type Loaded } from "#/config/load.ts";
+import { resolveUser, type UserFolders } from "#/config/user.ts";
+import { probeLocalServers } from "#/provider/local_servers.ts";
+import { parseModelFlag } from "#/provider/select.ts";
+import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
+import { acquireRunnerLock, type RunnerLock } from "#/runner/lock.ts";
+import { planClient } from "#/runner/plan_client.ts";
+import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
+import type { Program } from "#/runner/process_plan.ts";
+import { cacheEntries, findProgram } from "#/runner/program.ts";
+import { type Runner, startRunner } from "#/runner/runner.ts";
+import type { ClientRequest } from "#/cli/client_request.ts";
+import { EXIT } from "#/cli/exit_code.ts";
+import { toLoadOptions } from "#/cli/load_options.ts";
+import type { TurnOptions } from "#/cli/main.ts";
+
+/** What every attempt of one launch shares. */
+interface Launch {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  readonly loaded: Loaded;
+  readonly folders: UserFolders;
+  readonly request: ClientRequest;
+  readonly version: string;
+}
+
+/**
+ * Runs a client against the live gateway of this user and workspace, or against one that this process starts and that lives until
+ * the last client leaves. Whoever gets the lock starts; the others wait for its address. Returns the client's exit code.
+ */
+export async function launchClient(
+  mode: ClientRequest["mode"],
+  prompt: string | undefined,
+  options: TurnOptions,
+  version: string,
+): Promise<number> {
+  const env = Deno.env.toObject();
+  if (options.model !== undefined) parseModelFlag(options.model);
+  const loaded = await loadConfig(toLoadOptions(options, env));
+  const user = resolveUser(loaded);
+  checkTier(user.tier);
+  // `#/` is src/; this file is one folder below it, like every file that findProgram is asked from.
+  const program = findProgram(import.meta.url);
+  await cacheEntries(program);
+  const folders = await prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
+  const request: ClientRequest = {
+    mode,
+    json: options.json ?? false,
+    user: user.id,
+    endpointPath: endpointPath(folders.ipc),
+    ...(options.session === undefined ? {} : { session: options.session }),
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
+  };
+  return await attachOrStart({ program, env, loaded, folders, request, version });
+}
+
+/** `demo` alone means `demo/demo`. */
+function toFullModel(flag: string): string {
+  const { provider, model } = parseModelFlag(flag);
+  return `${provider}/${model}`;
+}
+
+async function attachOrStart(launch: Launch): Promise<number> {
+  const end = performance.now() + LIMITS.guestStartMs;
+  while (performance.now() < end) {
+    const lock = acquireRunnerLock(launch.folders.run, Date.now());
+    if (lock !== null) return await startAndRun(launch, lock);
+    const endpoint = readEndpoint(launch.folders.ipc);
+    if (endpoint !== null) {
+      const code = await runClient(launch, endpoint.port);
+      if (code !== EXIT.gatewayGone) return code;
+    }
+    // Its runner is starting or stopping; both are over in a moment.
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.attachPollMs));
+  }
+  throw new AppError("gateway_unreachable", "another oxydra has this workspace, and its gateway does not answer");
+}
+
+async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
+  const runner = await start(launch, lock);
+  // The client has the same terminal and does with Ctrl-C what is right there; this process ends when its clients have.
+  let interrupts = 0;
+  const onInterrupt = () => {
+    if (++interrupts > 2) void runner.close();
+  };
+  const onTerminate = () => void runner.close();
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  Deno.addSignalListener("SIGTERM", onTerminate);
+  Deno.addSignalListener("SIGHUP", onTerminate);
+  try {
+    const code = await runClient(launch, runner.endpoint.port);
+    await stayForOthers(runner);
+    return code === EXIT.gatewayGone ? EXIT.internal : code;
+  } finally {
+    await runner.close();
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+    Deno.removeSignalListener("SIGTERM", onTerminate);
+    Deno.removeSignalListener("SIGHUP", onTerminate);
+  }
+}
+
+async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
+  const { loaded, env } = launch;
+  try {
+    const asks = loaded.config.selection.provider === undefined && loaded.config.selection.model === undefined;
+    const plan = planStart(loaded, env, []);
+    // Only a start that ends at the demo looks around, and it asks nothing but the names of models.
+    const chosen = asks && plan.model.type === "demo" ? planStart(loaded, env, await probeLocalServers(fetch)) : plan;
+    return await startRunner({
+      program: launch.program,
+      env,
+      user: launch.request.user,
+      folders: launch.folders,
+      hosts: chosen.hosts,
+      port: 0,
+      lock,
+      bootstrap: {
+        version: launch.version,
+        timezone: chosen.timezone,
+        model: chosen.model,
+        settings: chosen.settings,
+        startupStatus: {
+          sandbox_tier: "process",
+          sidecar_available: false,
+          shell_available: false,
+          browser_available: false,
+          degraded_reasons: [{ code: "sidecar_unavailable", detail: "this version has no shell and no browser" }],
+        },
+      },
+    });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Our own client has left; others may still be connected, and their work goes on. */
+async function stayForOthers(runner: Runner): Promise<void> {
+  if (runner.clients > 1) {
+    console.error(
+      `oxydra: other clients use this gateway; it stays until the last one leaves (Ctrl-C three times ends it)`,
+    );
+  }
+  await Promise.race([runner.whenIdle(), runner.guestExited]);
+}
+
+async function runClient(launch: Launch, port: number): Promise<number> {
+  const { program, env, request } = launch;
+  const plan = planClient({ program, env, port, endpointPath: request.endpointPath }, [JSON.stringify(request)]);
+  const child = new Deno.Command(plan.command, {
+    args: [...plan.args],
+    clearEnv: true,
+    env: { ...plan.env },
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  return (await child.status).code;
+}

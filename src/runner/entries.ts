@@ -1,0 +1,7 @@
+/**
+ * Never called. The literal imports put the entries of the other processes into the module graph of this file, and with it into
+ * Deno's cache when the program runs from a URL (facts/packaging.md §1.5).
+ */
+export function nameEntries(): readonly (() => Promise<unknown>)[] {
+  return [() => import("#/app/guest.ts"), () => import("#/cli/client.ts"), () => import("#/sandbox/child.ts")];
+}

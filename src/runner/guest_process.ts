@@ -1,0 +1,155 @@
+import { AppError, type ErrorCode } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { ByteReader } from "#/lib/byte_reader.ts";
+import { encodeLengthJson } from "#/lib/length_json.ts";
+import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
+import type { ProcessPlan } from "#/runner/process_plan.ts";
+import type { Broker } from "#/sandbox/broker.ts";
+import { serveBroker } from "#/sandbox/broker_server.ts";
+
+/** A running guest, seen from its runner. */
+export interface GuestProcess {
+  readonly pid: number;
+  /** The port it listens on. Throws AppError: what the guest said, or `guest_failed` when it ended or was silent for `guestStartMs`. */
+  readonly listening: Promise<number>;
+  /** Clients connected now. */
+  readonly clients: number;
+  /** Settles when the process is gone, with its exit code. Never rejects. */
+  readonly exited: Promise<number>;
+  /** Ends its stdin, waits `guestStopMs`, then kills it. */
+  close(): Promise<void>;
+}
+
+/** What serves the guest, and who is told of its clients. */
+export interface GuestHandlers {
+  readonly broker: Pick<Broker, "call">;
+  readonly onClients: (count: number) => void;
+  /** A turn begins. */
+  readonly onTurn: () => void;
+  /** A line of its stderr. */
+  readonly onLog: (line: string) => void;
+}
+
+/** Starts the guest of a plan and sends it its bootstrap. Throws AppError `guest_failed` when the process cannot be started. */
+export function startGuest(plan: ProcessPlan, bootstrap: Bootstrap, handlers: GuestHandlers): GuestProcess {
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(plan.command, {
+      args: [...plan.args],
+      clearEnv: true,
+      env: { ...plan.env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      // A process group of its own: the terminal's Ctrl-C is for the client, which cancels a turn with it.
+      detached: true,
+    }).spawn();
+  } catch (cause) {
+    throw new AppError("guest_failed", "the guest process cannot be started", { cause });
+  }
+  return new SpawnedGuest(child, bootstrap, handlers);
+}
+
+class SpawnedGuest implements GuestProcess {
+  readonly pid: number;
+  readonly listening: Promise<number>;
+  readonly exited: Promise<number>;
+  #clients = 0;
+  readonly #child: Deno.ChildProcess;
+  readonly #port = Promise.withResolvers<number>();
+  readonly #handlers: GuestHandlers;
+  #closeLink: () => Promise<void> = () => Promise.resolve();
+
+  constructor(child: Deno.ChildProcess, bootstrap: Bootstrap, handlers: GuestHandlers) {
+    this.#child = child;
+    this.#handlers = handlers;
+    this.pid = child.pid;
+    this.listening = this.#port.promise;
+    this.listening.catch(() => {});
+    this.exited = child.status.then(({ code }) => {
+      this.#fail("guest_failed", `the guest ended with code ${code} before it listened`);
+      return code;
+    });
+    const timer = setTimeout(() => {
+      this.#fail("guest_failed", `the guest did not listen within ${LIMITS.guestStartMs} ms`);
+    }, LIMITS.guestStartMs);
+    this.listening.finally(() => clearTimeout(timer)).catch(() => {});
+    void this.#drainErrors();
+    void this.#open(bootstrap);
+  }
+
+  get clients(): number {
+    return this.#clients;
+  }
+
+  async close(): Promise<void> {
+    await this.#closeLink();
+    const timer = setTimeout(() => this.#kill(), LIMITS.guestStopMs);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  async #open(bootstrap: Bootstrap): Promise<void> {
+    try {
+      const writer = this.#child.stdin.getWriter();
+      await writer.write(encodeLengthJson(bootstrap, LIMITS.bootstrapBytesMax));
+      writer.releaseLock();
+      const io = { input: new ByteReader(this.#child.stdout), output: this.#child.stdin };
+      const link = serveBroker(io, this.#handlers.broker, {
+        schema: GuestNotice,
+        onNotice: (notice) => this.#take(notice),
+      });
+      this.#closeLink = () => link.close();
+      const broken = await link.closed;
+      // A guest that breaks the protocol is not talked to again.
+      if (broken !== undefined) {
+        this.#handlers.onLog(`runner: the guest's link ended: ${broken.message}`);
+        this.#kill();
+      }
+    } catch (error) {
+      this.#fail(
+        "guest_failed",
+        `the guest did not take its bootstrap: ${error instanceof Error ? error.message : error}`,
+      );
+      this.#kill();
+    }
+  }
+
+  #take(notice: GuestNotice): void {
+    switch (notice.type) {
+      case "listening":
+        return this.#port.resolve(notice.port);
+      case "failed":
+        return this.#fail(notice.code as ErrorCode, notice.message);
+      case "turn":
+        return this.#handlers.onTurn();
+      case "clients":
+        this.#clients = notice.count;
+        return this.#handlers.onClients(notice.count);
+    }
+  }
+
+  async #drainErrors(): Promise<void> {
+    let pending = "";
+    for await (
+      const text of this.#child.stderr.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    ) {
+      const lines = (pending + text).split("\n");
+      pending = lines.pop()!.slice(0, LIMITS.logLineCharsMax);
+      for (const line of lines) this.#handlers.onLog(line.slice(0, LIMITS.logLineCharsMax));
+    }
+    if (pending !== "") this.#handlers.onLog(pending);
+  }
+
+  #fail(code: ErrorCode, message: string): void {
+    this.#port.reject(new AppError(code, message));
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import { AppError } from "#/core/error.ts";
+import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
+import { credentialFor } from "#/config/credential.ts";
+import type { Loaded } from "#/config/load.ts";
+import { toNetTarget } from "#/provider/base_url.ts";
+import type { Tier } from "#/sandbox/config.ts";
+import type { LocalServer } from "#/provider/local_servers.ts";
+import { type Selected, selectProvider } from "#/provider/select.ts";
+
+/** What a configuration makes of one start. */
+export interface StartPlan {
+  readonly model: ModelChoice;
+  readonly settings: GuestSettings;
+  /** `host:port` that the guest may connect to. */
+  readonly hosts: readonly string[];
+  readonly timezone: string;
+}
+
+/** Where the vendor's own endpoint is, for an entry without a base_url: the package's default. */
+const VENDOR_BASE_URL: Readonly<Record<ModelChoice["type"], string | undefined>> = {
+  openai: "https://api.openai.com/v1",
+  demo: undefined,
+};
+
+/**
+ * Chooses the model and turns the configuration into what a guest gets. Pure. Throws AppError `config_invalid` for a selection that
+ * cannot be served, `config_untrusted` when a cloned folder would send a person's key to its own host.
+ */
+export function planStart(
+  loaded: Loaded,
+  env: Readonly<Record<string, string>>,
+  localServers: readonly LocalServer[],
+): StartPlan {
+  const { config } = loaded;
+  const selected = selectProvider({
+    selection: config.selection,
+    registry: config.providers.registry,
+    env,
+    localServers,
+  });
+  const model = toModelChoice(loaded, selected, env);
+  const base = model.baseUrl ?? VENDOR_BASE_URL[model.type];
+  return {
+    model,
+    settings: toSettings(loaded, model),
+    hosts: base === undefined ? [] : [toNetTarget(base)],
+    timezone: config.user.behavior.timezone,
+  };
+}
+
+/** Refuses a tier that this version cannot start: a configured wall is never lowered, and the message says which word lowers it. */
+export function checkTier(tier: Tier): void {
+  if (tier === "process") return;
+  throw new AppError(
+    "config_invalid",
+    `the ${tier} tier cannot be started by this version; --tier process runs without it, inside Deno's own sandbox`,
+  );
+}
+
+function toModelChoice(loaded: Loaded, selected: Selected, env: Readonly<Record<string, string>>): ModelChoice {
+  const entry = loaded.config.providers.registry[selected.provider];
+  const credential = entry === undefined || selected.type === "demo"
+    ? undefined
+    : credentialFor(loaded, selected.provider, env);
+  const headers = Object.entries(entry?.extra_headers ?? {}).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value.reveal()]]
+  );
+  return {
+    provider: selected.provider,
+    type: selected.type,
+    model: selected.model,
+    ...(selected.baseUrl === undefined ? {} : { baseUrl: selected.baseUrl }),
+    ...(credential === undefined ? {} : { apiKey: credential.key.reveal(), apiKeySource: credential.source }),
+    extraHeaders: selected.type === "demo" ? {} : Object.fromEntries(headers),
+    reason: [selected.reason, selected.hint].filter((part) => part !== undefined).join("\n"),
+  };
+}
+
+function toSettings({ config }: Loaded, model: ModelChoice): GuestSettings {
+  const { runtime, reliability, gateway } = config;
+  const entry = config.providers.registry[model.provider];
+  return {
+    turnsMax: runtime.max_turns,
+    turnTimeoutMs: runtime.turn_timeout_secs * 1_000,
+    ...(runtime.max_cost === undefined ? {} : { costMax: runtime.max_cost }),
+    contextTokensMax: entry?.max_context_tokens ?? entry?.max_input_tokens ??
+      runtime.context_budget.fallback_max_context_tokens,
+    safetyBufferTokens: runtime.context_budget.safety_buffer_tokens,
+    ...(entry?.max_output_tokens === undefined ? {} : { maxOutputTokens: entry.max_output_tokens }),
+    attemptsMax: reliability.max_attempts,
+    backoffBaseMs: reliability.backoff_base_ms,
+    backoffMaxMs: reliability.backoff_max_ms,
+    jitter: reliability.jitter,
+    concurrentTurnsMax: gateway.max_concurrent_turns_per_user,
+    sessionsMax: gateway.max_sessions_per_user,
+    sessionIdleMs: gateway.session_idle_ttl_hours * 3_600_000,
+  };
+}

@@ -1,0 +1,35 @@
+import type { Program } from "#/runner/process_plan.ts";
+
+/**
+ * Where the running program came from and which Deno runs it. `moduleUrl` is the URL of a file in src/runner/.
+ * The Deno path is the real one: `--allow-run` and a sandbox compare real paths, and an npm install has links.
+ */
+export function findProgram(moduleUrl: string): Program {
+  const srcUrl = new URL("../", moduleUrl).href;
+  return {
+    srcUrl,
+    source: srcUrl.startsWith("file:") ? "file" : "url",
+    denoPath: Deno.realPathSync(Deno.execPath()),
+    setprivPath: Deno.build.os === "linux" ? findSetpriv() : null,
+  };
+}
+
+/** util-linux's setpriv in the places where distributions put it; the PATH is not asked, it may be anyone's. */
+function findSetpriv(): string | null {
+  for (const path of ["/usr/bin/setpriv", "/bin/setpriv"]) {
+    try {
+      if (Deno.statSync(path).isFile) return path;
+    } catch {
+      // Not there: the next place, or none.
+    }
+  }
+  return null;
+}
+
+/**
+ * Puts the entries of the other processes into Deno's cache, where a process with `--cached-only` looks for them. From a file there is
+ * nothing to do. From a URL the module graph of entries.ts has them all; none is evaluated.
+ */
+export async function cacheEntries(program: Program): Promise<void> {
+  if (program.source === "url") await import(new URL("runner/entries.ts", program.srcUrl).href);
+}

@@ -1,0 +1,163 @@
+import { join } from "node:path";
+import { AppError } from "#/core/error.ts";
+import type { Bootstrap } from "#/app/bootstrap.ts";
+import type { UserFolders } from "#/config/user.ts";
+import { newToken } from "#/runner/token.ts";
+import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
+import type { RunnerLock } from "#/runner/lock.ts";
+import { openLogFile } from "#/runner/log_file.ts";
+import { planGuest } from "#/runner/plan_guest.ts";
+import type { Program } from "#/runner/process_plan.ts";
+import type { ToolHost } from "#/runner/tool_host.ts";
+
+/** Everything that one start is made of. */
+export interface RunnerInput {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string;
+  readonly folders: UserFolders;
+  /** `host:port` of the model endpoint and of channels. */
+  readonly hosts: readonly string[];
+  readonly bootstrap: Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">;
+  readonly port: number;
+  /** Held; it is released by `close`. */
+  readonly lock: RunnerLock;
+}
+
+/** A runner at work: it holds the broker, starts tool children and owns the guest. */
+export interface Runner {
+  readonly endpoint: Endpoint;
+  /** Settles when the guest has ended by itself, with its exit code. */
+  readonly guestExited: Promise<number>;
+  /** Clients connected to the gateway now. */
+  readonly clients: number;
+  /** Resolves when no client is connected. */
+  whenIdle(): Promise<void>;
+  /** Ends guest and children, removes the endpoint and gives the lock back. A second call waits for the first. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the guest of one user beside the broker that serves it. Guest and broker start at the same time; nobody is told of the
+ * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `component_invalid`; nothing is left behind then.
+ */
+export async function startRunner(input: RunnerInput): Promise<Runner> {
+  const { folders } = input;
+  // A start before us that was killed leaves its address behind; it must not be taken for ours.
+  removeEndpoint(folders.ipc);
+  const log = openLogFile(join(folders.logs, "runtime.log"));
+  const lockPath = join(folders.run, "guest.lock");
+  await writeGuestLock(lockPath);
+  const startToken = newToken();
+  const idle = new Idle();
+  const tools = Promise.withResolvers<ToolHost>();
+  tools.promise.catch(() => {});
+  const guest = startGuest(
+    planGuest({
+      program: input.program,
+      env: input.env,
+      internalDir: folders.internal,
+      lockPath,
+      port: input.port,
+      hosts: input.hosts,
+    }),
+    { v: 1, ...input.bootstrap, user: input.user, internalDir: folders.internal, port: input.port, startToken },
+    {
+      broker: { call: async (request, signal) => (await tools.promise).broker.call(request, signal) },
+      onClients: (count) => idle.set(count),
+      onTurn: () => void tools.promise.then((host) => host.warm()).catch(() => {}),
+      onLog: (line) => log.write(line),
+    },
+  );
+  const parts: Parts = { input, guest, idle, closeLog: () => log.close() };
+  try {
+    // Not a literal import: what runs tools is evaluated while the guest starts, not before it (60 ms).
+    const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
+      new URL("./tool_host.ts", import.meta.url).href
+    );
+    tools.resolve(await openTools({ ...input, now: Date.now }));
+    const port = await guest.listening;
+    const endpoint = writeEndpoint(folders.ipc, port, startToken);
+    return new LiveRunner(parts, await tools.promise, endpoint);
+  } catch (error) {
+    tools.reject(error);
+    await closeParts(parts, await tools.promise.catch(() => undefined));
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly input: RunnerInput;
+  readonly guest: GuestProcess;
+  readonly idle: Idle;
+  closeLog(): void;
+}
+
+class LiveRunner implements Runner {
+  readonly endpoint: Endpoint;
+  readonly #parts: Parts;
+  readonly #tools: ToolHost;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts, tools: ToolHost, endpoint: Endpoint) {
+    this.#parts = parts;
+    this.#tools = tools;
+    this.endpoint = endpoint;
+  }
+
+  get guestExited(): Promise<number> {
+    return this.#parts.guest.exited;
+  }
+
+  get clients(): number {
+    return this.#parts.guest.clients;
+  }
+
+  whenIdle(): Promise<void> {
+    return this.#parts.idle.promise;
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= closeParts(this.#parts, this.#tools);
+  }
+}
+
+/** The endpoint first, so that nobody new comes; the guest before its broker, so that it can record what it was told; the lock last. */
+async function closeParts(parts: Parts, tools: ToolHost | undefined): Promise<void> {
+  try {
+    removeEndpoint(parts.input.folders.ipc);
+    await parts.guest.close();
+    await tools?.close();
+    parts.closeLog();
+  } finally {
+    parts.input.lock.release();
+  }
+}
+
+/** The count of clients as a promise of none. */
+class Idle {
+  #count = 0;
+  #waiting: (() => void)[] = [];
+
+  set(count: number): void {
+    this.#count = count;
+    if (count > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  get promise(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/** The lock of the guest's modules, as it ships in our graph: a program from a URL has no file beside it (facts/packaging.md §1.1). */
+async function writeGuestLock(path: string): Promise<void> {
+  try {
+    const { default: lock } = await import("./lock.json", { with: { type: "json" } });
+    await Deno.writeTextFile(path, JSON.stringify(lock), { mode: 0o600 });
+  } catch (cause) {
+    throw new AppError("guest_failed", "the guest's lock file cannot be written", { cause });
+  }
+}

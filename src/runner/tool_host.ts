@@ -1,0 +1,107 @@
+import { join } from "node:path";
+import type { Program } from "#/runner/process_plan.ts";
+import type { UserFolders } from "#/config/user.ts";
+import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";
+import { type ChildPlan, planChild } from "#/sandbox/child_plan.ts";
+import { type Children, openChildren } from "#/sandbox/children.ts";
+import { openComponent } from "#/sandbox/component.ts";
+import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
+import { openFiles } from "#/sandbox/files.ts";
+import { openKept } from "#/sandbox/kept.ts";
+import { openPolicy } from "#/sandbox/policy.ts";
+import { runSelfTest } from "#/sandbox/self_test.ts";
+import { TOOLS } from "#/tools/registry.ts";
+
+/** What runs tools: the broker, the files it opens and the children it starts. */
+export interface ToolHost {
+  readonly broker: Broker;
+  /** Starts a child of each package, so that the first call of a turn finds one while the model still thinks. */
+  warm(): Promise<void>;
+  /** Process ids of the tool children that live. */
+  readonly childPids: readonly number[];
+  close(): Promise<void>;
+}
+
+/** What a tool host is opened with. */
+export interface ToolHostInput {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string;
+  readonly folders: UserFolders;
+  /** Integer ms UTC. */
+  readonly now: () => number;
+}
+
+/**
+ * Proves the file walk on this machine, then opens files, policy, packages and broker. Throws AppError `self_test_failed`,
+ * `platform_unsupported`, `component_invalid`; no tool runs then.
+ */
+export async function openTools(input: ToolHostInput): Promise<ToolHost> {
+  const { folders } = input;
+  runSelfTest(folders.run);
+  const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
+  await kept.ready();
+  const files = openFiles({ roots: { shared: folders.shared, tmp: folders.tmp, vault: folders.vault }, kept });
+  const children: Children[] = [];
+  try {
+    const packages = new Map<string, ToolPackage>();
+    for (const artefact of await loadArtefacts()) {
+      const component = await openComponent(artefact);
+      const pool = openChildren({ component, plan: planToolChild(input) });
+      children.push(pool);
+      packages.set(component.package.replace(/^oxydra-/, ""), {
+        version: component.version,
+        sha256: component.sha256,
+        children: pool,
+      });
+    }
+    const broker = openBroker({
+      user: input.user,
+      tools: TOOLS,
+      packages,
+      policy: await openPolicy(DEFAULT_POLICY),
+      files,
+      now: input.now,
+      hidden: [{ host: folders.root, virtual: "" }],
+    });
+    // Leftovers of a crash go while nobody waits for it.
+    const swept = files.sweep().catch(() => 0);
+    return {
+      broker,
+      async warm() {
+        await Promise.all(children.map((pool) => pool.warm()));
+      },
+      get childPids() {
+        return children.flatMap((pool) => [...pool.pids]);
+      },
+      async close() {
+        broker.close();
+        await Promise.all(children.map((pool) => pool.close()));
+        await swept;
+        files[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    await Promise.all(children.map((pool) => pool.close()));
+    files[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The plan of a tool child; `doctor` shows the same value. */
+export function planToolChild({ program, env }: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+  return planChild({
+    denoPath: program.denoPath,
+    entryUrl: new URL("sandbox/child.ts", program.srcUrl).href,
+    source: program.source,
+    ...(program.source === "url" ? { host: new URL(program.srcUrl).host } : {}),
+    ...(program.setprivPath === null ? {} : { pdeathsig: program.setprivPath }),
+    env,
+  });
+}
+
+/** Every tool package there is: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
+async function loadArtefacts(): Promise<readonly unknown[]> {
+  const files = await import("../../tools-wasm/files.json", { with: { type: "json" } });
+  return [files.default];
+}

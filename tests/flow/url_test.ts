@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { SRC } from "../fixture/source_tree.ts";
+import { makeMachine, runOxydra } from "../fixture/system.ts";
+
+/** What Debian's /etc/mime.types, and so `python3 -m http.server`, says of these names. */
+const TYPES: Readonly<Record<string, string>> = {
+  ts: "text/vnd.trolltech.linguist",
+  js: "text/javascript",
+  json: "application/json",
+};
+
+async function makeDist(): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "oxydra-dist-" });
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "-q", join(SRC, "../.ci/dist.ts"), join(folder, "dist")],
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return join(folder, "dist");
+}
+
+function serve(folder: string, asked: string[]): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    asked.push(pathname);
+    try {
+      const type = TYPES[pathname.split(".").at(-1)!] ?? "application/octet-stream";
+      return new Response(await Deno.readFile(join(folder, pathname)), { headers: { "content-type": type } });
+    } catch {
+      return new Response("not found", { status: 404 });
+    }
+  });
+}
+
+Deno.test("dist/ runs from a plain static server: guest, child and client find their modules, and a second run asks for nothing new", async () => {
+  const dist = await makeDist();
+  const asked: string[] = [];
+  const server = serve(dist, asked);
+  try {
+    const machine = await makeMachine();
+    const entry = `http://127.0.0.1:${server.addr.port}/mod.ts`;
+    const first = await runOxydra(["run", "write a haiku about rivers to /shared/haiku.txt, then read it back"], {
+      ...machine,
+      entry,
+    });
+    assert.equal(first.code, 0, first.err);
+    const haiku = await Deno.readTextFile(join(machine.cwd, ".oxydra/workspaces/default/shared/haiku.txt"));
+    assert.ok(haiku.trim().split("\n").length >= 3, haiku);
+    assert.ok(first.out.includes(haiku.trim().split("\n")[0]!), first.out);
+    for (const name of ["/src/app/guest.js", "/src/sandbox/child.js", "/src/cli/client.js", "/tools-wasm/files.json"]) {
+      assert.ok(asked.includes(name), `${name} was not served`);
+    }
+    const served = asked.length;
+    const second = await runOxydra(["run", "--json", "read /shared/haiku.txt"], { ...machine, entry });
+    assert.equal(second.code, 0, second.err);
+    assert.deepEqual(asked.slice(served), []);
+    const version = await runOxydra(["--version"], { ...machine, entry });
+    assert.match(version.out, /^oxydra \d+\.\d+\.\d+ /);
+  } finally {
+    await server.shutdown();
+  }
+});
+
+Deno.test("dist/ has no import map to lean on: no bare or `#/` specifier, no .ts name but mod.ts", async () => {
+  const dist = await makeDist();
+  const wrong: string[] = [];
+  for await (const path of walk(dist)) {
+    if (!/\.(ts|js)$/.test(path)) continue;
+    if (path.endsWith(".ts") && path !== join(dist, "mod.ts")) wrong.push(path);
+    const text = await Deno.readTextFile(path);
+    for (
+      const match of text.matchAll(
+        /^(?:import|export)\b[^"';=(]*?\bfrom\s*["']([^"']+)["']|^import\s*["']([^"']+)["']/gm,
+      )
+    ) {
+      const specifier = match[1] ?? match[2]!;
+      if (!/^(\.|npm:[@\w/-]+@\d|node:)/.test(specifier)) wrong.push(`${path}: ${specifier}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+async function* walk(folder: string): AsyncGenerator<string> {
+  for await (const entry of Deno.readDir(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) yield* walk(path);
+    else yield path;
+  }
+}
