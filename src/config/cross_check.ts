@@ -1,0 +1,120 @@
+import { nearestName } from "#/lib/nearest.ts";
+import { TOOL_NAMES } from "#/tools/config.ts";
+import type { Issue } from "#/config/issue.ts";
+import type { Config } from "#/config/schema.ts";
+
+/** A problem between keys: `involved` are the paths it speaks of, so that a key that is wrong already is not named again. */
+export interface CrossIssue extends Issue {
+  readonly involved: readonly string[];
+}
+
+/**
+ * The rules between keys (SPEC §1 and the reference's `validate`). `providers` are all names in the registry, those of broken entries
+ * too. Models are checked against the catalog elsewhere, files when they are opened.
+ */
+export function* crossCheck(config: Config, providers: readonly string[]): Generator<CrossIssue> {
+  yield* checkSelection(config.selection.provider, ["selection", "provider"], providers);
+  for (const [name, agent] of Object.entries(config.agents)) {
+    yield* checkSelection(agent.selection?.provider, ["agents", name, "selection", "provider"], providers);
+    yield* checkAgent(config, name);
+  }
+  yield* checkSums(config);
+  yield* checkNeeds(config);
+}
+
+function* checkSelection(
+  name: string | undefined,
+  path: string[],
+  providers: readonly string[],
+): Generator<CrossIssue> {
+  if (name === undefined || providers.includes(name)) return;
+  const nearest = nearestName(name, providers);
+  const known = nearest === undefined ? `known: ${providers.join(", ")}` : `the nearest is ${nearest}`;
+  yield issue(path, `no entry of providers.registry has this name; ${known}`);
+}
+
+function* checkAgent(config: Config, name: string): Generator<CrossIssue> {
+  const agent = config.agents[name]!;
+  if (agent.system_prompt !== undefined && agent.system_prompt_file !== undefined) {
+    yield issue(["agents", name, "system_prompt_file"], "give system_prompt or system_prompt_file, not both");
+  }
+  for (const [index, tool] of (agent.tools ?? []).entries()) {
+    const ofServer = config.mcp.servers.some((server) =>
+      tool.startsWith(server.name) && tool.length > server.name.length
+    );
+    if (TOOL_NAMES.includes(tool) || ofServer) continue;
+    const nearest = nearestName(tool, TOOL_NAMES);
+    yield issue(
+      ["agents", name, "tools", index],
+      `unknown tool${nearest === undefined ? "" : `; the nearest is ${nearest}`}`,
+    );
+  }
+}
+
+function* checkSums({ memory: { retrieval }, reliability }: Config): Generator<CrossIssue> {
+  const sum = retrieval.vector_weight + retrieval.fts_weight;
+  if (Math.abs(sum - 1) > 1e-6) {
+    const both = ["memory.retrieval.vector_weight", "memory.retrieval.fts_weight"];
+    yield issue(
+      ["memory", "retrieval", "vector_weight"],
+      `vector_weight and fts_weight must sum to 1, got ${+sum.toFixed(6)}`,
+      both,
+    );
+  }
+  if (reliability.backoff_base_ms > reliability.backoff_max_ms) {
+    const both = ["reliability.backoff_base_ms", "reliability.backoff_max_ms"];
+    yield issue(
+      ["reliability", "backoff_base_ms"],
+      `must be at most backoff_max_ms, ${reliability.backoff_max_ms}`,
+      both,
+    );
+  }
+}
+
+function* checkNeeds(
+  { memory, scheduler, tools: { web_search }, runner: { web }, user }: Config,
+): Generator<CrossIssue> {
+  if (memory.enabled && memory.remote_url !== undefined && memory.auth_token === undefined) {
+    yield issue(["memory", "remote_url"], "needs memory.auth_token", ["memory.auth_token"]);
+  }
+  if (scheduler.enabled && !memory.enabled) {
+    yield issue(["scheduler", "enabled"], "needs memory.enabled = true, where schedules are kept", ["memory.enabled"]);
+  }
+  if (web_search.provider === "searxng" && web_search.base_url === undefined && web_search.base_urls === undefined) {
+    yield issue(["tools", "web_search", "provider"], "searxng needs base_url or base_urls", [
+      "tools.web_search.base_url",
+      "tools.web_search.base_urls",
+    ]);
+  }
+  if (web_search.egress_mode === "strict" && web_search.egress_allowlist.length === 0) {
+    yield issue(["tools", "web_search", "egress_mode"], "strict needs egress_allowlist", [
+      "tools.web_search.egress_allowlist",
+    ]);
+  }
+  if (web_search.egress_mode === "strict" && web_search.egress_proxy_url === undefined) {
+    yield issue(["tools", "web_search", "egress_mode"], "strict needs egress_proxy_url", [
+      "tools.web_search.egress_proxy_url",
+    ]);
+  }
+  if (web.auth_mode === "token" && web.auth_token_env === undefined && web.auth_token === undefined) {
+    yield issue(["runner", "web", "auth_mode"], "token needs auth_token_env or auth_token", [
+      "runner.web.auth_token_env",
+      "runner.web.auth_token",
+    ]);
+  }
+  const telegram = user.channels.telegram;
+  if (telegram?.enabled && telegram.bot_token_env === undefined) {
+    yield issue(["user", "channels", "telegram", "enabled"], "needs bot_token_env", [
+      "user.channels.telegram.bot_token_env",
+    ]);
+  }
+  if (telegram?.enabled && telegram.senders.length === 0) {
+    yield issue(["user", "channels", "telegram", "enabled"], "needs at least one [[channels.telegram.senders]]", [
+      "user.channels.telegram.senders",
+    ]);
+  }
+}
+
+function issue(path: Issue["path"], sentence: string, involved: readonly string[] = []): CrossIssue {
+  return { path, sentence, involved };
+}

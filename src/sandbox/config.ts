@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { USER_ID } from "#/core/id.ts";
+import type { ToolEffect } from "#/core/tool.ts";
+import { count, httpUrl, line, name, timezone } from "#/lib/field.ts";
+
+/** Where a user's guest and shell run. A configured tier that cannot start is refused, never lowered. */
+export const Tier = z.enum(["process", "container", "micro_vm"]);
+export type Tier = z.infer<typeof Tier>;
+
+/** `[users.ID]` of runner.toml. A relative `config_path` starts at the folder of runner.toml. */
+export const UserRegistration = z.strictObject({ config_path: line() });
+export type UserRegistration = z.infer<typeof UserRegistration>;
+
+/** A user id as a key. */
+export const UserId = z.string().regex(
+  USER_ID,
+  "must be a user id: 1 to 32 of a-z, 0-9, '_' or '-', a letter or digit first",
+);
+export type UserId = z.infer<typeof UserId>;
+
+/** `[guest_images]` of runner.toml. Defaults are the reference's. */
+export const GuestImages = z.strictObject({
+  oxydra_vm: line().default("oxydra-vm:latest"),
+  shell_vm: line().default("shell-vm:latest"),
+  firecracker_oxydra_vm_config: line().optional(),
+  firecracker_shell_vm_config: line().optional(),
+});
+export type GuestImages = z.infer<typeof GuestImages>;
+
+/** `[mounts]` of a user's file. A relative path starts at the user's workspace. */
+export const MountsConfig = z.strictObject({
+  shared: line().optional(),
+  tmp: line().optional(),
+  vault: line().optional(),
+});
+export type MountsConfig = z.infer<typeof MountsConfig>;
+
+/** `[resources]` of a user's file; absent means no limit of its own. */
+export const ResourcesConfig = z.strictObject({
+  max_vcpus: count(65_535).optional(),
+  max_memory_mib: count().optional(),
+  max_processes: count().optional(),
+});
+export type ResourcesConfig = z.infer<typeof ResourcesConfig>;
+
+/** `[behavior]` of a user's file. `shell_enabled` and `browser_enabled` can only restrict. */
+export const BehaviorConfig = z.strictObject({
+  sandbox_tier: Tier.optional(),
+  shell_enabled: z.boolean().optional(),
+  browser_enabled: z.boolean().optional(),
+  timezone: timezone().default("UTC"),
+});
+export type BehaviorConfig = z.infer<typeof BehaviorConfig>;
+
+const SAFETY_TIERS = {
+  ReadOnly: "read_only",
+  SideEffecting: "side_effecting",
+  Privileged: "privileged",
+  read_only: "read_only",
+  side_effecting: "side_effecting",
+  privileged: "privileged",
+} as const satisfies Record<string, ToolEffect>;
+
+/** `[[mcp.servers]]`: `stdio` has a command, `http` a url. The reference writes its tiers in camel case; both are read. */
+export const McpServer = z.strictObject({
+  name: name(),
+  transport: z.enum(["stdio", "http"]),
+  command: line().optional(),
+  url: httpUrl().optional(),
+  safety_tier: z.enum(Object.keys(SAFETY_TIERS) as (keyof typeof SAFETY_TIERS)[])
+    .transform((tier): ToolEffect => SAFETY_TIERS[tier]).prefault("Privileged"),
+}).superRefine((server, context) => {
+  const [needed, refused] = server.transport === "stdio" ? ["command", "url"] as const : ["url", "command"] as const;
+  if (server[needed] === undefined) {
+    context.addIssue({ code: "custom", path: [needed], message: `is needed for transport = "${server.transport}"` });
+  }
+  if (server[refused] !== undefined) {
+    context.addIssue({ code: "custom", path: [refused], message: `is not for transport = "${server.transport}"` });
+  }
+});
+export type McpServer = z.infer<typeof McpServer>;
+
+/** `[mcp]`. */
+export const McpConfig = z.strictObject({
+  servers: z.array(McpServer).superRefine((servers, context) => {
+    for (const [index, server] of servers.entries()) {
+      if (servers.findIndex((other) => other.name === server.name) === index) continue;
+      context.addIssue({ code: "custom", path: [index, "name"], message: "is the name of an earlier server" });
+    }
+  }).default([]),
+});
+export type McpConfig = z.infer<typeof McpConfig>;
