@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+
+/** Interfaces that a tool child has functions for. A component that wants another one is refused before it is loaded. */
+const KNOWN_INTERFACES = ["oxydra:tool/fs-read", "oxydra:tool/fs-write"];
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A committed artefact (tools-wasm/files.json): the component, and the form that runs without a transpiler. */
+export const ComponentArtefact = z.strictObject({
+  package: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+  version: z.string().max(64),
+  world: z.string().max(256),
+  imports: z.array(z.string().max(256)).max(16),
+  component: z.strictObject({ sha256: Sha256, gz: z.string() }),
+  files: z.array(
+    z.strictObject({ name: z.string().regex(/^[a-z0-9_.-]{1,64}\.(js|wasm)$/), sha256: Sha256, gz: z.string() }),
+  )
+    .min(1).max(LIMITS.componentFilesMax),
+});
+export type ComponentArtefact = z.infer<typeof ComponentArtefact>;
+
+/** A component package, checked, ready for a tool child. */
+export interface ComponentPackage {
+  readonly package: string;
+  readonly version: string;
+  /** Hex sha256 of the component: the identity in every call. */
+  readonly sha256: string;
+  /** Short names of the WIT interfaces it imports: `fs-read`, `fs-write`. */
+  readonly interfaces: readonly string[];
+  readonly files: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
+}
+
+/**
+ * Unpacks an artefact and compares every file that will run with its hash. The component itself is not unpacked: `tools:verify`
+ * proves that the files come from it. Throws AppError `component_invalid` for anything that does not fit.
+ */
+export async function openComponent(json: unknown): Promise<ComponentPackage> {
+  const parsed = ComponentArtefact.safeParse(json);
+  if (!parsed.success) {
+    throw invalid(`the artefact is malformed at ${parsed.error.issues[0]?.path.join(".") || "its root"}`);
+  }
+  const artefact = parsed.data;
+  const unknown = artefact.imports.filter((name) => !KNOWN_INTERFACES.includes(name));
+  if (unknown.length > 0) throw invalid(`${artefact.package} imports ${unknown.join(", ")}, which no child offers`);
+  const names = new Set(artefact.files.map((file) => file.name));
+  if (names.size !== artefact.files.length) throw invalid(`${artefact.package} names a file twice`);
+  const files = await Promise.all(artefact.files.map(async (file) => {
+    const bytes = await unpack(file.gz, `${artefact.package}/${file.name}`);
+    if (await sha256Hex(bytes) !== file.sha256) {
+      throw invalid(`${artefact.package}/${file.name} does not match its sha256`);
+    }
+    return { name: file.name, bytes };
+  }));
+  return {
+    package: artefact.package,
+    version: artefact.version,
+    sha256: artefact.component.sha256,
+    interfaces: artefact.imports.map((name) => name.slice(name.indexOf("/") + 1)),
+    files,
+  };
+}
+
+/** Counts while it unpacks: a small gzip can hold gigabytes. */
+async function unpack(gz: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  try {
+    const packed = Uint8Array.fromBase64(gz);
+    for await (const chunk of new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))) {
+      bytes += chunk.length;
+      if (bytes > LIMITS.componentFileBytesMax) {
+        throw invalid(`${name} is larger than ${LIMITS.componentFileBytesMax} bytes`);
+      }
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw new AppError("component_invalid", `${name} cannot be unpacked`, { cause });
+  }
+  const out = new Uint8Array(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return out;
+}
+
+function invalid(message: string): AppError {
+  return new AppError("component_invalid", message);
+}
