@@ -54,7 +54,13 @@ export type ToChild =
     /** WIT interfaces that the grant opens (`fs-read`, `fs-write`); the others answer "not granted" inside the child. */
     readonly interfaces: readonly string[];
   }
-  | { readonly v: 1; readonly type: "answer"; readonly ok: true; readonly value: unknown; readonly contentBytes: number }
+  | {
+    readonly v: 1;
+    readonly type: "answer";
+    readonly ok: true;
+    readonly value: unknown;
+    readonly contentBytes: number;
+  }
   | { readonly v: 1; readonly type: "answer"; readonly ok: false; readonly code: string; readonly message: string };
 
 /** Child → runner. */

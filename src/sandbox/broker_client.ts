@@ -1,0 +1,58 @@
+import type { Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
+import type { ByteReader } from "#/lib/byte_reader.ts";
+import { CallReply } from "#/sandbox/call_frames.ts";
+import { openLink } from "#/sandbox/link.ts";
+
+/** A guest's end of the link to its runner. */
+export interface BrokerClient {
+  readonly sandbox: Sandbox;
+  /** Tells the runner something outside any call. Throws AppError `frame_too_large`, or `tool_interrupted` without a runner. */
+  notify(notice: unknown): Promise<void>;
+  /** Settles when the runner is gone: the guest ends then. Never rejects. */
+  readonly closed: Promise<AppError | undefined>;
+  close(): Promise<void>;
+}
+
+const decoder = new TextDecoder();
+
+/** Opens the guest's end over its stdin (`input`, after the bootstrap was read) and stdout (`output`). */
+export function openBrokerClient(
+  io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
+): BrokerClient {
+  const link = openLink(io);
+  return {
+    closed: link.closed,
+    notify: (notice) => link.notify(notice),
+    close: () => link.close(),
+    sandbox: {
+      async call(request, signal): Promise<Outcome> {
+        try {
+          const { body, content } = await link.request(request, signal);
+          const parsed = CallReply.safeParse(body);
+          if (!parsed.success) throw new AppError("protocol", "The runner's answer is malformed");
+          return { ...parsed.data, text: decoder.decode(content) };
+        } catch (error) {
+          if (!(error instanceof AppError) || error.code === "cancelled") throw error;
+          return toFailure(request, error);
+        }
+      },
+    },
+  };
+}
+
+/** A call without an answer of the broker. */
+function toFailure(request: ToolRequest, error: AppError): Outcome {
+  const code = error.code === "frame_too_large" ? "tool_args_too_large" : error.code;
+  const text = code === "tool_interrupted"
+    ? "The runner went away while the tool ran; whether it took effect is unknown"
+    : error.message;
+  return {
+    kind: "failed",
+    tool: { name: request.tool, package: "", version: "", sha256: "" },
+    code,
+    text,
+    outputBytes: new TextEncoder().encode(text).length,
+    elapsedMs: 0,
+  };
+}

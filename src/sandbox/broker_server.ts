@@ -1,0 +1,48 @@
+import type { z } from "zod";
+import { AppError } from "#/core/error.ts";
+import type { ByteReader } from "#/lib/byte_reader.ts";
+import type { Broker } from "#/sandbox/broker.ts";
+import { CallRequest } from "#/sandbox/call_frames.ts";
+import { openLink } from "#/sandbox/link.ts";
+
+/** A guest's notices and who hears them. */
+export interface GuestNotices<Notice> {
+  /** Strict; what does not fit ends the link. */
+  readonly schema: z.ZodType<Notice>;
+  /** Synchronous. */
+  readonly onNotice: (notice: Notice) => void;
+}
+
+/** The runner's end of a guest's link. */
+export interface BrokerServer {
+  /** Settles when the link has ended: undefined for its end, else what the guest did wrong. Never rejects. */
+  readonly closed: Promise<AppError | undefined>;
+  /** Closes both streams; the guest sees the end of its stdin. */
+  close(): Promise<void>;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Serves a guest's tool calls over its stdout (`input`) and stdin (`output`). A call that is malformed, carries a field too many
+ * or fails gets an answer; a frame that is none of ours ends the link.
+ */
+export function serveBroker<Notice>(
+  io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
+  broker: Pick<Broker, "call">,
+  notices: GuestNotices<Notice>,
+): BrokerServer {
+  return openLink(io, {
+    async onRequest(body, signal) {
+      const parsed = CallRequest.safeParse(body);
+      if (!parsed.success) throw new AppError("protocol", "The call is malformed, so it was refused");
+      const { text, ...reply } = await broker.call(parsed.data, signal);
+      return { body: reply, content: encoder.encode(text) };
+    },
+    onNotice(body) {
+      const parsed = notices.schema.safeParse(body);
+      if (!parsed.success) throw new AppError("protocol", "A notice is malformed");
+      notices.onNotice(parsed.data);
+    },
+  });
+}

@@ -1,0 +1,74 @@
+import { z } from "zod";
+import type { Capability, Decision, Outcome, Principal, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import type { ErrorCode } from "#/core/error.ts";
+import { USER_ID } from "#/core/id.ts";
+import { LIMITS } from "#/core/limits.ts";
+
+const Id = z.string().max(LIMITS.idCharsMax);
+const Count = z.number().int().nonnegative();
+const Code: z.ZodType<ErrorCode> = z.string().regex(/^[a-z_]{1,64}$/) as unknown as z.ZodType<ErrorCode>;
+
+const PrincipalShape: z.ZodType<Principal> = z.strictObject({
+  user: z.string().regex(USER_ID),
+  agent: z.array(z.string().max(64)).max(16),
+  origin: z.enum(["channel", "schedule", "subagent", "api"]),
+});
+
+/** A tool call as a guest sends it. Strict: a grant, a policy or anything else beside these fields is refused. */
+export const CallRequest: z.ZodType<ToolRequest> = z.strictObject({
+  principal: PrincipalShape,
+  session: Id,
+  turn: Id,
+  callId: Id,
+  tool: Id,
+  args: z.unknown(),
+  traceparent: z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/).exactOptional(),
+});
+export type CallRequest = ToolRequest;
+
+const CapabilityShape: z.ZodType<Capability> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("fs.read"), path: z.string(), scope: z.enum(["file", "tree"]), bytesMax: Count }),
+  z.strictObject({ kind: z.literal("fs.list"), path: z.string(), scope: z.enum(["dir", "tree"]), entriesMax: Count }),
+  z.strictObject({ kind: z.literal("fs.write"), path: z.string(), mode: z.enum(["write", "delete"]), bytesMax: Count }),
+]);
+
+const ToolIdentityShape: z.ZodType<ToolIdentity> = z.strictObject({
+  name: z.string(),
+  package: z.string(),
+  version: z.string(),
+  sha256: z.string(),
+});
+
+const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("granted"),
+    grant: z.strictObject({
+      id: z.string(),
+      capabilities: z.array(CapabilityShape),
+      source: z.string(),
+      expiresAt: Count,
+    }),
+    policyDigest: z.string(),
+    source: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal("denied"),
+    missing: z.array(CapabilityShape),
+    policyDigest: z.string(),
+    source: z.string(),
+    reason: z.string(),
+  }),
+]);
+
+/** An outcome without its text, which follows as bytes. */
+export type CallReply = Omit<Outcome, "text">;
+
+/** The head of an answer to a call. */
+export const CallReply: z.ZodType<CallReply> = z.strictObject({
+  kind: z.enum(["ok", "failed", "denied", "ask"]),
+  tool: ToolIdentityShape,
+  decision: DecisionShape.exactOptional(),
+  code: Code.exactOptional(),
+  outputBytes: Count,
+  elapsedMs: Count,
+});

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import type { Capability, Grant } from "#/core/capability.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { covers, describeCapability, GrantMeter, intersect, narrow } from "#/sandbox/grant.ts";
+import type { HostCall } from "#/sandbox/host_call.ts";
+
+const grantOf = (...capabilities: Capability[]): Grant => ({ id: "g", capabilities, source: "test", expiresAt: 2_000 });
+const readTree = (path: string, bytesMax = 100): Capability => ({ kind: "fs.read", path, scope: "tree", bytesMax });
+const readFile = (path: string, bytesMax = 100): Capability => ({ kind: "fs.read", path, scope: "file", bytesMax });
+
+const PATHS = ["/shared", "/sharedx", "/shared/a", "/shared/a/b", "/shared/ab", "/tmp", "/tmp/a", "/vault/a"];
+
+function allCalls(): HostCall[] {
+  return PATHS.flatMap((path): HostCall[] => [
+    { fn: "fs-read.read-text", path },
+    { fn: "fs-read.scan", path, glob: "", cursor: "" },
+    { fn: "fs-read.list", path, recursive: false },
+    { fn: "fs-read.list", path, recursive: true },
+    { fn: "fs-write.write-text", path, text: "" },
+    { fn: "fs-write.remove", path },
+  ]);
+}
+
+function allCapabilities(): Capability[] {
+  return PATHS.flatMap((path): Capability[] => [
+    readFile(path, 10),
+    readTree(path, 20),
+    { kind: "fs.list", path, scope: "dir", entriesMax: 3 },
+    { kind: "fs.list", path, scope: "tree", entriesMax: 4 },
+    { kind: "fs.write", path, mode: "write", bytesMax: 5 },
+    { kind: "fs.write", path, mode: "delete", bytesMax: 0 },
+  ]);
+}
+
+Deno.test("covers() opens what the capability says and nothing beside it", () => {
+  const table: [Capability, HostCall, boolean][] = [
+    [readFile("/shared/a"), { fn: "fs-read.read-text", path: "/shared/a" }, true],
+    [readFile("/shared/a"), { fn: "fs-read.read-text", path: "/shared/a/b" }, false],
+    [readFile("/shared/a"), { fn: "fs-read.scan", path: "/shared/a", glob: "", cursor: "" }, false],
+    [readTree("/shared"), { fn: "fs-read.read-text", path: "/shared/a/b" }, true],
+    [readTree("/shared"), { fn: "fs-read.read-text", path: "/sharedx" }, false],
+    [readTree("/shared"), { fn: "fs-read.list", path: "/shared", recursive: false }, false],
+    [readTree("/shared/a"), { fn: "fs-read.scan", path: "/shared", glob: "", cursor: "" }, false],
+    [{ kind: "fs.list", path: "/shared", scope: "dir", entriesMax: 1 }, {
+      fn: "fs-read.list",
+      path: "/shared",
+      recursive: true,
+    }, false],
+    [{ kind: "fs.list", path: "/shared", scope: "dir", entriesMax: 1 }, {
+      fn: "fs-read.list",
+      path: "/shared/a",
+      recursive: false,
+    }, false],
+    [{ kind: "fs.list", path: "/shared", scope: "tree", entriesMax: 1 }, {
+      fn: "fs-read.list",
+      path: "/shared/a",
+      recursive: true,
+    }, true],
+    [{ kind: "fs.write", path: "/tmp/a", mode: "write", bytesMax: 1 }, {
+      fn: "fs-write.write-text",
+      path: "/tmp/a",
+      text: "",
+    }, true],
+    [
+      { kind: "fs.write", path: "/tmp/a", mode: "write", bytesMax: 1 },
+      { fn: "fs-write.remove", path: "/tmp/a" },
+      false,
+    ],
+    [{ kind: "fs.write", path: "/tmp", mode: "write", bytesMax: 1 }, {
+      fn: "fs-write.write-text",
+      path: "/tmp/a",
+      text: "",
+    }, false],
+    [
+      { kind: "fs.write", path: "/tmp/a", mode: "delete", bytesMax: 0 },
+      { fn: "fs-write.remove", path: "/tmp/a" },
+      true,
+    ],
+  ];
+  for (const [capability, call, expected] of table) {
+    assert.equal(
+      covers(grantOf(capability), call) !== undefined,
+      expected,
+      `${describeCapability(capability)} ~ ${JSON.stringify(call)}`,
+    );
+  }
+  assert.equal(covers(grantOf(), { fn: "fs-write.remove", path: "/tmp/a" }), undefined);
+});
+
+Deno.test("intersect() and narrow() never give more than either side, for every pair", () => {
+  const calls = allCalls();
+  const sizeOf = (capability: Capability) =>
+    capability.kind === "fs.list" ? capability.entriesMax : capability.bytesMax;
+  for (const a of allCapabilities()) {
+    for (const b of allCapabilities()) {
+      const both = intersect(a, b);
+      const narrowed = narrow(grantOf(a), [b]);
+      assert.deepEqual(narrowed.capabilities, both === undefined ? [] : [both]);
+      if (both !== undefined) assert.equal(sizeOf(both), Math.min(sizeOf(a), sizeOf(b)));
+      for (const call of calls) {
+        const expected = covers(grantOf(a), call) !== undefined && covers(grantOf(b), call) !== undefined;
+        assert.equal(covers(narrowed, call) !== undefined, expected, JSON.stringify([a, b, call]));
+      }
+    }
+  }
+});
+
+Deno.test("narrow() keeps who granted and until when", () => {
+  const { capabilities: _, ...rest } = narrow(grantOf(readTree("/shared")), []);
+  assert.deepEqual(rest, { id: "g", source: "test", expiresAt: 2_000 });
+});
+
+Deno.test("GrantMeter counts bytes over all host calls of a call", () => {
+  const meter = new GrantMeter(grantOf(readTree("/shared", 100)));
+  const call: HostCall = { fn: "fs-read.read-text", path: "/shared/a" };
+  const first = meter.take(call, 0);
+  assert.equal(first.allowance.bytesMax, 100);
+  first.spend(70);
+  assert.equal(meter.take(call, 0).allowance.bytesMax, 30);
+  first.spend(70);
+  assert.equal(meter.take(call, 0).allowance.bytesMax, 0);
+});
+
+Deno.test("GrantMeter refuses what is not granted, too late, or one call too many", () => {
+  const meter = new GrantMeter(grantOf(readFile("/shared/a")));
+  const call: HostCall = { fn: "fs-read.read-text", path: "/shared/a" };
+  assert.throws(() => meter.take({ fn: "fs-write.remove", path: "/shared/a" }, 0), { code: "tool_denied" });
+  assert.throws(() => meter.take(call, 2_000), { code: "tool_timeout" });
+  for (let i = 2; i < LIMITS.hostCallsMax; i++) meter.take(call, 1_999);
+  assert.throws(() => meter.take(call, 0), { code: "quota_exceeded" });
+});
