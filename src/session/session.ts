@@ -1,0 +1,271 @@
+import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
+import {
+  isDurable,
+  isTurnEnd,
+  type NewEvent,
+  type SessionEvent,
+  type StoredEvent,
+  type TurnEvent,
+} from "#/core/event.ts";
+import { uuidv7 } from "#/core/id.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { InlineMedia } from "#/core/message.ts";
+import type { EventLog } from "#/core/store.ts";
+import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
+import { closeTurn, readHistory, readTurn, TurnLog } from "#/session/turn_log.ts";
+import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
+
+/** What the sessions of one user stand on. */
+export interface SessionsOptions {
+  readonly log: EventLog;
+  /** How many turns run and wait at once, a user. */
+  readonly lanes: LaneBounds;
+  /** Integer ms UTC. */
+  now(): number;
+  /** Told of a programmer error that ended a turn, with the id that the person sees. */
+  report(error: unknown, id: string): void;
+}
+
+/** One message to a session. `turn` is unique in its session: the same id again is a retry. */
+export interface SessionMessage {
+  readonly session: string;
+  readonly turn: string;
+  readonly text: string;
+  /** Where it came from, e.g. `cli`. */
+  readonly channel: string;
+  readonly requestId?: string;
+  readonly attachments?: readonly InlineMedia[];
+}
+
+/** How a turn is run, made for this message; `setup.principal.user` owns the session. */
+export interface SendDeps extends TurnDeps {
+  readonly setup: TurnSetup;
+}
+
+/** Opens the sessions over a log. Turns that an earlier process left open are closed with `turn_failed` `turn_interrupted`. */
+export async function openSessions(options: SessionsOptions): Promise<Sessions> {
+  for (const { session, turn } of await options.log.openTurns()) await closeTurn(options.log, session, turn);
+  return new Sessions(options);
+}
+
+/** Where messages become turns: in order, recorded before they are seen, each at most once. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #lanes: Lanes;
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    this.#lanes = new Lanes(options.lanes);
+  }
+
+  /**
+   * Runs one turn and yields its events: durable ones with their place in the log, after they were recorded; live ones as they come.
+   * The last event ends the turn. The reader drives it: nothing starts before the reader asks for what follows its intent. A reader that
+   * leaves (`return()`) cancels the turn, which is recorded.
+   *
+   * A turn waits while another one of its session runs, or too many of its user do. The same turn id again, with the same text, waits
+   * for the first to end and yields its recorded events; nothing runs twice.
+   *
+   * An end that could not be recorded is yielded with `seq` 0: `turn_failed` with a `store_*` code when the store fails (what was
+   * recorded stays), `turn_cancelled` when a message was cancelled in the queue, where it leaves no trace. Throws AppError before
+   * anything is recorded: `usage` (text too long), `queue_full`, `turn_conflict` (id used for another text), `session_unknown` (someone
+   * else's session), `store_*` (the log cannot be read).
+   */
+  async *send(
+    message: SessionMessage,
+    deps: SendDeps,
+    signal: AbortSignal,
+  ): AsyncGenerator<SessionEvent, void, void> {
+    if (message.text.length > LIMITS.promptCharsMax) {
+      const max = LIMITS.promptCharsMax;
+      throw new AppError("usage", `The message has ${message.text.length} characters; at most ${max} are taken`);
+    }
+    const { log } = this.#options;
+    const known = await readTurn(log, message);
+    if (known.some(isTurnEnd)) return yield* known;
+    // A signal of our own, so that a reader that leaves or a program that stops ends the turn like a cancel does.
+    const control = new AbortController();
+    const ending = AbortSignal.any([signal, this.#closing.signal, control.signal]);
+    const lease = await this.#enter(message, deps, ending);
+    if (lease === undefined) return yield this.#unrecorded(message, CANCELLED_IN_QUEUE);
+    const over = Promise.withResolvers<void>();
+    this.#running.add(over.promise);
+    try {
+      yield* this.#sendInLane(message, deps, { control, ending });
+    } finally {
+      lease.release();
+      this.#running.delete(over.promise);
+      over.resolve();
+    }
+  }
+
+  /** Cancels every turn, running or queued, and resolves when their readers have read them to the end. Later messages are cancelled. */
+  async close(reason: string): Promise<void> {
+    this.#closing.abort(reason);
+    await Promise.all(this.#running);
+  }
+
+  async #enter(message: SessionMessage, deps: SendDeps, signal: AbortSignal): Promise<Lease | undefined> {
+    try {
+      return await this.#lanes.enter(deps.setup.principal.user, message.session, signal);
+    } catch (error) {
+      if (error instanceof AppError && error.code === "cancelled") return undefined;
+      throw error;
+    }
+  }
+
+  async *#sendInLane(
+    message: SessionMessage,
+    deps: SendDeps,
+    run: RunSignals,
+  ): AsyncGenerator<SessionEvent, void, void> {
+    const { log } = this.#options;
+    // Whoever had the lane before may have run this very turn.
+    const known = await readTurn(log, message);
+    if (known.length > 0) {
+      yield* known;
+      if (!known.some(isTurnEnd)) yield await closeTurn(log, message.session, message.turn);
+      return;
+    }
+    let recorded: StoredEvent;
+    const turnLog = new TurnLog(log, message.session, message.turn);
+    try {
+      await this.#ensureSession(message, deps);
+      recorded = await turnLog.append(toUserMessage(message));
+    } catch (error) {
+      if (!isStoreError(error)) throw error;
+      return yield this.#unrecorded(message, toFailed(error.code, error.message, 0));
+    }
+    yield* this.#drive(message, deps, { ...run, turnLog, recorded });
+  }
+
+  async #ensureSession(message: SessionMessage, deps: SendDeps): Promise<void> {
+    const { user, agent } = deps.setup.principal;
+    const { session: id, channel } = message;
+    const row = await this.#options.log.ensureSession({
+      id,
+      user,
+      agent: agent[0] ?? "default",
+      channel,
+      displayName: null,
+      parent: null,
+    });
+    // The same words as for a session that is not there: whose it is, is nobody's business.
+    if (row.user !== user) throw new AppError("session_unknown", `There is no session ${id}`);
+  }
+
+  /** Reads the turn one event at a time: record, then yield, then ask for the next. */
+  async *#drive(message: SessionMessage, deps: SendDeps, run: TurnRun): AsyncGenerator<SessionEvent, void, void> {
+    const events = this.#runRecorded(message, deps, run);
+    let isEnded = false;
+    try {
+      yield run.recorded;
+      while (true) {
+        const next = await events.next();
+        if (next.done) return;
+        if (!isDurable(next.value)) {
+          yield next.value;
+          continue;
+        }
+        const stored = await run.turnLog.append(next.value);
+        isEnded = isTurnEnd(stored);
+        yield stored;
+      }
+    } catch (error) {
+      isEnded = true;
+      // First what runs is stopped, then it is told.
+      await events.return();
+      yield await this.#fail(message, run.turnLog, error);
+    } finally {
+      if (!isEnded) await this.#leave(events, run);
+      await events.return();
+    }
+  }
+
+  async *#runRecorded(message: SessionMessage, deps: SendDeps, run: TurnRun): AsyncGenerator<TurnEvent, void, void> {
+    const { session, turn } = message;
+    const lastSeq = run.recorded.seq;
+    const history = await readHistory(this.#options.log, session, { toSeq: lastSeq, turn });
+    yield* runTurn({ ...deps.setup, session, turn, history, lastSeq }, deps, run.ending);
+  }
+
+  /** The reader is gone: cancels the turn and records how it ends. */
+  async #leave(events: AsyncGenerator<TurnEvent, void, void>, run: TurnRun): Promise<void> {
+    run.control.abort("the reader left");
+    try {
+      for await (const event of events) {
+        if (isDurable(event)) await run.turnLog.append(event);
+      }
+    } catch (error) {
+      // Nobody is left to tell about a broken store, and the next start closes the turn.
+      if (!isStoreError(error)) this.#options.report(error, this.#newId());
+    }
+  }
+
+  async #fail(message: SessionMessage, turnLog: TurnLog, error: unknown): Promise<StoredEvent> {
+    const id = this.#newId();
+    if (!(error instanceof AppError)) this.#options.report(error, id);
+    const { code, message: text } = toPublicError(error, id);
+    const event = toFailed(code, text, turnLog.steps);
+    try {
+      return await turnLog.append(event);
+    } catch (again) {
+      if (!isStoreError(again)) throw again;
+      return this.#unrecorded(message, event);
+    }
+  }
+
+  #unrecorded(message: SessionMessage, event: TurnEnd): StoredEvent {
+    const { session, turn } = message;
+    return { seq: 0, session, turn, at: this.#options.now(), blobs: [], ...event };
+  }
+
+  #newId(): string {
+    return uuidv7(this.#options.now());
+  }
+}
+
+interface RunSignals {
+  /** Cancels this turn. */
+  readonly control: AbortController;
+  /** Fires when the turn must end, whoever wants it. */
+  readonly ending: AbortSignal;
+}
+
+interface TurnRun extends RunSignals {
+  readonly turnLog: TurnLog;
+  /** The user message. */
+  readonly recorded: StoredEvent;
+}
+
+type TurnEnd = Extract<NewEvent, { type: "turn_failed" | "turn_cancelled" }>;
+
+const CANCELLED_IN_QUEUE: TurnEnd = {
+  type: "turn_cancelled",
+  v: 1,
+  payload: { reason: "cancelled before its turn came", steps: 0 },
+};
+
+function toFailed(code: ErrorCode, message: string, steps: number): TurnEnd {
+  return { type: "turn_failed", v: 1, payload: { code, message, steps } };
+}
+
+function toUserMessage(message: SessionMessage): NewEvent {
+  const { text, channel, requestId, attachments } = message;
+  return {
+    type: "user_message",
+    v: 1,
+    payload: {
+      text,
+      channel,
+      ...(attachments === undefined || attachments.length === 0 ? {} : { attachments }),
+      ...(requestId === undefined ? {} : { requestId }),
+    },
+  };
+}
+
+function isStoreError(error: unknown): error is AppError {
+  return error instanceof AppError && error.code.startsWith("store_");
+}

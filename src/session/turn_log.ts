@@ -1,0 +1,96 @@
+import { AppError } from "#/core/error.ts";
+import { isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { InlineMedia } from "#/core/message.ts";
+import type { Durability, EventLog } from "#/core/store.ts";
+import type { ToolEffect } from "#/core/tool.ts";
+import { HISTORY_TYPES, type HistoryMessage, toHistory } from "#/turn/history.ts";
+
+/** Events of one read; a history is read in pages of this size. */
+const PAGE_EVENTS = 1_000;
+
+/** The end of the log as one turn writes it. */
+export class TurnLog {
+  readonly #log: EventLog;
+  readonly #session: string;
+  readonly #turn: string;
+  readonly #effects = new Map<string, ToolEffect>();
+  #steps = 0;
+
+  constructor(log: EventLog, session: string, turn: string) {
+    this.#log = log;
+    this.#session = session;
+    this.#turn = turn;
+  }
+
+  /** Model calls recorded so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /**
+   * Records one event. What a call that may change something intended, was allowed and did survives a power cut; the rest survives a
+   * crash of any process. Throws AppError `store_failed`.
+   */
+  async append(event: NewEvent): Promise<StoredEvent> {
+    if (event.type === "model_request") this.#steps++;
+    if (event.type === "tool_intent") this.#effects.set(event.payload.callId, event.payload.effect);
+    const durability = this.#durabilityOf(event);
+    const [stored] = await this.#log.append(this.#session, this.#turn, [event], { durability });
+    return stored!;
+  }
+
+  #durabilityOf(event: NewEvent): Durability {
+    if (event.type !== "tool_intent" && event.type !== "tool_decision" && event.type !== "tool_result") return "normal";
+    const effect = this.#effects.get(event.payload.callId) ?? "read_only";
+    return effect === "read_only" ? "normal" : "full";
+  }
+}
+
+/** The conversation up to and with event `toSeq`, from the newest `historyEventsMax` events; attachments of `turn` only. */
+export async function readHistory(
+  log: EventLog,
+  session: string,
+  options: { readonly toSeq: number; readonly turn: string },
+): Promise<HistoryMessage[]> {
+  const events: StoredEvent[] = [];
+  let fromSeq = Math.max(1, options.toSeq - LIMITS.historyEventsMax + 1);
+  while (true) {
+    const page = await log.read(session, { fromSeq, limit: PAGE_EVENTS, types: HISTORY_TYPES });
+    events.push(...page);
+    if (page.length < PAGE_EVENTS) break;
+    fromSeq = page.at(-1)!.seq + 1;
+  }
+  return toHistory(events.filter((event) => event.seq <= options.toSeq), { attachmentsOf: options.turn });
+}
+
+/** What a client says in one turn. */
+export interface TurnText {
+  readonly session: string;
+  readonly turn: string;
+  readonly text: string;
+  readonly attachments?: readonly InlineMedia[];
+}
+
+/** The recorded events of this turn; none when it is new. Throws AppError `turn_conflict` when that id was used for something else. */
+export async function readTurn(log: EventLog, message: TurnText): Promise<readonly StoredEvent[]> {
+  const events = await log.turn(message.session, message.turn);
+  const first = events.find((event) => event.type === "user_message");
+  if (first === undefined) return events;
+  const isSame = first.payload.text === message.text &&
+    JSON.stringify(first.payload.attachments ?? []) === JSON.stringify(message.attachments ?? []);
+  if (isSame) return events;
+  throw new AppError("turn_conflict", `Turn ${message.turn} was sent before with another text`);
+}
+
+/** Closes a turn that lost its process or its store; returns its end. */
+export async function closeTurn(log: EventLog, session: string, turn: string): Promise<StoredEvent> {
+  const events = await log.turn(session, turn);
+  const end = events.find(isTurnEnd);
+  if (end !== undefined) return end;
+  const steps = events.filter((event) => event.type === "model_request").length;
+  const message = "The turn was interrupted: the program stopped while it ran";
+  const payload = { code: "turn_interrupted", message, steps } as const;
+  const [stored] = await log.append(session, turn, [{ type: "turn_failed", v: 1, payload }], { durability: "normal" });
+  return stored!;
+}

@@ -1,0 +1,77 @@
+import type { ErrorCode } from "#/core/error.ts";
+import type { BudgetKind } from "#/core/event.ts";
+import type { Usage } from "#/core/message.ts";
+
+/** What one turn may use. */
+export interface TurnBudgets {
+  /** Model calls. */
+  readonly stepsMax: number;
+  /** Tool calls that reach the runner. */
+  readonly toolCallsMax: number;
+  /** Tokens in and out over all model calls, by the vendor's count, else by our estimate. */
+  readonly tokensMax: number;
+  /** Wall time of one model call. */
+  readonly timeoutMs: number;
+  /** Wall time of the turn, tools included. */
+  readonly wallMs?: number;
+  /** Price of all model calls, in US dollars. */
+  readonly costMax?: number;
+}
+
+/** What one turn has used. */
+export interface Spending {
+  readonly steps: number;
+  readonly tokens: number;
+  /** In US dollars; undefined as soon as the price of one call is not known. */
+  readonly cost: number | undefined;
+}
+
+/** A budget that is used up, and the end of the turn that follows. */
+export interface SpentBudget {
+  readonly kind: BudgetKind;
+  readonly used: number;
+  readonly limit: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/**
+ * The budget that forbids another model call, or undefined. A cost that cannot be computed counts as spent: a limit that cannot be
+ * checked is not a limit. Pure.
+ */
+export function findSpentBudget(spent: Spending, budgets: TurnBudgets): SpentBudget | undefined {
+  const { stepsMax, tokensMax, costMax } = budgets;
+  if (costMax !== undefined) {
+    const used = spent.cost ?? costMax;
+    const why = spent.cost === undefined
+      ? `The turn has a cost limit of $${costMax}, and the price of this model is not known. Remove max_cost, or choose another model`
+      : `Stopped after $${used.toFixed(4)} of $${costMax}`;
+    if (used >= costMax) return { kind: "cost", used, limit: costMax, code: "budget_cost", message: why };
+  }
+  if (spent.tokens >= tokensMax) {
+    const message = `Stopped after ${spent.tokens} of ${tokensMax} tokens`;
+    return { kind: "tokens", used: spent.tokens, limit: tokensMax, code: "budget_exceeded", message };
+  }
+  if (spent.steps >= stepsMax) {
+    const message = `Stopped after ${spent.steps} model calls`;
+    return { kind: "turns", used: spent.steps, limit: stepsMax, code: "budget_turns", message };
+  }
+  return undefined;
+}
+
+/** Tokens of one model call: the vendor's total, else its parts, else `estimate`. */
+export function toTokens(usage: Usage, estimate: number): number {
+  if (usage.totalTokens !== undefined) return usage.totalTokens;
+  const parts = (usage.promptTokens ?? 0) + (usage.completionTokens ?? 0);
+  return parts > 0 ? parts : estimate;
+}
+
+/** Adds the counts that either side has. */
+export function addUsage(sum: Usage, more: Usage): Usage {
+  const names = ["promptTokens", "completionTokens", "cachedTokens", "totalTokens"] as const;
+  const out: { -readonly [K in keyof Usage]: Usage[K] } = {};
+  for (const name of names) {
+    if (sum[name] !== undefined || more[name] !== undefined) out[name] = (sum[name] ?? 0) + (more[name] ?? 0);
+  }
+  return out;
+}

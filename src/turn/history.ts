@@ -1,0 +1,155 @@
+import type { StoredEvent } from "#/core/event.ts";
+import type { Message, ToolCall } from "#/core/message.ts";
+
+/** A message and the event that it comes from. */
+export interface HistoryMessage {
+  readonly seq: number;
+  readonly message: Message;
+}
+
+/** The kinds that `toHistory` reads; others may be left out of what it is given. */
+export const HISTORY_TYPES = [
+  "user_message",
+  "model_result",
+  "tool_intent",
+  "tool_result",
+  "turn_done",
+  "turn_failed",
+  "turn_cancelled",
+] as const satisfies readonly StoredEvent["type"][];
+
+const UNKNOWN_OUTCOME = "interrupted; its outcome is unknown: check before you do it again";
+const NOT_RUN = "not run: the turn ended before this call started";
+
+/**
+ * The conversation that events tell, whatever happened to their turns: every tool call has its result (one that a crash or a cancel
+ * swallowed gets a sentence that says so), a turn that ended early keeps its user message, its partial text and a note, and an
+ * assistant's text stands between any two user messages. Attachments stay on the message of turn `attachmentsOf` only; older ones
+ * leave a line. Pure; `events` ascend by seq, and may start in the middle of a turn.
+ */
+export function toHistory(
+  events: readonly StoredEvent[],
+  options: { readonly attachmentsOf?: string } = {},
+): HistoryMessage[] {
+  const transcript = new Transcript();
+  for (const event of events) {
+    switch (event.type) {
+      case "user_message":
+        transcript.openTurn(event.turn, {
+          seq: event.seq,
+          message: toUserMessage(event.payload, event.turn === options.attachmentsOf),
+        });
+        break;
+      case "model_result":
+        transcript.addReply(event.seq, event.payload.text, event.payload.toolCalls);
+        break;
+      case "tool_intent":
+        transcript.noteIntent(event.payload.callId);
+        break;
+      case "tool_result":
+        transcript.addResult(event.seq, event.payload);
+        break;
+      case "turn_done":
+        transcript.endTurn(event.turn, event.seq, undefined);
+        break;
+      case "turn_failed":
+        transcript.endTurn(event.turn, event.seq, `this turn failed: ${event.payload.code}`);
+        break;
+      case "turn_cancelled":
+        transcript.endTurn(event.turn, event.seq, "this turn was cancelled");
+        break;
+    }
+  }
+  return transcript.finish();
+}
+
+function toUserMessage(
+  payload: Extract<StoredEvent, { type: "user_message" }>["payload"],
+  withAttachments: boolean,
+): Message {
+  const attachments = payload.attachments ?? [];
+  if (attachments.length === 0) return { role: "user", content: payload.text };
+  if (withAttachments) return { role: "user", content: payload.text, attachments };
+  const kinds = attachments.map((attachment) => attachment.mimeType).join(", ");
+  return { role: "user", content: `${payload.text}\n[attached then, no longer shown: ${kinds}]` };
+}
+
+/** The exchange whose results are still coming. */
+interface OpenExchange {
+  readonly seq: number;
+  readonly calls: readonly ToolCall[];
+  readonly intended: Set<string>;
+  readonly results: Map<string, HistoryMessage>;
+}
+
+class Transcript {
+  readonly #messages: HistoryMessage[] = [];
+  #turn: string | undefined;
+  #exchange: OpenExchange | undefined;
+
+  openTurn(turn: string, user: HistoryMessage): void {
+    if (this.#turn !== undefined) this.endTurn(this.#turn, user.seq, "this turn was interrupted");
+    this.#turn = turn;
+    this.#messages.push(user);
+  }
+
+  addReply(seq: number, text: string, calls: readonly ToolCall[]): void {
+    this.#closeExchange();
+    if (text === "" && calls.length === 0) return;
+    this.#messages.push({ seq, message: { role: "assistant", content: text, toolCalls: calls } });
+    if (calls.length > 0) this.#exchange = { seq, calls, intended: new Set(), results: new Map() };
+  }
+
+  noteIntent(callId: string): void {
+    this.#exchange?.intended.add(callId);
+  }
+
+  addResult(seq: number, result: Extract<StoredEvent, { type: "tool_result" }>["payload"]): void {
+    this.#exchange?.results.set(result.callId, {
+      seq,
+      message: {
+        role: "tool",
+        toolCallId: result.callId,
+        name: result.tool,
+        content: result.text,
+        ok: result.ok,
+      },
+    });
+  }
+
+  endTurn(turn: string, seq: number, note: string | undefined): void {
+    // A turn that was closed late, after newer ones were recorded, must not end one of those.
+    if (turn !== this.#turn) return;
+    this.#closeExchange();
+    this.#turn = undefined;
+    const last = this.#messages.at(-1);
+    const spoken = last?.message.role === "assistant" ? last.message.content : undefined;
+    if (spoken === undefined) this.#say(seq, `[${note ?? "this turn ended without further text"}]`);
+    else if (note !== undefined) {
+      this.#messages.pop();
+      this.#say(last!.seq, `${spoken}\n\n[${note}]`);
+    }
+  }
+
+  finish(): HistoryMessage[] {
+    this.#closeExchange();
+    return this.#messages;
+  }
+
+  #say(seq: number, content: string): void {
+    this.#messages.push({ seq, message: { role: "assistant", content, toolCalls: [] } });
+  }
+
+  #closeExchange(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#exchange = undefined;
+    for (const call of exchange.calls) {
+      const content = exchange.intended.has(call.id) ? UNKNOWN_OUTCOME : NOT_RUN;
+      this.#messages.push(
+        exchange.results.get(call.id) ??
+          { seq: exchange.seq, message: { role: "tool", toolCallId: call.id, name: call.name, content, ok: false } },
+      );
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { AppError, type ErrorCode } from "#/core/error.ts";
+import type { EventPayloads, TurnEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { ToolCall, Usage } from "#/core/message.ts";
+import type { ModelEvent, ModelRequest, Provider } from "#/core/provider.ts";
+import { untilAborted } from "#/lib/until_aborted.ts";
+import type { TurnState } from "#/turn/turn_state.ts";
+
+/** How a model call ended: the model was done, it failed, or the turn's signal fired. */
+export type ReplyEnd =
+  | { readonly kind: "done"; readonly finishReason: string }
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "aborted" };
+
+/** What came of a model call. After `failed` and `aborted` it holds what was shown until then, and no tool calls. */
+export interface Reply {
+  readonly text: string;
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly usage: Usage;
+  readonly retries: NonNullable<EventPayloads["model_result"]["retries"]>;
+  readonly end: ReplyEnd;
+}
+
+/**
+ * Runs one model call and yields what it shows. Each event is shown before the next one is asked for; when the signal fires it ends at
+ * once, also while a provider stays silent. A provider that ends without `done` or `failed` counts as interrupted. What a provider
+ * throws is a failure when it is an AppError, else it is thrown on.
+ */
+export async function* callModel(
+  provider: Provider,
+  request: ModelRequest,
+  state: TurnState,
+  signal: AbortSignal,
+): AsyncGenerator<TurnEvent, Reply, void> {
+  const draft = new ReplyDraft();
+  if (signal.aborted) return draft.toReply({ kind: "aborted" });
+  const events = provider.stream(request, signal)[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const next = await nextEvent(events, signal);
+      if (next === undefined) return draft.toReply({ kind: "aborted" });
+      if (next.type === "done") return draft.toReply({ kind: "done", finishReason: next.finishReason });
+      if (next.type === "failed") {
+        const { code, message } = next;
+        return draft.toReply(signal.aborted ? { kind: "aborted" } : { kind: "failed", code, message });
+      }
+      const shown = draft.add(next, state);
+      if (draft.chars > LIMITS.replyCharsMax) {
+        const message = `The model's reply is longer than ${LIMITS.replyCharsMax} characters`;
+        return draft.toReply({ kind: "failed", code: "provider_protocol", message });
+      }
+      if (shown !== undefined) yield shown;
+    }
+  } finally {
+    // Not awaited: a provider that hangs must not hold up a turn that is over.
+    events.return?.().catch(() => {});
+  }
+}
+
+async function nextEvent(events: AsyncIterator<ModelEvent>, signal: AbortSignal): Promise<ModelEvent | undefined> {
+  try {
+    const next = await untilAborted(events.next(), signal);
+    if (next === undefined || !next.done) return next?.value;
+    const message = "The model's reply stopped before its end";
+    return { type: "failed", code: "provider_interrupted", message, retryable: true };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { type: "failed", code: error.code, message: error.message, retryable: false };
+  }
+}
+
+class ReplyDraft {
+  readonly #text: string[] = [];
+  readonly #reasoning: string[] = [];
+  readonly #toolCalls: ToolCall[] = [];
+  readonly #retries: Reply["retries"][number][] = [];
+  #usage: Usage = {};
+  #argsChars = 0;
+  /** Characters of text and reasoning. */
+  chars = 0;
+
+  /** Takes an event in; returns what is to be shown of it. */
+  add(event: Exclude<ModelEvent, { type: "done" | "failed" }>, state: TurnState): TurnEvent | undefined {
+    switch (event.type) {
+      case "text":
+        this.chars += event.text.length;
+        this.#text.push(event.text);
+        return event.text === "" ? undefined : { type: "text_delta", payload: { text: event.text } };
+      case "reasoning":
+        this.chars += event.text.length;
+        this.#reasoning.push(event.text);
+        return event.text === "" ? undefined : { type: "reasoning_delta", payload: { text: event.text } };
+      case "tool_call":
+        this.#addCall(event.call, state.steps);
+        return undefined;
+      case "usage":
+        this.#usage = { ...this.#usage, ...event.usage };
+        return undefined;
+      case "retry": {
+        const { attempt, waitMs, code, message } = event;
+        this.#retries.push({ attempt, waitMs, code, message });
+        const text = `Trying again in ${(waitMs / 1_000).toFixed(1)} s: ${message}`;
+        return state.progress({ kind: "provider_retry", attempt, waitMs, code }, text);
+      }
+    }
+  }
+
+  toReply(end: ReplyEnd): Reply {
+    return {
+      text: this.#text.join(""),
+      reasoning: this.#reasoning.join(""),
+      toolCalls: end.kind === "done" ? this.#toolCalls : [],
+      usage: this.#usage,
+      retries: this.#retries,
+      end,
+    };
+  }
+
+  #addCall(call: ToolCall, step: number): void {
+    const index = this.#toolCalls.length;
+    if (index >= LIMITS.replyToolCallsMax) return;
+    // A result finds its call by the id, so that one that is absent, repeated or too long for our frames is replaced.
+    const isUsable = call.id !== "" && call.id.length <= LIMITS.idCharsMax;
+    const isUnique = isUsable && this.#toolCalls.every((other) => other.id !== call.id);
+    const named = isUnique ? call : { ...call, id: `call_${step}_${index}` };
+    this.#argsChars += call.arguments.length;
+    const isKept = index < LIMITS.toolCallsPerStepMax && this.#argsChars <= LIMITS.replyArgsCharsMax;
+    this.#toolCalls.push(isKept ? named : { ...named, arguments: "", droppedBytes: call.arguments.length });
+  }
+}

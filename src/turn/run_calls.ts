@@ -1,0 +1,108 @@
+import { AppError } from "#/core/error.ts";
+import type { NewEvent, TurnEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { ToolCall } from "#/core/message.ts";
+import { canonicalJson } from "#/lib/canonical_json.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+import { planBatches } from "#/turn/batch.ts";
+import type { CallContext } from "#/turn/call_context.ts";
+import { type CallReport, toReport, toResultEvent } from "#/turn/call_result.ts";
+import { checkCall, type CheckedCall, type ReadyCall } from "#/turn/check_call.ts";
+import { type RunningCall, settleCalls, startCall, waitForCall } from "#/turn/running_call.ts";
+
+/** Whether the turn goes on: `stuck` when a call was repeated once more after the model had been told. */
+export type CallsVerdict = "continue" | "stuck";
+
+/**
+ * Answers the calls of one reply, batch by batch in their order. All intents of a batch are yielded first; the calls start when the
+ * consumer asks for what follows the last intent, and their results come in call order. When the turn is stopped, every call whose
+ * intent was yielded still gets its result, and nothing more starts.
+ */
+export async function* runCalls(
+  calls: readonly ToolCall[],
+  context: CallContext,
+): AsyncGenerator<TurnEvent, CallsVerdict, void> {
+  const { state, control } = context;
+  const callsLeft = context.toolCallsMax - state.toolCalls;
+  const checked = calls.map((call, index) => checkCall(call, { index, callsLeft }, context.tools));
+  const toolNames = checked.filter((call) => call.kind === "ready").map((call) => call.call.name);
+  if (toolNames.length > 0) {
+    yield state.progress({ kind: "tool_execution", toolNames }, `Executing tools: ${toolNames.join(", ")}`);
+  }
+  for (const batch of planBatches(checked, LIMITS.parallelReadsMax)) {
+    if (control.signal.aborted) break;
+    const verdict = yield* runBatch(batch, context);
+    if (verdict === "stuck") return verdict;
+  }
+  return "continue";
+}
+
+async function* runBatch(
+  batch: readonly CheckedCall[],
+  context: CallContext,
+): AsyncGenerator<TurnEvent, CallsVerdict, void> {
+  const { state, control } = context;
+  let verdict: CallsVerdict = "continue";
+  const intended: CheckedCall[] = [];
+  for (const call of batch) {
+    if (control.signal.aborted) break;
+    const streak = state.streak.judge(call.call, state.steps);
+    if (streak === "stop") verdict = "stuck";
+    const judged = streak === "run" ? call : toRepeated(call);
+    intended.push(judged);
+    if (judged.kind === "ready") yield state.stamp(await toIntent(judged, context));
+  }
+  const running = intended.map((call) => call.kind === "ready" ? startCall(call, context) : undefined);
+  let isAnswered = false;
+  try {
+    for (const [index, call] of intended.entries()) yield* answerCall(call, running[index], context);
+    isAnswered = true;
+  } finally {
+    // The reader left: what runs is stopped, and nothing of it outlives this turn.
+    if (!isAnswered) {
+      control.abort(new AppError("cancelled", "the reader left"));
+      await settleCalls(running.filter((call) => call !== undefined), context);
+    }
+  }
+  return verdict;
+}
+
+async function* answerCall(
+  call: CheckedCall,
+  running: RunningCall | undefined,
+  context: CallContext,
+): AsyncGenerator<TurnEvent, void, void> {
+  const { state } = context;
+  let report: CallReport;
+  if (call.kind === "refused") {
+    report = { code: call.code, text: call.text, outputBytes: 0, elapsedMs: 0 };
+  } else {
+    const end = yield* waitForCall(running!, context);
+    if (end.kind === "outcome" && end.outcome.decision !== undefined) {
+      const { tool, decision } = end.outcome;
+      yield state.stamp({ type: "tool_decision", v: 1, payload: { callId: call.call.id, tool, decision } });
+    }
+    if (end.kind === "outcome" && (end.outcome.kind === "denied" || end.outcome.kind === "ask")) state.denied++;
+    report = toReport(call, end, context.now() - running!.startedAt);
+  }
+  const event = await toResultEvent(call, report);
+  const { text, ok } = event.payload;
+  if (report.code !== "turn_stuck") state.streak.note(call.call, text);
+  const stamped = state.stamp(event);
+  state.remember({ role: "tool", toolCallId: call.call.id, name: call.call.name, content: text, ok });
+  yield stamped;
+}
+
+async function toIntent(ready: ReadyCall, context: CallContext): Promise<NewEvent> {
+  const { call, effect, args } = ready;
+  const argsSha256 = await sha256Hex(canonicalJson(args));
+  const { principal, state } = context;
+  const payload = { callId: call.id, step: state.steps, tool: call.name, effect, args, argsSha256, principal };
+  return { type: "tool_intent", v: 1, payload };
+}
+
+function toRepeated(call: CheckedCall): CheckedCall {
+  const text = "Not run: you made this very call before and got the same result, again and again. " +
+    "Do something else, or answer with what you have; the same call once more ends the turn.";
+  return { kind: "refused", call: call.call, effect: "read_only", code: "turn_stuck", text };
+}

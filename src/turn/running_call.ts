@@ -1,0 +1,81 @@
+import type { Outcome } from "#/core/capability.ts";
+import type { TurnEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { CallContext } from "#/turn/call_context.ts";
+import type { ReadyCall } from "#/turn/check_call.ts";
+
+/** How a call ended, seen from the loop. */
+export type CallEnd =
+  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  /** The turn was stopped between the intent and the start. */
+  | { readonly kind: "not_started" }
+  /** The turn was stopped, and the runner did not say within `killGraceMs` what became of the call. */
+  | { readonly kind: "lost" }
+  | { readonly kind: "threw"; readonly error: unknown };
+
+/** A call that the runner works on. */
+export interface RunningCall {
+  readonly name: string;
+  /** Integer ms UTC. */
+  readonly startedAt: number;
+  /** Never rejects. */
+  readonly end: Promise<CallEnd>;
+}
+
+/** Starts a call whose intent the consumer has pulled past, unless the turn was stopped meanwhile. */
+export function startCall(call: ReadyCall, context: CallContext): RunningCall {
+  const startedAt = context.now();
+  const name = call.call.name;
+  if (context.control.signal.aborted) return { name, startedAt, end: Promise.resolve({ kind: "not_started" }) };
+  context.state.toolCalls++;
+  const { session, turn, principal } = context;
+  const request = { principal, session, turn, callId: call.call.id, tool: name, args: call.args };
+  const end = context.sandbox.call(request, context.control.signal).then(
+    (outcome): CallEnd => ({ kind: "outcome", outcome }),
+    (error): CallEnd => ({ kind: "threw", error }),
+  );
+  return { name, startedAt, end };
+}
+
+/**
+ * Waits for a call, with a heartbeat every `heartbeatMs`. When the turn is stopped the call still has `killGraceMs` to say what it did:
+ * a write that was finished is recorded as finished.
+ */
+export async function* waitForCall(call: RunningCall, context: CallContext): AsyncGenerator<TurnEvent, CallEnd, void> {
+  const timers = new AbortController();
+  const lost = toLost(context, timers.signal);
+  try {
+    while (true) {
+      const beat = context.delay(LIMITS.heartbeatMs, timers.signal).then(() => "beat" as const);
+      const first = await Promise.race([call.end, lost, beat]);
+      if (first !== "beat") return first;
+      if (!context.control.signal.aborted) yield toHeartbeat(call, context);
+    }
+  } finally {
+    timers.abort();
+  }
+}
+
+/** Resolves when all calls are over or, after `killGraceMs`, are given up. */
+export async function settleCalls(calls: readonly RunningCall[], context: CallContext): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([Promise.all(calls.map((call) => call.end)), context.delay(LIMITS.killGraceMs, timer.signal)]);
+  timer.abort();
+}
+
+function toLost(context: CallContext, timers: AbortSignal): Promise<CallEnd> {
+  const { signal } = context.control;
+  return new Promise((resolve) => {
+    const wait = () => void context.delay(LIMITS.killGraceMs, timers).then(() => resolve({ kind: "lost" }));
+    if (signal.aborted) wait();
+    else signal.addEventListener("abort", wait, { once: true, signal: timers });
+  });
+}
+
+function toHeartbeat(call: RunningCall, context: CallContext): TurnEvent {
+  const elapsedSecs = Math.floor((context.now() - call.startedAt) / 1_000);
+  return context.state.progress(
+    { kind: "tool_heartbeat", toolNames: [call.name], elapsedSecs },
+    `Still executing: ${call.name} (${elapsedSecs}s)`,
+  );
+}

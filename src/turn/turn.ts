@@ -1,0 +1,212 @@
+import type { Principal, Sandbox } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
+import type { EventPayloads, TurnEvent } from "#/core/event.ts";
+import type { Usage } from "#/core/message.ts";
+import type { Provider } from "#/core/provider.ts";
+import { findSpentBudget, type TurnBudgets } from "#/turn/budget.ts";
+import type { CallContext } from "#/turn/call_context.ts";
+import type { TurnTool } from "#/turn/check_call.ts";
+import type { HistoryMessage } from "#/turn/history.ts";
+import { callModel, type Reply } from "#/turn/model_call.ts";
+import { runCalls } from "#/turn/run_calls.ts";
+import { estimateTokens } from "#/turn/tokens.ts";
+import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
+import { TurnState } from "#/turn/turn_state.ts";
+import { hashWindow, planWindow, type Window } from "#/turn/window.ts";
+
+/** Joined to the system prompt when the last reply was empty: a message of its own would be a user message that nobody wrote. */
+const AFTER_EMPTY = "Your last reply was empty. Answer the user now, or call a tool.";
+
+const REASON_CHARS_MAX = 200;
+
+/** Who runs a turn, with which model, tools and bounds. The same for every turn of a session. */
+export interface TurnSetup {
+  readonly principal: Principal;
+  readonly model: string;
+  readonly system: string;
+  readonly tools: readonly TurnTool[];
+  readonly budgets: TurnBudgets;
+  /** Tokens that the model takes in, and how many of these stay free. */
+  readonly window: { readonly limitTokens: number; readonly safetyTokens: number };
+  readonly maxOutputTokens?: number;
+}
+
+/** One turn. */
+export interface TurnInput extends TurnSetup {
+  readonly session: string;
+  readonly turn: string;
+  /** Valid as `toHistory` makes it; ends with this turn's user message, which is recorded already. */
+  readonly history: readonly HistoryMessage[];
+  /** Place of the session's newest event. The consumer gives the durable events of this turn the places behind it, without a gap. */
+  readonly lastSeq: number;
+}
+
+/** What a turn reaches the world by. */
+export interface TurnDeps {
+  readonly provider: Provider;
+  readonly sandbox: Sandbox;
+  /** Integer ms UTC. */
+  now(): number;
+  /** Resolves after `ms`, or at once when the signal fires. */
+  delay(ms: number, signal: AbortSignal): Promise<void>;
+  /** US dollars of one model call; undefined when the price or the usage is not known. */
+  costOf?(model: string, usage: Usage): number | undefined;
+}
+
+/**
+ * Runs one turn: model call, tool calls, model call, … until the model answers without calls. Ends with exactly one `turn_done`,
+ * `turn_failed` (a `budget` event before it when a budget is spent) or `turn_cancelled`; trouble of a model or a tool is never thrown,
+ * a programmer error is.
+ *
+ * - A side effect starts only when the consumer has pulled past its `tool_intent`, so pull only after you recorded what you got.
+ * - Each `model_request` is followed by one `model_result`. When the call fails or is cancelled, that holds the text shown so far,
+ *   no tool calls, and the finish reason `failed` or `cancelled`: nothing that the person saw is lost, and the history stays valid.
+ * - After `signal` fires, calls whose intent was yielded get their result, nothing starts, and the turn ends cancelled. The signal's
+ *   reason, when it is a string or an AppError, becomes the event's reason.
+ * - An empty reply is asked for once more; a second one in a row fails the turn with `provider_protocol`, unless text was shown before.
+ * - The third equal call with equal results in a row is answered, not run; one more in a later reply fails the turn with `turn_stuck`.
+ */
+export async function* runTurn(
+  input: TurnInput,
+  deps: TurnDeps,
+  signal: AbortSignal,
+): AsyncGenerator<TurnEvent, void, void> {
+  const control = new AbortController();
+  const cancel = () => control.abort(new AppError("cancelled", toReason(signal.reason)));
+  if (signal.aborted) cancel();
+  else signal.addEventListener("abort", cancel, { once: true });
+  const { wallMs, costMax, stepsMax } = input.budgets;
+  if (wallMs !== undefined) {
+    void deps.delay(wallMs, control.signal).then(() =>
+      control.abort(new AppError("budget_time", "the time of the turn is over"))
+    );
+  }
+  const isPriced = costMax === undefined || deps.costOf !== undefined;
+  const state = new TurnState(input.history, input.lastSeq, stepsMax, isPriced ? 0 : undefined);
+  const startedAt = deps.now();
+  try {
+    yield* runSteps({ input, deps, control, state, startedAt });
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    control.abort(new AppError("cancelled", "the turn is over"));
+  }
+}
+
+interface Run {
+  readonly input: TurnInput;
+  readonly deps: TurnDeps;
+  readonly control: AbortController;
+  readonly state: TurnState;
+  /** Integer ms UTC. */
+  readonly startedAt: number;
+}
+
+/** What the person reads about a cancel: nothing of a stranger's error. */
+function toReason(reason: unknown): string {
+  if (reason instanceof AppError) return reason.message;
+  return typeof reason === "string" ? reason.slice(0, REASON_CHARS_MAX) : "cancelled";
+}
+
+async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
+  const { input, control, state } = run;
+  const calls = toCallContext(run);
+  while (true) {
+    if (control.signal.aborted) return yield* stopTurn(run);
+    const spent = findSpentBudget(state, input.budgets);
+    if (spent !== undefined) return yield* endSpent(run, spent);
+    const window = planStep(run);
+    if (window instanceof AppError) return yield* endSpent(run, toSpentWindow(window));
+    const reply = yield* runStep(run, window);
+    if (reply.end.kind === "aborted") return yield* stopTurn(run);
+    if (reply.end.kind === "failed") return yield failTurn(run, reply.end.code, reply.end.message);
+    if (reply.toolCalls.length === 0) {
+      if (reply.text !== "" || state.wasEmpty) return yield endTurn(run, reply.text, reply.end.finishReason);
+      state.wasEmpty = true;
+      continue;
+    }
+    state.wasEmpty = false;
+    if (state.toolCalls >= calls.toolCallsMax) return yield* endSpent(run, toSpentCalls(state, calls.toolCallsMax));
+    const verdict = yield* runCalls(reply.toolCalls, calls);
+    if (verdict === "stuck") {
+      return yield failTurn(run, "turn_stuck", "Stopped: the model repeated a call that brings nothing new");
+    }
+  }
+}
+
+function toCallContext({ input, deps, control, state }: Run): CallContext {
+  const { session, turn, principal } = input;
+  return {
+    session,
+    turn,
+    principal,
+    tools: new Map(input.tools.map((tool) => [tool.schema.name, tool])),
+    toolCallsMax: input.budgets.toolCallsMax,
+    state,
+    sandbox: deps.sandbox,
+    control,
+    now: () => deps.now(),
+    delay: (ms, signal) => deps.delay(ms, signal),
+  };
+}
+
+/** The window of the next model call, or the AppError `budget_exceeded`. */
+function planStep({ input, state }: Run): Window | AppError {
+  const tools = input.tools.map((tool) => tool.schema);
+  const system = state.wasEmpty ? `${input.system}\n\n${AFTER_EMPTY}` : input.system;
+  try {
+    return planWindow({ system, history: state.history, tools, ...input.window });
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+/** One model call: its request, what it shows, its result. */
+async function* runStep(run: Run, window: Window): AsyncGenerator<TurnEvent, Reply, void> {
+  const { input, deps, control, state } = run;
+  const { model, budgets: { timeoutMs }, maxOutputTokens } = input;
+  const tools = input.tools.map((tool) => tool.schema);
+  const step = ++state.steps;
+  const output = maxOutputTokens === undefined ? {} : { maxOutputTokens };
+  const { fromSeq, toSeq, dropped: droppedMessages } = window;
+  const sha256 = await hashWindow(window, tools);
+  yield state.stamp({
+    type: "model_request",
+    v: 1,
+    payload: {
+      step,
+      provider: deps.provider.name,
+      model,
+      parameters: { timeoutMs, ...output, tools: tools.map((tool) => tool.name) },
+      window: { sha256, fromSeq, toSeq, messages: window.messages.length, droppedMessages },
+    },
+  });
+  yield state.progress({ kind: "provider_call" }, "Calling provider");
+  const request = { model, messages: window.messages, tools, timeoutMs, ...output };
+  const reply = yield* callModel(deps.provider, request, state, control.signal);
+  const { text, toolCalls, usage } = reply;
+  state.spend(usage, window.tokens + estimateTokens(text + reply.reasoning), toCost(run, usage));
+  if (text !== "") state.shownText = text;
+  const event = state.stamp({ type: "model_result", v: 1, payload: toResultPayload(step, reply) });
+  if (text !== "" || toolCalls.length > 0) state.remember({ role: "assistant", content: text, toolCalls });
+  yield event;
+  return reply;
+}
+
+function toCost({ input, deps }: Run, usage: Usage): number | undefined {
+  return input.budgets.costMax === undefined ? 0 : deps.costOf?.(input.model, usage);
+}
+
+function toResultPayload(step: number, reply: Reply): EventPayloads["model_result"] {
+  const { text, reasoning, toolCalls, usage, retries, end } = reply;
+  const finishReason = end.kind === "done" ? end.finishReason : end.kind === "failed" ? "failed" : "cancelled";
+  return {
+    step,
+    text,
+    ...(reasoning === "" ? {} : { reasoning }),
+    toolCalls,
+    finishReason,
+    usage,
+    ...(retries.length === 0 ? {} : { retries }),
+  };
+}

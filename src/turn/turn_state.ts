@@ -1,0 +1,64 @@
+import type { NewEvent, Progress, TurnEvent } from "#/core/event.ts";
+import type { Usage } from "#/core/message.ts";
+import type { HistoryMessage } from "#/turn/history.ts";
+import { addUsage, toTokens } from "#/turn/budget.ts";
+import { CallStreak } from "#/turn/streak.ts";
+
+/** What a turn has said, done and used so far. */
+export class TurnState {
+  /** Model calls begun. */
+  steps = 0;
+  /** Tool calls that reached the runner. */
+  toolCalls = 0;
+  /** Of these, refused by policy. */
+  denied = 0;
+  usage: Usage = {};
+  tokens = 0;
+  /** In US dollars; undefined when unknown. */
+  cost: number | undefined;
+  /** The last text that the person saw. */
+  shownText = "";
+  /** The last reply had neither text nor calls. */
+  wasEmpty = false;
+  readonly streak = new CallStreak();
+  readonly stepsMax: number;
+  readonly #history: HistoryMessage[];
+  #lastSeq: number;
+
+  /** `lastSeq` is the place of the session's newest event; the ones of this turn follow it without a gap. */
+  constructor(history: readonly HistoryMessage[], lastSeq: number, stepsMax: number, cost: number | undefined) {
+    this.#history = [...history];
+    this.#lastSeq = lastSeq;
+    this.stepsMax = stepsMax;
+    this.cost = cost;
+  }
+
+  /** The history with what this turn added. */
+  get history(): readonly HistoryMessage[] {
+    return this.#history;
+  }
+
+  /** Counts a durable event that is about to be yielded: the log numbers a session's events without gaps, and one turn runs at a time. */
+  stamp(event: NewEvent): NewEvent {
+    this.#lastSeq++;
+    return event;
+  }
+
+  /** Adds the message of the event that was stamped last. */
+  remember(message: HistoryMessage["message"]): void {
+    this.#history.push({ seq: this.#lastSeq, message });
+  }
+
+  /** Adds what one model call used; `estimate` counts, in tokens, when the vendor did not say. */
+  spend(usage: Usage, estimate: number, cost: number | undefined): void {
+    this.usage = addUsage(this.usage, usage);
+    this.tokens += toTokens(usage, estimate);
+    this.cost = this.cost === undefined || cost === undefined ? undefined : this.cost + cost;
+  }
+
+  /** A progress event of the current step, its text as the reference writes it: `[2/8] Executing tools: file_read`. */
+  progress(progress: Progress, text: string): TurnEvent {
+    const { steps: step, stepsMax } = this;
+    return { type: "progress", payload: { progress, message: `[${step}/${stepsMax}] ${text}`, step, stepsMax } };
+  }
+}

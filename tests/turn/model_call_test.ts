@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import type { TurnEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { ModelEvent, Provider } from "#/core/provider.ts";
+import { callModel, type Reply } from "#/turn/model_call.ts";
+import { TurnState } from "#/turn/turn_state.ts";
+import { scriptedProvider } from "../fake/scripted_provider.ts";
+
+const REQUEST = { model: "m", messages: [], tools: [], timeoutMs: 1 };
+
+async function read(provider: Provider, signal = new AbortController().signal): Promise<[TurnEvent[], Reply]> {
+  const state = new TurnState([], 0, 3, 0);
+  state.steps = 1;
+  const events: TurnEvent[] = [];
+  const call = callModel(provider, REQUEST, state, signal);
+  while (true) {
+    const next = await call.next();
+    if (next.done) return [events, next.value];
+    events.push(next.value);
+  }
+}
+
+function toolCall(id: string, args = "{}"): ModelEvent {
+  return { type: "tool_call", call: { id, name: "t", arguments: args } };
+}
+
+Deno.test("callModel() gathers a reply and shows its parts as they come", async () => {
+  const [events, reply] = await read(scriptedProvider([
+    { type: "reasoning", text: "r" },
+    { type: "text", text: "a" },
+    { type: "text", text: "" },
+    { type: "usage", usage: { promptTokens: 5 } },
+    { type: "text", text: "b" },
+    toolCall("1"),
+    { type: "usage", usage: { promptTokens: 6, completionTokens: 1 } },
+    { type: "done", finishReason: "tool_calls" },
+  ]));
+  assert.deepEqual(events.map((event) => event.type), ["reasoning_delta", "text_delta", "text_delta"]);
+  assert.deepEqual(reply, {
+    text: "ab",
+    reasoning: "r",
+    toolCalls: [{ id: "1", name: "t", arguments: "{}" }],
+    usage: { promptTokens: 6, completionTokens: 1 },
+    retries: [],
+    end: { kind: "done", finishReason: "tool_calls" },
+  });
+});
+
+Deno.test("callModel() gives calls ids by which a result finds them", async () => {
+  const long = "x".repeat(LIMITS.idCharsMax + 1);
+  const [, reply] = await read(scriptedProvider([toolCall("a"), toolCall(""), toolCall("a"), toolCall(long)]));
+  assert.deepEqual(reply.toolCalls.map((call) => call.id), ["a", "call_1_1", "call_1_2", "call_1_3"]);
+});
+
+Deno.test("callModel() bounds the calls of a reply, in number and in size", async () => {
+  const many = Array.from({ length: LIMITS.replyToolCallsMax + 10 }, (_, n) => toolCall(`c${n}`));
+  const [, reply] = await read(scriptedProvider(many));
+  assert.equal(reply.toolCalls.length, LIMITS.replyToolCallsMax);
+  assert.equal(reply.toolCalls[LIMITS.toolCallsPerStepMax - 1]!.arguments, "{}");
+  assert.deepEqual(reply.toolCalls[LIMITS.toolCallsPerStepMax], {
+    id: `c${LIMITS.toolCallsPerStepMax}`,
+    name: "t",
+    arguments: "",
+    droppedBytes: 2,
+  });
+
+  const big = "x".repeat(LIMITS.argsBytesMax);
+  const [, heavy] = await read(scriptedProvider(Array.from({ length: 18 }, (_, n) => toolCall(`c${n}`, big))));
+  const kept = heavy.toolCalls.filter((call) => call.droppedBytes === undefined).length;
+  assert.equal(kept, LIMITS.replyArgsCharsMax / LIMITS.argsBytesMax);
+});
+
+Deno.test("callModel() ends a reply that never ends", async () => {
+  const chunk = "x".repeat(1_000_000);
+  let pulled = 0;
+  const endless: Provider = {
+    name: "endless",
+    async *stream() {
+      while (true) yield { type: pulled++ % 2 === 0 ? "text" : "reasoning", text: chunk } as const;
+    },
+  };
+  const [, reply] = await read(endless);
+  assert.ok(reply.end.kind === "failed" && reply.end.code === "provider_protocol");
+  assert.ok(pulled * chunk.length <= LIMITS.replyCharsMax + 2 * chunk.length);
+});
+
+Deno.test("callModel() never starts a provider whose turn was stopped before", async () => {
+  const provider = scriptedProvider([{ type: "text", text: "a" }]);
+  const [events, reply] = await read(provider, AbortSignal.abort());
+  assert.deepEqual([events, reply.end, provider.requests], [[], { kind: "aborted" }, []]);
+});
+
+Deno.test("callModel() lets go of the provider's stream when it is left", async () => {
+  let isClosed = false;
+  const provider: Provider = {
+    name: "p",
+    async *stream() {
+      try {
+        while (true) yield { type: "text", text: "a" };
+      } finally {
+        isClosed = true;
+      }
+    },
+  };
+  for await (const _ of callModel(provider, REQUEST, new TurnState([], 0, 1, 0), new AbortController().signal)) break;
+  assert.ok(isClosed);
+});
