@@ -1,0 +1,75 @@
+import { LIMITS } from "#/core/limits.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+
+/** Subprotocol that carries a token, for browsers: they can set no header. */
+const TOKEN_PROTOCOL = "oxydra.token.";
+
+/** Subprotocol that a client should offer beside its token, so that the answer need not repeat the token. */
+const GATEWAY_PROTOCOL = "oxydra.v2";
+
+/** A new token: 256 random bits, base64url without padding. */
+export function newToken(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/**
+ * True when the request presents a token whose sha256 is one of `hashes` (hex), by `Authorization: Bearer`, by the subprotocol
+ * `oxydra.token.<token>` or by `?token=`. One right token among several is enough. What is longer than `tokenCharsMax` is no token.
+ */
+export async function isAuthorized(request: Request, hashes: readonly string[]): Promise<boolean> {
+  for (const token of tokensOf(request)) {
+    if (token === "" || token.length > LIMITS.tokenCharsMax) continue;
+    const hash = await sha256Hex(token);
+    // Every hash is compared, also after a match: how long it takes says nothing about which one matched.
+    if (hashes.reduce((found, known) => isSameHash(hash, known) || found, false)) return true;
+  }
+  return false;
+}
+
+/**
+ * Compares two hex hashes in a time that does not depend on where they differ. Both sides are hashes, so even a leak of the time
+ * would name a prefix of a hash, not of a token.
+ */
+export function isSameHash(left: string, right: string): boolean {
+  if (left.length !== right.length || left.length === 0) return false;
+  let difference = 0;
+  for (let at = 0; at < left.length; at++) difference |= left.charCodeAt(at) ^ right.charCodeAt(at);
+  return difference === 0;
+}
+
+/** The subprotocol to answer with: a browser closes when it offered some and none is chosen (WHATWG WebSockets §3.1). */
+export function chooseProtocol(request: Request): string | undefined {
+  const offered = protocolsOf(request);
+  if (offered.includes(GATEWAY_PROTOCOL)) return GATEWAY_PROTOCOL;
+  return offered.find((protocol) => protocol.startsWith(TOKEN_PROTOCOL));
+}
+
+/**
+ * True when the request names this very server: `127.0.0.1:port` or `localhost:port`. A page whose own host name was made to
+ * point at 127.0.0.1 sends that name here (DNS rebinding).
+ */
+export function isOwnHost(request: Request, port: number): boolean {
+  const host = request.headers.get("host")?.toLowerCase();
+  return host === `127.0.0.1:${port}` || host === `localhost:${port}`;
+}
+
+/** True without an Origin (no browser), or when the page came from the host it asks: any page may open a WebSocket to any host. */
+export function isOwnOrigin(request: Request): boolean {
+  const origin = request.headers.get("origin");
+  return origin === null || origin.toLowerCase() === `http://${request.headers.get("host")?.toLowerCase()}`;
+}
+
+function tokensOf(request: Request): string[] {
+  const bearer = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  const protocols = protocolsOf(request).filter((protocol) => protocol.startsWith(TOKEN_PROTOCOL));
+  const query = new URL(request.url).searchParams.get("token");
+  return [
+    ...(bearer === undefined ? [] : [bearer]),
+    ...protocols.slice(0, 1).map((protocol) => protocol.slice(TOKEN_PROTOCOL.length)),
+    ...(query === null ? [] : [query]),
+  ];
+}
+
+function protocolsOf(request: Request): string[] {
+  return (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((protocol) => protocol.trim());
+}

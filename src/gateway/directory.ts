@@ -1,0 +1,116 @@
+import { AppError } from "#/core/error.ts";
+import { uuidv7 } from "#/core/id.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { EventLog, SessionRow } from "#/core/store.ts";
+import type { WireSessionSummary } from "#/gateway/server_frame.ts";
+
+/** The channel name of every WebSocket client, as the reference writes it into a session. */
+export const CHANNEL = "tui";
+
+/** What a directory needs. */
+export interface DirectoryDeps {
+  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions">;
+  readonly user: string;
+  /** Sessions that may be in use at once (`[gateway] max_sessions_per_user`). */
+  readonly sessionsMax: number;
+  /** A session without activity for this long is not in use (`session_idle_ttl_hours`). */
+  readonly sessionIdleMs: number;
+  /** Integer ms UTC. */
+  readonly now: () => number;
+}
+
+const DEFAULT_AGENT = "default";
+/** What a client may name a session that is not there yet: it ends up in listings and file names. */
+const NEW_SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** The sessions of one user, read from the log and kept nowhere else. Every method throws AppError `store_failed` when the log does. */
+export class Directory {
+  readonly #deps: DirectoryDeps;
+
+  constructor(deps: DirectoryDeps) {
+    this.#deps = deps;
+  }
+
+  /** The session a client means when it names none. */
+  get defaultId(): string {
+    return `runtime-${this.#deps.user}`;
+  }
+
+  /**
+   * The session a hello asks for. With `mayName`, an unknown well-formed id is created under that name; without, as in the reference,
+   * it is AppError `session_unknown`. Another user's session is unknown as well: its existence is nobody's business.
+   */
+  async resolve(id: string | undefined, mayName: boolean): Promise<SessionRow> {
+    if (id === undefined || id === this.defaultId) return await this.#ensure(this.defaultId, null, DEFAULT_AGENT);
+    const row = await this.#deps.log.session(id);
+    if (row === undefined && mayName && NEW_SESSION_ID.test(id)) {
+      await this.#checkRoom();
+      return await this.#ensure(id, null, DEFAULT_AGENT);
+    }
+    return this.#own(row, id);
+  }
+
+  /** A new session under a UUIDv7. Throws AppError `quota_exceeded` when `sessionsMax` are in use. */
+  async create(displayName: string | null, agent: string | null): Promise<SessionRow> {
+    await this.#checkRoom();
+    return await this.#ensure(uuidv7(this.#deps.now()), displayName, agent ?? DEFAULT_AGENT);
+  }
+
+  /** A session by its id or by the only prefix it matches, as short ids of containers. Throws AppError `session_unknown`. */
+  async find(prefix: string): Promise<SessionRow> {
+    const exact = await this.#deps.log.session(prefix);
+    if (exact !== undefined || prefix === "") return this.#own(exact, prefix);
+    const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: false });
+    const matches = rows.filter((row) => row.id.startsWith(prefix));
+    if (matches.length > 1) {
+      throw new AppError("session_unknown", `${matches.length} sessions begin with ${quote(prefix)}; write more of it`);
+    }
+    return this.#own(matches[0], prefix);
+  }
+
+  /** Summaries, the last active first. */
+  async list(options: { includeArchived: boolean; includeSubagents: boolean }): Promise<WireSessionSummary[]> {
+    const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: options.includeArchived });
+    return rows.filter((row) => options.includeSubagents || row.parent === null)
+      .toSorted((left, right) => right.lastActiveAt - left.lastActiveAt)
+      .map(toSummary);
+  }
+
+  #ensure(id: string, displayName: string | null, agent: string): Promise<SessionRow> {
+    const { user } = this.#deps;
+    return this.#deps.log.ensureSession({ id, user, agent, channel: CHANNEL, displayName, parent: null });
+  }
+
+  #own(row: SessionRow | undefined, asked: string): SessionRow {
+    if (row?.user === this.#deps.user) return row;
+    throw new AppError("session_unknown", `user ${quote(this.#deps.user)} has no session ${quote(asked)}`);
+  }
+
+  // The reference archives what is idle and then counts; the log cannot archive, so the idle ones are not counted.
+  async #checkRoom(): Promise<void> {
+    const { sessionsMax, sessionIdleMs, now } = this.#deps;
+    const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: false });
+    const since = now() - sessionIdleMs;
+    if (rows.filter((row) => row.lastActiveAt >= since).length < sessionsMax) return;
+    throw new AppError(
+      "quota_exceeded",
+      `${sessionsMax} sessions are in use; [gateway] max_sessions_per_user allows no more`,
+    );
+  }
+}
+
+function toSummary(row: SessionRow): WireSessionSummary {
+  return {
+    session_id: row.id,
+    agent_name: row.agent,
+    display_name: row.displayName ?? undefined,
+    channel_origin: row.channel,
+    created_at: new Date(row.createdAt).toISOString(),
+    last_active_at: new Date(row.lastActiveAt).toISOString(),
+    archived: row.archived,
+  };
+}
+
+function quote(text: string): string {
+  return `\`${text.slice(0, LIMITS.quotedCharsMax)}\``;
+}

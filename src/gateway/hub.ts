@@ -1,0 +1,85 @@
+import { LIMITS } from "#/core/limits.ts";
+import { encodeFrame, type ServerFrame } from "#/gateway/server_frame.ts";
+import type { Outgoing } from "#/gateway/turn_frames.ts";
+
+/** Where a client's frames go. A server-side WebSocket is one. */
+export interface Outlet {
+  /** Bytes accepted and not yet taken by the network. */
+  readonly bufferedAmount: number;
+  /** As WebSocket's: 1 is open. */
+  readonly readyState: number;
+  send(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+/** One greeted client. */
+export interface Subscriber {
+  /** Announced `turn_events` in its hello. */
+  readonly turnEvents: boolean;
+  readonly outlet: Outlet;
+}
+
+/** Close code for a client that reads too slowly; it can come back and read the log. */
+export const CLOSE_SLOW = 4008;
+
+/**
+ * Who watches which session. Publishing is synchronous, keeps nothing and waits for nobody: what a client has not read yet lies in
+ * its own socket, bounded by `clientQueueBytesMax` (deltas are dropped) and `clientQueueHardBytesMax` (the client is let go).
+ */
+export class Hub {
+  readonly #watchers = new Map<string, Set<Subscriber>>();
+  readonly #sessionOf = new Map<Subscriber, string>();
+
+  /** From now on the subscriber sees this session, and no other. */
+  attach(session: string, subscriber: Subscriber): void {
+    this.detach(subscriber);
+    const watchers = this.#watchers.get(session) ?? new Set();
+    watchers.add(subscriber);
+    this.#watchers.set(session, watchers);
+    this.#sessionOf.set(subscriber, session);
+  }
+
+  /** Does nothing for a stranger. */
+  detach(subscriber: Subscriber): void {
+    const session = this.#sessionOf.get(subscriber);
+    if (session === undefined) return;
+    this.#sessionOf.delete(subscriber);
+    const watchers = this.#watchers.get(session);
+    watchers?.delete(subscriber);
+    if (watchers?.size === 0) this.#watchers.delete(session);
+  }
+
+  /** To everyone who watches the session. Each frame is encoded at most once per kind of client. */
+  publish(session: string, outgoing: readonly Outgoing[]): void {
+    const watchers = this.#watchers.get(session);
+    if (watchers === undefined) return;
+    for (const { frame, droppable } of outgoing) {
+      const texts = new Map<boolean, string | undefined>();
+      // A copy: a client that is let go on the way leaves the set.
+      for (const subscriber of [...watchers]) {
+        const { turnEvents } = subscriber;
+        if (!texts.has(turnEvents)) texts.set(turnEvents, encodeFrame(frame, turnEvents));
+        this.#push(subscriber, texts.get(turnEvents), droppable);
+      }
+    }
+  }
+
+  /** To one client: an answer, never dropped. */
+  deliver(subscriber: Subscriber, frame: ServerFrame): void {
+    this.#push(subscriber, encodeFrame(frame, subscriber.turnEvents), false);
+  }
+
+  #push(subscriber: Subscriber, text: string | undefined, droppable: boolean): void {
+    const { outlet } = subscriber;
+    if (text === undefined || outlet.readyState !== WebSocket.OPEN) return;
+    const queued = outlet.bufferedAmount;
+    if (droppable && queued > LIMITS.clientQueueBytesMax) return;
+    // A single frame larger than the bound may still go to a client that has read everything.
+    if (queued > 0 && queued + text.length > LIMITS.clientQueueHardBytesMax) {
+      this.detach(subscriber);
+      outlet.close(CLOSE_SLOW, "this client reads too slowly; what it missed is in the log");
+      return;
+    }
+    outlet.send(text);
+  }
+}

@@ -1,0 +1,187 @@
+import type { ErrorCode } from "#/core/error.ts";
+import type { SessionEvent } from "#/core/event.ts";
+import type { Usage } from "#/core/message.ts";
+import { PROTOCOL_VERSION } from "#/gateway/client_frame.ts";
+
+/**
+ * What the gateway says, in the shapes of the reference's protocol version 2 (crates/types/src/channel.rs and model.rs): fields in
+ * snake_case, optional ones absent. `undefined` never reaches the wire: JSON.stringify leaves such fields out.
+ */
+
+/** Whose session. */
+export interface WireSession {
+  readonly user_id: string;
+  readonly session_id: string;
+}
+
+/** A turn and how it stands. */
+export interface WireTurn {
+  readonly turn_id: string;
+  readonly state: "running" | "completed" | "cancelled" | "failed";
+}
+
+/** What the loop is doing. The reference's decoder knows these four kinds and no other. */
+export interface WireProgress {
+  readonly kind:
+    | { readonly kind: "provider_call" }
+    | { readonly kind: "tool_execution"; readonly tool_names: readonly string[] }
+    | { readonly kind: "rolling_summary" }
+    | { readonly kind: "tool_heartbeat"; readonly tool_names: readonly string[]; readonly elapsed_secs: number };
+  readonly message: string;
+  /** 1-based step. */
+  readonly turn: number;
+  readonly max_turns: number;
+}
+
+/** The reference's `Response`; its empty `tool_calls` are absent. */
+export interface WireResponse {
+  readonly message: { readonly role: "assistant"; readonly content: string };
+  readonly finish_reason?: string;
+  readonly usage?: {
+    readonly prompt_tokens?: number;
+    readonly completion_tokens?: number;
+    readonly total_tokens?: number;
+  };
+}
+
+/** What is available and why not, as the runner found it at start (crates/types/src/runner.rs). */
+export interface StartupStatus {
+  readonly sandbox_tier: "micro_vm" | "container" | "process";
+  readonly sidecar_available: boolean;
+  readonly shell_available: boolean;
+  readonly browser_available: boolean;
+  /** Absent when nothing is missing. */
+  readonly degraded_reasons?: readonly { readonly code: string; readonly detail: string }[];
+}
+
+/** One line of a session list; times are RFC 3339. */
+export interface WireSessionSummary {
+  readonly session_id: string;
+  readonly agent_name: string;
+  readonly display_name?: string | undefined;
+  readonly channel_origin: string;
+  readonly created_at: string;
+  readonly last_active_at: string;
+  readonly archived: boolean;
+}
+
+/** A file for the channel; `data` is base64. */
+export interface WireAttachment {
+  readonly file_path: string;
+  readonly media_type: "photo" | "audio" | "document" | "voice" | "video";
+  readonly caption?: string;
+  readonly data: string;
+  readonly file_name?: string;
+}
+
+/** Which model answers and why; for the first line that a client shows. */
+export interface GatewayInfo {
+  readonly version: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly reason: string;
+  readonly workspace?: string;
+}
+
+/** The frames of one turn carry whose request it answers, its session and its state. */
+export interface TurnAddress {
+  readonly request_id: string;
+  readonly session: WireSession;
+  readonly turn: WireTurn;
+}
+
+type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** Payload of each frame. The last two are ours: only a client that announced `turn_events` gets them. */
+export interface ServerPayloads {
+  hello_ack: {
+    readonly request_id: string;
+    readonly protocol_version: number;
+    readonly session: WireSession;
+    readonly active_turn?: WireTurn | undefined;
+  };
+  turn_started: TurnAddress;
+  assistant_delta: TurnAddress & { readonly delta: string };
+  turn_completed: TurnAddress & { readonly response: WireResponse };
+  turn_cancelled: TurnAddress;
+  turn_progress: TurnAddress & { readonly progress: WireProgress };
+  /** `code` is ours: it reaches only a client that announced `turn_events`. */
+  error: Optional<TurnAddress> & { readonly message: string; readonly code?: ErrorCode | undefined };
+  health_status: {
+    readonly request_id: string;
+    readonly healthy: boolean;
+    readonly session?: WireSession | undefined;
+    readonly active_turn?: WireTurn | undefined;
+    readonly startup_status?: StartupStatus | undefined;
+    readonly message?: string | undefined;
+  };
+  scheduled_notification: {
+    readonly schedule_id: string;
+    readonly schedule_name?: string | undefined;
+    readonly message: string;
+  };
+  session_created: {
+    readonly request_id: string;
+    readonly session: WireSession;
+    readonly display_name?: string | undefined;
+    readonly agent_name: string;
+  };
+  session_list: { readonly request_id: string; readonly sessions: readonly WireSessionSummary[] };
+  session_switched: {
+    readonly request_id: string;
+    readonly session: WireSession;
+    readonly active_turn?: WireTurn | undefined;
+  };
+  media_attachment: {
+    readonly request_id: string;
+    readonly session: WireSession;
+    readonly attachment: WireAttachment;
+  };
+  gateway_info: GatewayInfo & { readonly request_id: string };
+  turn_event: TurnAddress & { readonly event: SessionEvent };
+}
+
+/** One frame of the gateway. */
+export type ServerFrame = {
+  [T in keyof ServerPayloads]: { readonly type: T; readonly payload: ServerPayloads[T] };
+}[keyof ServerPayloads];
+
+/** A frame of one type: `toFrame("turn_started", { request_id, session, turn })`. */
+export function toFrame<T extends keyof ServerPayloads>(type: T, payload: ServerPayloads[T]): ServerFrame {
+  return { type, payload } as ServerFrame;
+}
+
+/** The answer to `hello`. */
+export function toHelloAck(requestId: string, session: WireSession, activeTurn: WireTurn | undefined): ServerFrame {
+  return toFrame("hello_ack", {
+    request_id: requestId,
+    protocol_version: PROTOCOL_VERSION,
+    session,
+    active_turn: activeTurn,
+  });
+}
+
+/** A finished turn's answer. Zero knowledge of tokens leaves `usage` out, as the reference does. */
+export function toResponse(text: string, finishReason: string, usage: Usage): WireResponse {
+  const counted = {
+    ...(usage.promptTokens === undefined ? {} : { prompt_tokens: usage.promptTokens }),
+    ...(usage.completionTokens === undefined ? {} : { completion_tokens: usage.completionTokens }),
+    ...(usage.totalTokens === undefined ? {} : { total_tokens: usage.totalTokens }),
+  };
+  return {
+    message: { role: "assistant", content: text.toWellFormed() },
+    ...(finishReason === "" ? {} : { finish_reason: finishReason }),
+    ...(Object.keys(counted).length === 0 ? {} : { usage: counted }),
+  };
+}
+
+/**
+ * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events`; undefined
+ * when this client gets no such frame.
+ */
+export function encodeFrame(frame: ServerFrame, forTurnEvents: boolean): string | undefined {
+  if (forTurnEvents) return JSON.stringify(frame);
+  if (frame.type === "turn_event" || frame.type === "gateway_info") return undefined;
+  if (frame.type !== "error") return JSON.stringify(frame);
+  return JSON.stringify(toFrame("error", { ...frame.payload, code: undefined }));
+}

@@ -1,0 +1,95 @@
+import type { LiveEvent, Progress, SessionEvent } from "#/core/event.ts";
+import { isStored } from "#/core/event.ts";
+import {
+  type ServerFrame,
+  toFrame,
+  toResponse,
+  type TurnAddress,
+  type WireProgress,
+  type WireTurn,
+} from "#/gateway/server_frame.ts";
+
+/** A frame on its way to clients. A slow reader loses those that may be dropped, never another. */
+export interface Outgoing {
+  readonly frame: ServerFrame;
+  readonly droppable: boolean;
+}
+
+/**
+ * The frames of one event, in order: first the event itself for clients that announced `turn_events`, then what the reference's
+ * protocol makes of it. Pure. `turn_started` is not among them: it belongs to the turn, not to an event.
+ */
+export function toTurnFrames(event: SessionEvent, address: Omit<TurnAddress, "turn">, turnId: string): Outgoing[] {
+  const droppable = !isStored(event);
+  const running = { ...address, turn: toTurn(turnId, "running") };
+  const own = { frame: toFrame("turn_event", { ...running, event: withoutBytes(event) }), droppable };
+  const frame = toReferenceFrame(event, running);
+  return frame === undefined ? [own] : [own, { frame, droppable }];
+}
+
+/** A turn and how it stands. */
+export function toTurn(turnId: string, state: WireTurn["state"]): WireTurn {
+  return { turn_id: turnId, state };
+}
+
+function toReferenceFrame(event: SessionEvent, running: TurnAddress): ServerFrame | undefined {
+  const ended = (state: WireTurn["state"]) => ({ ...running, turn: toTurn(running.turn.turn_id, state) });
+  switch (event.type) {
+    case "text_delta":
+      return toFrame("assistant_delta", { ...running, delta: event.payload.text });
+    case "progress":
+      return toFrame("turn_progress", { ...running, progress: toWireProgress(event.payload) });
+    case "turn_done": {
+      const { text, finishReason, usage } = event.payload;
+      return toFrame("turn_completed", { ...ended("completed"), response: toResponse(text, finishReason, usage) });
+    }
+    case "turn_cancelled":
+      return toFrame("turn_cancelled", ended("cancelled"));
+    case "turn_failed":
+      return toFrame("error", { ...ended("failed"), message: event.payload.message, code: event.payload.code });
+    default:
+      return undefined;
+  }
+}
+
+function toWireProgress(payload: Extract<LiveEvent, { type: "progress" }>["payload"]): WireProgress {
+  return {
+    kind: toWireKind(payload.progress),
+    message: payload.message,
+    turn: payload.step,
+    max_turns: payload.stepsMax,
+  };
+}
+
+function toWireKind(progress: Progress): WireProgress["kind"] {
+  switch (progress.kind) {
+    case "tool_execution":
+      return { kind: "tool_execution", tool_names: progress.toolNames };
+    case "tool_heartbeat":
+      return { kind: "tool_heartbeat", tool_names: progress.toolNames, elapsed_secs: progress.elapsedSecs };
+    case "rolling_summary":
+      return { kind: "rolling_summary" };
+    case "provider_call":
+    // The reference's decoder refuses a frame with a kind that it does not know; a retry is a provider call, its message says which.
+    case "provider_retry":
+      return { kind: "provider_call" };
+  }
+}
+
+/** Nobody needs a person's own 40 MB back, in every terminal that watches: the media stay named, without their bytes. */
+function withoutBytes(event: SessionEvent): SessionEvent {
+  if (event.type !== "user_message" || event.payload.attachments === undefined) return event;
+  const attachments = event.payload.attachments.map(({ mimeType }) => ({ mimeType, data: "" }));
+  return { ...event, payload: { ...event.payload, attachments } };
+}
+
+/**
+ * Joins a surrogate pair that a vendor cut in two: half a pair is no text, and the reference's decoder refuses the frame. Returns
+ * what can be shown now and what waits for the next delta. At most one UTF-16 code unit ever waits.
+ */
+export function joinPair(waiting: string, delta: string): { readonly text: string; readonly waiting: string } {
+  const joined = waiting + delta;
+  const last = joined.charCodeAt(joined.length - 1);
+  if (last < 0xd800 || last > 0xdbff) return { text: joined.toWellFormed(), waiting: "" };
+  return { text: joined.slice(0, -1).toWellFormed(), waiting: joined.slice(-1) };
+}

@@ -1,0 +1,250 @@
+import { AppError, toPublicError } from "#/core/error.ts";
+import { isTurnEnd, type SessionEvent } from "#/core/event.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { InlineMedia } from "#/core/message.ts";
+import type { EventLog } from "#/core/store.ts";
+import type { Hub, Subscriber } from "#/gateway/hub.ts";
+import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
+import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+
+/** One message on its way into a session. */
+export interface InboundTurn {
+  readonly session: string;
+  readonly turn: string;
+  readonly text: string;
+  readonly channel: string;
+  readonly requestId: string;
+  readonly attachments: readonly InlineMedia[];
+}
+
+/**
+ * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
+ * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
+ * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn.
+ */
+export interface TurnSource {
+  send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
+}
+
+/** What running turns need. */
+export interface TurnsDeps {
+  readonly source: TurnSource;
+  readonly log: Pick<EventLog, "turn">;
+  readonly hub: Hub;
+  readonly user: string;
+  /** Told of an error that nobody outside may read, under the id that the client was given. */
+  readonly report: (error: unknown, id: string) => void;
+}
+
+interface Turn extends Omit<InboundTurn, "requestId"> {
+  /** Whose request its frames answer: the sender's, after a retry the last sender's. */
+  requestId: string;
+  sender: Subscriber;
+  readonly abort: AbortController;
+  started: boolean;
+  /** A finished turn, told again to its sender alone: the others have seen it. */
+  replay: boolean;
+  waiting: string;
+}
+
+const CANCELLED = "cancelled by a client";
+const CLOSING = "the gateway is closing";
+
+/**
+ * Every turn that clients have sent and that has not ended. A turn belongs to its session, not to a client: it goes on when the
+ * client leaves. Nothing is buffered: the next event is pulled when the last one was published.
+ */
+export class Turns {
+  readonly #deps: TurnsDeps;
+  readonly #turns = new Map<string, Map<string, Turn>>();
+  readonly #outcomes = new Map<string, readonly Outgoing[]>();
+  readonly #running = new Set<Promise<void>>();
+  #stopped = false;
+
+  constructor(deps: TurnsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes a message. Resolves when the session has been asked (so that a client's messages keep their order), not when it has
+   * answered. Never rejects: a refusal goes to the sender as an `error` frame.
+   */
+  async start(sender: Subscriber, message: InboundTurn): Promise<void> {
+    const known = this.#turns.get(message.session)?.get(message.turn);
+    if (known !== undefined) return this.#retry(known, sender, message);
+    if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
+    const turn: Turn = {
+      ...message,
+      sender,
+      abort: new AbortController(),
+      started: false,
+      replay: false,
+      waiting: "",
+    };
+    const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
+    this.#turns.set(turn.session, turns.set(turn.turn, turn));
+    const asked = Promise.withResolvers<void>();
+    const run = this.#run(turn, asked.resolve).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+    await asked.promise;
+  }
+
+  /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
+  cancel(session: string, turnId: string): boolean {
+    const turns = this.#turns.get(session);
+    const turn = turnId === "" ? this.#head(session) : turns?.get(turnId);
+    turn?.abort.abort(CANCELLED);
+    return turn !== undefined;
+  }
+
+  /** Cancels everything, with a reason that ends up in the record; returns how many turns that were. */
+  cancelAll(reason = CANCELLED): number {
+    const turns = [...this.#turns.values()].flatMap((session) => [...session.values()]);
+    for (const turn of turns) turn.abort.abort(reason);
+    return turns.length;
+  }
+
+  /** The turn that a session works on, or will work on next. */
+  active(session: string): WireTurn | undefined {
+    const turn = this.#head(session);
+    return turn === undefined ? undefined : toTurn(turn.turn, "running");
+  }
+
+  /** How the last turn of a session ended, while none is running; the reference tells that to a client that comes back. */
+  outcome(session: string): readonly Outgoing[] {
+    return this.#outcomes.get(session) ?? [];
+  }
+
+  /** Cancels everything, takes nothing more, and resolves when the last turn has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.cancelAll(CLOSING);
+    await Promise.all(this.#running);
+  }
+
+  #retry(turn: Turn, sender: Subscriber, message: InboundTurn): void {
+    if (!isSameMessage(turn, message)) {
+      const error = new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
+      return this.#refuse(sender, message, error);
+    }
+    turn.requestId = message.requestId;
+    turn.sender = sender;
+    if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
+  }
+
+  async #run(turn: Turn, asked: () => void): Promise<void> {
+    let ended = false;
+    try {
+      turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
+      const events = this.#deps.source.send(toMessage(turn), turn.abort.signal);
+      // The one who waits for this runs after the first pull, which follows without a pause.
+      asked();
+      for await (const event of events) {
+        ended ||= isTurnEnd(event);
+        // A turn that was cancelled in the queue ends without ever having started.
+        if (!turn.started && !ended) this.#begin(turn);
+        // First out of the registry: who reads the end may send the next message at once.
+        if (ended) this.#remove(turn);
+        this.#tell(turn, event);
+      }
+      if (!ended) throw new Error(`turn ${turn.turn} ended without a result`);
+    } catch (error) {
+      if (ended) this.#deps.report(error, crypto.randomUUID());
+      else this.#fail(turn, error);
+    } finally {
+      this.#remove(turn);
+      asked();
+    }
+  }
+
+  #begin(turn: Turn): void {
+    turn.started = true;
+    if (!turn.replay) this.#outcomes.delete(turn.session);
+    this.#publish(turn, [{ frame: toFrame("turn_started", this.#address(turn, "running")), droppable: false }]);
+  }
+
+  #tell(turn: Turn, event: SessionEvent): void {
+    const { request_id, session } = this.#address(turn, "running");
+    let shown = event;
+    if (event.type === "text_delta") {
+      const pair = joinPair(turn.waiting, event.payload.text);
+      turn.waiting = pair.waiting;
+      if (pair.text === "") return;
+      shown = { ...event, payload: { text: pair.text } };
+    }
+    const outgoing = toTurnFrames(shown, { request_id, session }, turn.turn);
+    if (isTurnEnd(event)) this.#keep(turn, outgoing.slice(-1));
+    this.#publish(turn, outgoing);
+  }
+
+  #fail(turn: Turn, error: unknown): void {
+    const cancelled = error instanceof AppError && error.code === "cancelled";
+    if (!turn.started && !cancelled) return this.#refuse(turn.sender, toMessage(turn), error);
+    this.#remove(turn);
+    const frame = cancelled
+      ? toFrame("turn_cancelled", this.#address(turn, "cancelled"))
+      : toFrame("error", { ...this.#address(turn, "failed"), ...this.#public(error) });
+    const outgoing = [{ frame, droppable: false }];
+    this.#keep(turn, outgoing);
+    this.#publish(turn, outgoing);
+  }
+
+  #refuse(sender: Subscriber, message: InboundTurn, error: unknown): void {
+    const session = { user_id: this.#deps.user, session_id: message.session };
+    this.#deps.hub.deliver(
+      sender,
+      toFrame("error", { request_id: message.requestId, session, ...this.#public(error) }),
+    );
+  }
+
+  #public(error: unknown): ReturnType<typeof toPublicError> {
+    const id = crypto.randomUUID();
+    if (!(error instanceof AppError)) this.#deps.report(error, id);
+    return toPublicError(error, id);
+  }
+
+  #publish(turn: Turn, outgoing: readonly Outgoing[]): void {
+    if (!turn.replay) return this.#deps.hub.publish(turn.session, outgoing);
+    for (const { frame } of outgoing) this.#deps.hub.deliver(turn.sender, frame);
+  }
+
+  #keep(turn: Turn, outgoing: readonly Outgoing[]): void {
+    if (turn.replay) return;
+    this.#outcomes.delete(turn.session);
+    this.#outcomes.set(turn.session, outgoing);
+    const [oldest] = this.#outcomes.keys();
+    if (this.#outcomes.size > LIMITS.outcomesKeptMax && oldest !== undefined) this.#outcomes.delete(oldest);
+  }
+
+  #address(turn: Turn, state: WireTurn["state"]): TurnAddress {
+    return {
+      request_id: turn.requestId,
+      session: { user_id: this.#deps.user, session_id: turn.session },
+      turn: toTurn(turn.turn, state),
+    };
+  }
+
+  #head(session: string): Turn | undefined {
+    const turns = [...this.#turns.get(session)?.values() ?? []].filter((turn) => !turn.replay);
+    return turns.find((turn) => turn.started) ?? turns[0];
+  }
+
+  #remove(turn: Turn): void {
+    const turns = this.#turns.get(turn.session);
+    if (turns?.get(turn.turn) !== turn) return;
+    turns.delete(turn.turn);
+    if (turns.size === 0) this.#turns.delete(turn.session);
+  }
+}
+
+function toMessage(turn: Turn): InboundTurn {
+  const { session, text, channel, requestId, attachments } = turn;
+  return { session, turn: turn.turn, text, channel, requestId, attachments };
+}
+
+function isSameMessage(left: Omit<InboundTurn, "requestId">, right: InboundTurn): boolean {
+  return left.text === right.text && left.attachments.length === right.attachments.length &&
+    left.attachments.every(({ mimeType, data }, at) =>
+      mimeType === right.attachments[at]?.mimeType && data === right.attachments[at]?.data
+    );
+}

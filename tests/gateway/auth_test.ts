@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { LIMITS } from "#/core/limits.ts";
+import { chooseProtocol, isAuthorized, isOwnHost, isOwnOrigin, isSameHash, newToken } from "#/gateway/auth.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+
+function request(headers: Record<string, string> = {}, query = ""): Request {
+  return new Request(`http://127.0.0.1:4000/ws${query}`, { headers });
+}
+
+Deno.test("newToken() is 256 random bits in characters that fit a header, a subprotocol and a URL", () => {
+  const tokens = new Set(Array.from({ length: 100 }, newToken));
+  assert.equal(tokens.size, 100);
+  for (const token of tokens) assert.match(token, /^[A-Za-z0-9_-]{43}$/);
+});
+
+Deno.test("isAuthorized() takes a token three ways and nothing else", async () => {
+  const token = newToken();
+  const hashes = [await sha256Hex("another"), await sha256Hex(token)];
+  const right: Request[] = [
+    request({ authorization: `Bearer ${token}` }),
+    request({ authorization: `bearer  ${token}` }),
+    request({ "sec-websocket-protocol": `oxydra.v2, oxydra.token.${token}` }),
+    request({}, `?token=${token}`),
+    request({ authorization: "Bearer wrong" }, `?token=${token}`),
+  ];
+  for (const [at, good] of right.entries()) assert.equal(await isAuthorized(good, hashes), true, `right ${at}`);
+  const wrong: Request[] = [
+    request(),
+    request({ authorization: "Bearer" }),
+    request({ authorization: `Basic ${token}` }),
+    request({ authorization: token }),
+    request({ authorization: `Bearer ${token}x` }),
+    request({ authorization: `Bearer ${token.slice(0, -1)}` }),
+    request({ authorization: `Bearer ${hashes[1]}` }),
+    request({ "sec-websocket-protocol": token }),
+    request({ "sec-websocket-protocol": "oxydra.token." }),
+    request({}, "?token="),
+    request({}, `?Token=${token}`),
+  ];
+  for (const [at, bad] of wrong.entries()) assert.equal(await isAuthorized(bad, hashes), false, `wrong ${at}`);
+  assert.equal(await isAuthorized(right[0]!, []), false, "no hash, no entry");
+});
+
+Deno.test("isAuthorized() refuses a token longer than tokenCharsMax, takes one at the limit", async () => {
+  const longest = "a".repeat(LIMITS.tokenCharsMax);
+  const tooLong = longest + "a";
+  const hashes = [await sha256Hex(longest), await sha256Hex(tooLong)];
+  assert.equal(await isAuthorized(request({ authorization: `Bearer ${longest}` }), hashes), true);
+  assert.equal(await isAuthorized(request({ authorization: `Bearer ${tooLong}` }), hashes), false);
+});
+
+Deno.test("isSameHash() sees every difference", () => {
+  const hash = "0123456789abcdef".repeat(4);
+  assert.equal(isSameHash(hash, hash), true);
+  for (let at = 0; at < hash.length; at++) {
+    const other = hash.slice(0, at) + (hash[at] === "0" ? "1" : "0") + hash.slice(at + 1);
+    assert.equal(isSameHash(hash, other), false, `at ${at}`);
+  }
+  assert.equal(isSameHash(hash, hash.slice(1)), false);
+  assert.equal(isSameHash("", ""), false);
+});
+
+Deno.test("chooseProtocol() answers what was offered, and prefers the one without a token", () => {
+  const cases: readonly (readonly [string | undefined, string | undefined])[] = [
+    [undefined, undefined],
+    ["other", undefined],
+    ["oxydra.v2", "oxydra.v2"],
+    ["oxydra.token.abc", "oxydra.token.abc"],
+    ["oxydra.token.abc,oxydra.v2", "oxydra.v2"],
+  ];
+  for (const [offered, chosen] of cases) {
+    assert.equal(chooseProtocol(request(offered === undefined ? {} : { "sec-websocket-protocol": offered })), chosen);
+  }
+});
+
+Deno.test("isOwnHost() knows two names with the very port", () => {
+  const cases: readonly (readonly [string | undefined, boolean])[] = [
+    ["127.0.0.1:4000", true],
+    ["localhost:4000", true],
+    ["LOCALHOST:4000", true],
+    ["127.0.0.1:4001", false],
+    ["127.0.0.1", false],
+    ["evil.example:4000", false],
+    ["127.0.0.1:4000.evil.example", false],
+    ["localhost.:4000", false],
+    ["[::1]:4000", false],
+    ["127.0.0.1:4000, evil.example", false],
+    ["", false],
+    [undefined, false],
+  ];
+  for (const [host, own] of cases) {
+    assert.equal(isOwnHost(request(host === undefined ? {} : { host }), 4000), own, String(host));
+  }
+});
+
+Deno.test("isOwnOrigin() takes no origin or the page of the same host", () => {
+  const cases: readonly (readonly [string | undefined, boolean])[] = [
+    [undefined, true],
+    ["http://127.0.0.1:4000", true],
+    ["http://127.0.0.1:4001", false],
+    ["http://localhost:4000", false],
+    ["https://127.0.0.1:4000", false],
+    ["https://evil.example", false],
+    ["null", false],
+    ["", false],
+  ];
+  for (const [origin, own] of cases) {
+    const headers = { host: "127.0.0.1:4000", ...(origin === undefined ? {} : { origin }) };
+    assert.equal(isOwnOrigin(request(headers)), own, String(origin));
+  }
+});
