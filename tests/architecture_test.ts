@@ -33,6 +33,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:vm": /^sandbox\/child/,
   "node:fs": /^sandbox\//,
   "node:path": /./,
+  "node:url": /^runner\//,
 };
 
 const FILE_LINES_MAX = 400;

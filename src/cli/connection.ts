@@ -52,7 +52,7 @@ export async function openConnection(
       user_id: hello.user,
       ...(hello.session === undefined ? {} : { session_id: hello.session }),
       create_new_session: false,
-      capabilities: ["turn_events"],
+      capabilities: ["turn_events", "named_sessions"],
     },
   }));
   let info: ServerFrame["payload"] | undefined;
