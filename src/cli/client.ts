@@ -60,19 +60,25 @@ async function runChat(
   const terminal = Deno.stdin.isTerminal();
   if (terminal) screen.err(CHAT_HELP);
   const mark = () => terminal && screen.err("› ");
+  const gone = connection.closed.then(() => "gone" as const);
+  const lines = readLines(Deno.stdin.readable, LIMITS.promptCharsMax);
   let worst: number = EXIT.done;
-  mark();
-  for await (const line of readLines(Deno.stdin.readable, LIMITS.promptCharsMax)) {
-    const prompt = line.trim();
-    if (prompt === "/exit" || prompt === "/quit") break;
+  for (;;) {
+    mark();
+    // A gateway that stops must not leave a client that waits for a person.
+    const next = await Promise.race([gone, lines.next()]);
+    if (next === "gone") {
+      screen.err("oxydra: the gateway has stopped\n");
+      return EXIT.internal;
+    }
+    const prompt = next.value?.trim();
+    if (next.done || prompt === "/exit" || prompt === "/quit") return worst;
     if (prompt === "/help") screen.err(CHAT_HELP);
-    else if (prompt !== "") {
+    else if (prompt) {
       const code = await runClientTurn(connection, frames, prompt, screen, interrupt.watch);
       if (code !== EXIT.done && !terminal) worst = code;
     }
-    mark();
   }
-  return worst;
 }
 
 /** The first Ctrl-C cancels the turn, the second leaves; without a turn the first one leaves. */

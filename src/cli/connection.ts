@@ -26,6 +26,8 @@ export interface Connection {
   send(type: string, payload: Readonly<Record<string, unknown>>): void;
   /** Frames in order; ends when the connection closes. One reader. */
   frames(): AsyncIterable<ServerFrame>;
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<void>;
   close(): void;
 }
 
@@ -73,6 +75,7 @@ export async function openConnection(
     async *frames() {
       for (let frame = await queue.next(); frame !== undefined; frame = await queue.next()) yield frame;
     },
+    closed: queue.closed,
     close: () => socket.close(1000),
   };
 }
@@ -80,17 +83,19 @@ export async function openConnection(
 /** Frames that arrived and were not read yet. */
 class FrameQueue {
   readonly opened: Promise<void>;
+  readonly #end = Promise.withResolvers<void>();
   #frames: ServerFrame[] = [];
   #waiting: ((frame: ServerFrame | undefined) => void) | undefined;
-  #closed = false;
+  #isClosed = false;
 
   constructor(socket: WebSocket) {
     this.opened = new Promise((resolve, reject) => {
       socket.addEventListener("open", () => resolve(), { once: true });
       socket.addEventListener("close", (event) => {
         reject(new AppError("gateway_unreachable", event.reason || "the gateway does not answer"));
-        this.#closed = true;
+        this.#isClosed = true;
         this.#waiting?.(undefined);
+        this.#end.resolve();
       }, { once: true });
       socket.addEventListener(
         "error",
@@ -99,6 +104,10 @@ class FrameQueue {
       );
     });
     socket.addEventListener("message", (event) => this.#push(JSON.parse(String(event.data))));
+  }
+
+  get closed(): Promise<void> {
+    return this.#end.promise;
   }
 
   #push(frame: ServerFrame): void {
@@ -114,7 +123,7 @@ class FrameQueue {
   next(): Promise<ServerFrame | undefined> {
     const frame = this.#frames.shift();
     if (frame !== undefined) return Promise.resolve(frame);
-    if (this.#closed) return Promise.resolve(undefined);
+    if (this.#isClosed) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#waiting = resolve);
   }
 }

@@ -45,7 +45,7 @@ export async function launchClient(
   // `#/` is src/; this file is one folder below it, like every file that findProgram is asked from.
   const program = findProgram(import.meta.url);
   await cacheEntries(program);
-  const folders = await prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
+  const folders = prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
   const request: ClientRequest = {
     mode,
     json: options.json ?? false,
@@ -87,6 +87,7 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
   const onInterrupt = () => {
     if (++interrupts > 2) void runner.close();
   };
+  // The guest closes its clients, and with the last one this process ends.
   const onTerminate = () => void runner.close();
   Deno.addSignalListener("SIGINT", onInterrupt);
   Deno.addSignalListener("SIGTERM", onTerminate);

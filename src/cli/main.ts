@@ -73,13 +73,17 @@ function toProgram(version: string, run: Run): Command {
   )
     .option("--json", "as one JSON document")
     .exitOverride()
-    .action((options) => run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))());
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))()
+    );
   return program;
 }
 
 function addTurnCommands(program: Command, run: Run, version: string): void {
   const turn = (mode: "run" | "chat", prompt: string | undefined, options: TurnOptions) =>
-    run(async () => (await load<typeof import("#/cli/launch.ts")>("./launch.ts")).launchClient(mode, prompt, options, version))();
+    run(async () =>
+      (await load<typeof import("#/cli/launch.ts")>("./launch.ts")).launchClient(mode, prompt, options, version)
+    )();
   withTurn(
     program.command("run").description("send one message, show the turn, exit with its result").argument(
       "<prompt...>",
@@ -106,12 +110,16 @@ function addConfigCommands(program: Command, run: Run): void {
     .option("--effective", "every value, defaults included (what is shown without it too)")
     .option("--json", "as one JSON document")
     .exitOverride()
-    .action((options) => run(async () => (await load<typeof import("#/cli/config_show.ts")>("./config_show.ts")).runConfigShow(options))());
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/config_show.ts")>("./config_show.ts")).runConfigShow(options))()
+    );
   program.command("trust").description(
     "let this configuration file widen what the agent may reach, as long as it stays as it is now",
   )
     .argument("<file>", "a file in ./.oxydra")
-    .action((file: string) => run(async () => (await load<typeof import("#/cli/trust.ts")>("./trust.ts")).runTrust(file))());
+    .action((file: string) =>
+      run(async () => (await load<typeof import("#/cli/trust.ts")>("./trust.ts")).runTrust(file))()
+    );
 }
 
 function withCommon(command: Command): Command {

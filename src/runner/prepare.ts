@@ -1,41 +1,66 @@
 import { join } from "node:path";
 import { AppError } from "#/core/error.ts";
 import type { Loaded } from "#/config/load.ts";
-import { checkMounts, toForbiddenPlaces } from "#/config/mounts.ts";
+import { checkMounts, checkOwnFolders, toForbiddenPlaces } from "#/config/mounts.ts";
+import { toRealPath } from "#/config/read_file.ts";
 import type { ResolvedUser, UserFolders } from "#/config/user.ts";
 import type { Program } from "#/runner/process_plan.ts";
 
+/** What the folders of a user must stay clear of. */
+interface Around {
+  readonly program: Program;
+  readonly denoDir: string;
+}
+
 /**
- * Makes the user's folders (mode 0700) and refuses roots that touch what tools must never see. Returns the folders with links
- * resolved. Throws AppError `config_invalid`.
+ * Makes the user's folders (mode 0700) and refuses those that a link took elsewhere and roots that touch what tools must never see.
+ * Returns the folders with links resolved. Checked before anything is made, because making a folder follows links, and again
+ * after it. Throws AppError `config_invalid`.
  */
-export async function prepareWorkspace(
+export function prepareWorkspace(
   user: ResolvedUser,
   loaded: Pick<Loaded, "config" | "configFolders">,
-  around: { readonly program: Program; readonly denoDir: string },
-): Promise<UserFolders> {
-  for (const [name, path] of Object.entries(user.folders)) await makeFolder(name, path);
+  around: Around,
+): UserFolders {
+  checkFolders(user, loaded, around);
+  for (const [name, path] of Object.entries(user.folders)) makeFolder(name, path);
+  return checkFolders(user, loaded, around);
+}
+
+function checkFolders(
+  user: ResolvedUser,
+  { config, configFolders }: Pick<Loaded, "config" | "configFolders">,
+  { program, denoDir }: Around,
+): UserFolders {
   const real = Object.fromEntries(
-    await Promise.all(Object.entries(user.folders).map(async ([name, path]) => [name, await Deno.realPath(path)])),
+    Object.entries(user.folders).map(([name, path]) => [name, toReal(name, path)]),
   ) as unknown as UserFolders;
-  const { program } = around;
+  checkOwnFolders(real, user.within);
   checkMounts(
-    await Promise.all(user.mounts.map(async (mount) => ({ ...mount, path: await Deno.realPath(mount.path) }))),
+    user.mounts.map((mount) => ({ ...mount, path: real[mount.name] })),
     toForbiddenPlaces({
-      configFolders: loaded.configFolders,
-      workspaceRoot: await Deno.realPath(loaded.config.runner.workspace_root),
+      configFolders,
+      workspaceRoot: toReal("workspace_root", config.runner.workspace_root),
       own: real,
-      denoDir: around.denoDir,
-      ...(program.source === "file" ? { programDir: await Deno.realPath(new URL("../", program.srcUrl)) } : {}),
+      denoDir: toReal("DENO_DIR", denoDir),
+      ...(program.source === "file" ? { programDir: Deno.realPathSync(new URL("../", program.srcUrl)) } : {}),
     }),
   );
   return real;
 }
 
-async function makeFolder(name: string, path: string): Promise<void> {
+function toReal(name: string, path: string): string {
   try {
-    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
-    if ((await Deno.stat(path)).isDirectory) return;
+    return toRealPath(path);
+  } catch (cause) {
+    throw new AppError("config_invalid", `the ${name} folder ${path} cannot be used: ${toReason(cause)}`, { cause });
+  }
+}
+
+function makeFolder(name: string, path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (Deno.statSync(path).isDirectory) return;
   } catch (cause) {
     throw new AppError("config_invalid", `the ${name} folder ${path} cannot be made: ${toReason(cause)}`, { cause });
   }
@@ -46,6 +71,7 @@ function toReason(cause: unknown): string {
   if (cause instanceof Deno.errors.AlreadyExists || cause instanceof Deno.errors.NotADirectory) {
     return "a file is in its place";
   }
+  if (cause instanceof Deno.errors.NotFound) return "a link leads to nowhere";
   if (cause instanceof Deno.errors.PermissionDenied) return "permission denied";
   return cause instanceof Error ? cause.message : String(cause);
 }

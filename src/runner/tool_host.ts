@@ -40,7 +40,6 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const { folders } = input;
   runSelfTest(folders.run);
   const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
-  await kept.ready();
   const files = openFiles({ roots: { shared: folders.shared, tmp: folders.tmp, vault: folders.vault }, kept });
   const children: Children[] = [];
   try {
@@ -49,7 +48,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       const component = await openComponent(artefact);
       const pool = openChildren({ component, plan: planToolChild(input) });
       children.push(pool);
-      packages.set(component.package.replace(/^oxydra-/, ""), {
+      packages.set(component.package, {
         version: component.version,
         sha256: component.sha256,
         children: pool,

@@ -6,7 +6,7 @@ import { searchFiles } from "./search.ts";
 import { deleteFile, writeFile } from "./write.ts";
 
 /** What `describe` says. */
-export const IDENTITY = { name: "oxydra-files", version: "0.1.0" };
+export const IDENTITY = { name: "files", version: "0.1.0" };
 
 /** Every tool of this component, by the name that the model uses. */
 export const TOOLS: Record<string, GuestTool> = {
