@@ -11,9 +11,12 @@ import { Bootstrap, type GuestNotice } from "#/app/bootstrap.ts";
 import { type Guest, openGuest } from "#/app/compose.ts";
 import { openBrokerClient } from "#/sandbox/broker_client.ts";
 
+/** A schema that is used once is not worth compiling (zod's `new Function`: 7 ms). */
+const ONCE = { jitless: true };
+
 async function main(): Promise<number> {
   const input = new ByteReader(Deno.stdin.readable);
-  const bootstrap = Bootstrap.parse(await readLengthJson(input, LIMITS.bootstrapBytesMax));
+  const bootstrap = Bootstrap.parse(await readLengthJson(input, LIMITS.bootstrapBytesMax), ONCE);
   const runner = openBrokerClient({ input, output: Deno.stdout.writable });
   const notify = (notice: GuestNotice) => runner.notify(notice);
   let guest: Guest;

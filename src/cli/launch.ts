@@ -1,3 +1,4 @@
+import type { Bootstrap } from "#/app/bootstrap.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { loadConfig, type Loaded } from "#/config/load.ts";
@@ -7,7 +8,7 @@ import { parseModelFlag } from "#/provider/select.ts";
 import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, type RunnerLock } from "#/runner/lock.ts";
 import { planClient } from "#/runner/plan_client.ts";
-import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { checkTier, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import { cacheEntries, findProgram } from "#/runner/program.ts";
@@ -107,37 +108,43 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
 async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
   const { loaded, env } = launch;
   try {
-    const asks = loaded.config.selection.provider === undefined && loaded.config.selection.model === undefined;
     const plan = planStart(loaded, env, []);
-    // Only a start that ends at the demo looks around, and it asks nothing but the names of models.
-    const chosen = asks && plan.model.type === "demo" ? planStart(loaded, env, await probeLocalServers(fetch)) : plan;
     return await startRunner({
       program: launch.program,
       env,
       user: launch.request.user,
       folders: launch.folders,
-      hosts: chosen.hosts,
+      hosts: plan.hosts,
       port: 0,
       lock,
-      bootstrap: {
+      bootstrap: lookAround(launch, plan).then(({ timezone, model, settings }) => ({
         version: launch.version,
-        timezone: chosen.timezone,
-        model: chosen.model,
-        settings: chosen.settings,
-        startupStatus: {
-          sandbox_tier: "process",
-          sidecar_available: false,
-          shell_available: false,
-          browser_available: false,
-          degraded_reasons: [{ code: "sidecar_unavailable", detail: "this version has no shell and no browser" }],
-        },
-      },
+        timezone,
+        model,
+        settings,
+        startupStatus: STARTUP_STATUS,
+      })),
     });
   } catch (error) {
     lock.release();
     throw error;
   }
 }
+
+/** Only a start that ends at the demo by itself looks for a model server on this machine; it asks for names of models and nothing else. */
+async function lookAround({ loaded, env }: Launch, plan: StartPlan): Promise<StartPlan> {
+  const { provider, model } = loaded.config.selection;
+  if (plan.model.type !== "demo" || provider !== undefined || model !== undefined) return plan;
+  return planStart(loaded, env, await probeLocalServers(fetch));
+}
+
+const STARTUP_STATUS: Bootstrap["startupStatus"] = {
+  sandbox_tier: "process",
+  sidecar_available: false,
+  shell_available: false,
+  browser_available: false,
+  degraded_reasons: [{ code: "sidecar_unavailable", detail: "this version has no shell and no browser" }],
+};
 
 /** Our own client has left; others may still be connected, and their work goes on. */
 async function stayForOthers(runner: Runner): Promise<void> {

@@ -5,7 +5,8 @@ import { encodeLengthJson } from "#/lib/length_json.ts";
 import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import type { Broker } from "#/sandbox/broker.ts";
-import { serveBroker } from "#/sandbox/broker_server.ts";
+
+const BROKER_SERVER = new URL("../sandbox/broker_server.ts", import.meta.url).href;
 
 /** A running guest, seen from its runner. */
 export interface GuestProcess {
@@ -30,8 +31,11 @@ export interface GuestHandlers {
   readonly onLog: (line: string) => void;
 }
 
-/** Starts the guest of a plan and sends it its bootstrap. Throws AppError `guest_failed` when the process cannot be started. */
-export function startGuest(plan: ProcessPlan, bootstrap: Bootstrap, handlers: GuestHandlers): GuestProcess {
+/**
+ * Starts the guest of a plan and sends it its bootstrap as soon as that is known: the process needs longer to come up. Throws AppError
+ * `guest_failed` when the process cannot be started.
+ */
+export function startGuest(plan: ProcessPlan, bootstrap: Promise<Bootstrap>, handlers: GuestHandlers): GuestProcess {
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(plan.command, {
@@ -60,7 +64,7 @@ class SpawnedGuest implements GuestProcess {
   readonly #handlers: GuestHandlers;
   #closeLink: () => Promise<void> = () => Promise.resolve();
 
-  constructor(child: Deno.ChildProcess, bootstrap: Bootstrap, handlers: GuestHandlers) {
+  constructor(child: Deno.ChildProcess, bootstrap: Promise<Bootstrap>, handlers: GuestHandlers) {
     this.#child = child;
     this.#handlers = handlers;
     this.pid = child.pid;
@@ -89,11 +93,13 @@ class SpawnedGuest implements GuestProcess {
     clearTimeout(timer);
   }
 
-  async #open(bootstrap: Bootstrap): Promise<void> {
+  async #open(bootstrap: Promise<Bootstrap>): Promise<void> {
     try {
       const writer = this.#child.stdin.getWriter();
-      await writer.write(encodeLengthJson(bootstrap, LIMITS.bootstrapBytesMax));
+      await writer.write(encodeLengthJson(await bootstrap, LIMITS.bootstrapBytesMax));
       writer.releaseLock();
+      // Not a literal import: it is evaluated while the guest starts, not before it.
+      const { serveBroker }: typeof import("#/sandbox/broker_server.ts") = await import(BROKER_SERVER);
       const io = { input: new ByteReader(this.#child.stdout), output: this.#child.stdin };
       const link = serveBroker(io, this.#handlers.broker, {
         schema: GuestNotice,

@@ -19,7 +19,8 @@ export interface RunnerInput {
   readonly folders: UserFolders;
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
-  readonly bootstrap: Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">;
+  /** What the guest is told; it may become known while its process starts. */
+  readonly bootstrap: Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">>;
   readonly port: number;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
@@ -62,7 +63,14 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
       port: input.port,
       hosts: input.hosts,
     }),
-    { v: 1, ...input.bootstrap, user: input.user, internalDir: folders.internal, port: input.port, startToken },
+    input.bootstrap.then((told) => ({
+      v: 1,
+      ...told,
+      user: input.user,
+      internalDir: folders.internal,
+      port: input.port,
+      startToken,
+    })),
     {
       broker: { call: async (request, signal) => (await tools.promise).broker.call(request, signal) },
       onClients: (count) => idle.set(count),
