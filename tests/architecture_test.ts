@@ -32,6 +32,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:sqlite": /^memory\//,
   "node:vm": /^sandbox\/child/,
   "node:fs": /^sandbox\//,
+  "node:buffer": /^sandbox\/file_read/,
+  "node:crypto": /^sandbox\/kept/,
   "node:path": /./,
   "node:url": /^runner\//,
 };

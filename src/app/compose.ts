@@ -3,6 +3,7 @@ import type { Sandbox } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
+import { delay } from "#/lib/delay.ts";
 import { Secret } from "#/lib/secret.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
@@ -159,18 +160,4 @@ async function toProvider(
     delay,
   });
   return { retrying, warm: () => provider.warm() };
-}
-
-/** Resolves after `ms`, or at once when the signal fires. */
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const stop = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-      resolve();
-    };
-    const timer = setTimeout(stop, ms);
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }

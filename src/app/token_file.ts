@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { newToken } from "#/gateway/auth.ts";
+import { newToken } from "#/lib/token.ts";
 
 const TOKEN = /^[\w-]{43,128}$/;
 

@@ -11,7 +11,7 @@ import { planClient } from "#/runner/plan_client.ts";
 import { checkTier, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Program } from "#/runner/process_plan.ts";
-import { cacheEntries, findProgram } from "#/runner/program.ts";
+import { findProgram } from "#/runner/program.ts";
 import { type Runner, startRunner } from "#/runner/runner.ts";
 import type { ClientRequest } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
@@ -45,7 +45,8 @@ export async function launchClient(
   checkTier(user.tier);
   // `#/` is src/; this file is one folder below it, like every file that findProgram is asked from.
   const program = findProgram(import.meta.url);
-  await cacheEntries(program);
+  // A process with `--cached-only` finds its modules only when this one has them in its graph; from a file there is nothing to do.
+  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
   const folders = prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
   const request: ClientRequest = {
     mode,

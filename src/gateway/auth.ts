@@ -7,11 +7,6 @@ const TOKEN_PROTOCOL = "oxydra.token.";
 /** Subprotocol that a client should offer beside its token, so that the answer need not repeat the token. */
 const GATEWAY_PROTOCOL = "oxydra.v2";
 
-/** A new token: 256 random bits, base64url without padding. */
-export function newToken(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
-}
-
 /**
  * True when the request presents a token whose sha256 is one of `hashes` (hex), by `Authorization: Bearer`, by the subprotocol
  * `oxydra.token.<token>` or by `?token=`. One right token among several is enough. What is longer than `tokenCharsMax` is no token.

@@ -1,3 +1,5 @@
+import { concatBytes } from "#/lib/bytes.ts";
+
 /** Bytes joined into one write. */
 const JOINED_BYTES_MAX = 262_144;
 
@@ -41,7 +43,7 @@ export class FrameWriter {
     while (this.#queue.length > 0) {
       const batch = this.#takeBatch();
       try {
-        await this.#writer.write(batch.length === 1 ? batch[0]!.bytes : join(batch.map((frame) => frame.bytes)));
+        await this.#writer.write(batch.length === 1 ? batch[0]!.bytes : concatBytes(batch.map((frame) => frame.bytes)));
         for (const frame of batch) frame.done(true);
       } catch {
         for (const frame of batch) frame.done(false);
@@ -64,14 +66,4 @@ export class FrameWriter {
     this.#isClosed = true;
     for (const frame of this.#queue.splice(0)) frame.done(false);
   }
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

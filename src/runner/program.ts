@@ -25,11 +25,3 @@ function findSetpriv(): string | null {
   }
   return null;
 }
-
-/**
- * Puts the entries of the other processes into Deno's cache, where a process with `--cached-only` looks for them. From a file there is
- * nothing to do. From a URL the module graph of entries.ts has them all; none is evaluated.
- */
-export async function cacheEntries(program: Program): Promise<void> {
-  if (program.source === "url") await import(new URL("runner/entries.ts", program.srcUrl).href);
-}

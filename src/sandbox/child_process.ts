@@ -1,3 +1,4 @@
+import { concatBytes } from "#/lib/bytes.ts";
 import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeByteFrames, encodeJsonFrame, type Frame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
@@ -206,7 +207,7 @@ export class ToolChild {
   /** Writes frames. A pipe that is closed says nothing here: the end of the process does. */
   async #send(frames: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
     try {
-      await this.#writer.write(concat(frames));
+      await this.#writer.write(concatBytes(frames));
     } catch {
       this.kill();
     }
@@ -324,15 +325,4 @@ function encodeHead(callId: number, message: ToChild): Uint8Array<ArrayBuffer> {
 
 function toTimeoutText(request: ChildRequest): string {
   return `${request.tool} was stopped at its deadline of ${request.timeoutMs} ms`;
-}
-
-/** One buffer, so that an answer is one write. */
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

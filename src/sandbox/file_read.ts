@@ -3,7 +3,7 @@ import { AppError } from "#/core/error.ts";
 import type { HostAnswers, ListEntry } from "#/sandbox/host_call.ts";
 import type { DirName, FileHandle, Os } from "#/sandbox/os.ts";
 import { Slice } from "#/lib/slice.ts";
-import { isNameable, toVirtualText, type VirtualPath } from "#/sandbox/virtual_path.ts";
+import { isNameable, toVirtualText, type VirtualPath } from "#/core/virtual_path.ts";
 import { openFolder, openRegular, type OpenRoot, parentOf, type WalkEntry, walkTree } from "#/sandbox/walk.ts";
 
 /** A file's text as bytes. Throws AppError as `openRegular`, `file_too_large` over `bytesMax`, `file_not_regular` when it is no UTF-8 text. */

@@ -6,7 +6,7 @@ import type { DirHandle, EntryStat, FileHandle, Os } from "#/sandbox/os.ts";
 import type { RootUsage } from "#/sandbox/root_usage.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { throwIfAborted } from "#/lib/slice.ts";
-import { TEMP_PREFIX, toVirtualText, type VirtualPath } from "#/sandbox/virtual_path.ts";
+import { TEMP_PREFIX, toVirtualText, type VirtualPath } from "#/core/virtual_path.ts";
 import { openFolder, openRegular, type OpenRoot, parentOf } from "#/sandbox/walk.ts";
 
 /** What a write needs besides its root. */

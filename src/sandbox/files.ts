@@ -11,7 +11,7 @@ import { RootUsage } from "#/sandbox/root_usage.ts";
 import { Scan } from "#/sandbox/scan.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { throwIfAborted } from "#/lib/slice.ts";
-import { parseVirtualPath, ROOT_NAMES, type RootName, type VirtualPath } from "#/sandbox/virtual_path.ts";
+import { parseVirtualPath, ROOT_NAMES, type RootName, type VirtualPath } from "#/core/virtual_path.ts";
 import type { OpenRoot } from "#/sandbox/walk.ts";
 
 /** A host call's answer: its value, and the content that follows it. */

@@ -3,7 +3,7 @@ import type { Capability, Grant } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Allowance } from "#/sandbox/files.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
-import { isWithin } from "#/sandbox/virtual_path.ts";
+import { isWithin } from "#/core/virtual_path.ts";
 
 /** The capability of the grant that opens this host call: kind, scope and path by whole segments. Pure; sizes are the meter's. */
 export function covers(grant: Pick<Grant, "capabilities">, call: HostCall): Capability | undefined {

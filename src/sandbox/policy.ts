@@ -4,7 +4,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { describeCapability } from "#/sandbox/grant.ts";
-import { isWithin, ROOT_NAMES } from "#/sandbox/virtual_path.ts";
+import { isWithin, ROOT_NAMES } from "#/core/virtual_path.ts";
 
 const KINDS = ["fs.read", "fs.list", "fs.write"] as const satisfies readonly CapabilityKind[];
 

@@ -1,7 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { codeOf } from "#/sandbox/file_error.ts";
 import { Slice, throwIfAborted } from "#/lib/slice.ts";
-import { type RootName, TEMP_PREFIX } from "#/sandbox/virtual_path.ts";
+import { type RootName, TEMP_PREFIX } from "#/core/virtual_path.ts";
 import { type OpenRoot, walkTree } from "#/sandbox/walk.ts";
 
 /**

@@ -4,7 +4,7 @@ import type { HostAnswers } from "#/sandbox/host_call.ts";
 import { isText } from "#/sandbox/file_read.ts";
 import { compileGlob, type GlobMatch } from "#/lib/glob.ts";
 import { Slice } from "#/lib/slice.ts";
-import { isNameable, toVirtualText, type VirtualPath } from "#/sandbox/virtual_path.ts";
+import { isNameable, toVirtualText, type VirtualPath } from "#/core/virtual_path.ts";
 import { openFolder, openRegular, type OpenRoot, parentOf, type WalkEntry, walkTree } from "#/sandbox/walk.ts";
 
 /** A page of text files: the answer's head, and their bytes one after another. */

@@ -2,7 +2,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { codeOf, notRegular, toFileError } from "#/sandbox/file_error.ts";
 import type { DirHandle, DirName, EntryStat, FileHandle, Os } from "#/sandbox/os.ts";
-import { isReservedName, toVirtualText, type VirtualPath } from "#/sandbox/virtual_path.ts";
+import { isReservedName, toVirtualText, type VirtualPath } from "#/core/virtual_path.ts";
 
 /** A root folder that tools can name, open since boot. */
 export interface OpenRoot {

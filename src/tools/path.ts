@@ -1,8 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-
-/** The folders that a tool can name. */
-export const VIRTUAL_ROOTS = ["/shared", "/tmp", "/vault"] as const;
+import { isReservedName, ROOT_NAMES } from "#/core/virtual_path.ts";
 
 const ROOTS_TEXT = "use an absolute path below /shared, /tmp or /vault";
 /** Control characters, and characters that change the order or the lines of a text: a path is shown to a person before it is granted. */
@@ -34,17 +32,11 @@ export function normalizeVirtualPath(path: string): string {
     throw new AppError("path_invalid", `${shown} has a "." or ".." component: ${ROOTS_TEXT}, without them`);
   }
   if (!path.startsWith("/")) throw new AppError("path_invalid", `${shown} is relative: ${ROOTS_TEXT}`);
-  if (!VIRTUAL_ROOTS.includes(`/${parts[0]}` as typeof VIRTUAL_ROOTS[number])) {
+  if (!ROOT_NAMES.some((name) => name === parts[0])) {
     throw new AppError("path_outside", `${shown} is outside of the roots: ${ROOTS_TEXT}`);
   }
-  if (parts.some(isReserved)) {
+  if (parts.some(isReservedName)) {
     throw new AppError("path_outside", `${shown} has a reserved name (.oxydra): ${ROOTS_TEXT}, with other names`);
   }
   return `/${parts.join("/")}`;
-}
-
-/** Names that do not exist for tools, in any case: some file systems do not tell `.OXYDRA` from `.oxydra`. */
-function isReserved(part: string): boolean {
-  const name = part.toLowerCase();
-  return name === ".oxydra" || name.startsWith(".oxydra-tmp-");
 }

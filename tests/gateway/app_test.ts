@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { newToken } from "#/gateway/auth.ts";
+import { newToken } from "#/lib/token.ts";
 import { CLOSE } from "#/gateway/connection.ts";
 import type { After } from "#/gateway/connection.ts";
 import { CLOSE_SLOW } from "#/gateway/hub.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { chooseProtocol, isAuthorized, isOwnHost, isOwnOrigin, isSameHash, newToken } from "#/gateway/auth.ts";
+import { chooseProtocol, isAuthorized, isOwnHost, isOwnOrigin, isSameHash } from "#/gateway/auth.ts";
+import { newToken } from "#/lib/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 
 function request(headers: Record<string, string> = {}, query = ""): Request {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { EventLog } from "#/core/store.ts";
 import { type GatewayDeps, type Listener, openGateway } from "#/gateway/app.ts";
-import { newToken } from "#/gateway/auth.ts";
+import { newToken } from "#/lib/token.ts";
 import type { ServerPayloads } from "#/gateway/server_frame.ts";
 import type { TurnSource } from "#/gateway/turns.ts";
 import { sha256Hex } from "#/lib/sha256.ts";

@@ -1,6 +1,6 @@
 /** A gateway in a process with the permission of a guest. Says its port, its token and how a foreign port refused it; ends with stdin. */
 import { openGateway } from "#/gateway/app.ts";
-import { newToken } from "#/gateway/auth.ts";
+import { newToken } from "#/lib/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { MemoryLog } from "../fake/memory_log.ts";
 import { echoSource } from "./scripted_source.ts";

@@ -18,7 +18,7 @@ Deno.test("loadComponent() makes instances that share nothing, and keeps `init` 
   const instantiate = await loadComponent(files);
   const [first, second] = [await instantiate(NOTHING), await instantiate(NOTHING)];
   assert.deepEqual(Object.keys(first), ["describe", "execute"]);
-  assert.equal(JSON.parse(first.describe()).name, "oxydra-files");
+  assert.equal(JSON.parse(first.describe()).name, "files");
   assert.notEqual(first.execute, second.execute);
   assert.equal(second.execute("file_read", '{"path":"/shared/a"}'), "[/shared/a is empty]");
 });

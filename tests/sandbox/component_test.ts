@@ -9,7 +9,7 @@ async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 
 Deno.test("openComponent() unpacks the committed artefact", async () => {
   const component = await openComponent(readArtefact());
-  assert.equal(component.package, "oxydra-files");
+  assert.equal(component.package, "files");
   assert.deepEqual(component.interfaces, ["fs-read", "fs-write"]);
   assert.match(component.sha256, /^[0-9a-f]{64}$/);
   assert.equal(component.files.filter((file) => file.name.endsWith(".js")).length, 1);

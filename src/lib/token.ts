@@ -1,4 +1,4 @@
-/** A new token: 256 random bits, base64url without padding. The runner makes its own, so that it evaluates nothing of the gateway. */
+/** A new token: 256 random bits, base64url without padding (43 characters). */
 export function newToken(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

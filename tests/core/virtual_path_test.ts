@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { isNameable, isReservedName, isWithin, parseVirtualPath, toVirtualText } from "#/sandbox/virtual_path.ts";
+import { isNameable, isReservedName, isWithin, parseVirtualPath, toVirtualText } from "#/core/virtual_path.ts";
 
 Deno.test("parseVirtualPath() takes canonical paths apart and toVirtualText() joins them", () => {
   for (
