@@ -128,7 +128,7 @@ function toCall(step: DemoStep): Wanted {
     case "replace":
       return {
         tool: "file_edit",
-        args: { path, old_text: step.from, new_text: step.to, ...(step.all ? { replace_all: true } : {}) },
+        args: { path, old_text: step.from, new_text: step.to, replace_all: true },
       };
     case "delete":
       return { tool: "file_delete", args: { path } };

@@ -8,7 +8,7 @@ export type DemoStep =
   | { readonly do: "read"; readonly path: string }
   | { readonly do: "list"; readonly path: string; readonly recursive: boolean }
   | { readonly do: "search"; readonly path: string; readonly pattern: string; readonly regex: boolean }
-  | { readonly do: "replace"; readonly path: string; readonly from: string; readonly to: string; readonly all: boolean }
+  | { readonly do: "replace"; readonly path: string; readonly from: string; readonly to: string }
   | { readonly do: "delete"; readonly path: string };
 
 /** What a rule knows besides its clause. */
@@ -83,9 +83,7 @@ const replaceRule: Rule = (clause, context) => {
   if (!match) return undefined;
   const path = toPath(led?.[1] ?? match[4] ?? "it", context);
   const [from, to] = [unhide(match[2]!, context.quotes), unhide(match[3]!, context.quotes)];
-  return path && from !== ""
-    ? { do: "replace", path, from, to, all: match[1] !== undefined || /\ball\b|everywhere/i.test(body!) }
-    : undefined;
+  return path && from !== "" ? { do: "replace", path, from, to } : undefined;
 };
 
 const focusRule: Rule = (clause, context) => {

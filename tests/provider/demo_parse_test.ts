@@ -9,13 +9,7 @@ const list = (path: string, recursive = false): DemoStep => ({ do: "list", path,
 const search = (pattern: string, path = "/shared", regex = false): DemoStep => ({ do: "search", path, pattern, regex });
 const write = (text: string, path: string): DemoStep => ({ do: "write", path, text });
 const remove = (path: string): DemoStep => ({ do: "delete", path });
-const replace = (from: string, to: string, path: string, all = false): DemoStep => ({
-  do: "replace",
-  path,
-  from,
-  to,
-  all,
-});
+const replace = (from: string, to: string, path: string): DemoStep => ({ do: "replace", path, from, to });
 
 const CASES: readonly (readonly [prompt: string, ...steps: DemoStep[]])[] = [
   [
@@ -82,7 +76,7 @@ const CASES: readonly (readonly [prompt: string, ...steps: DemoStep[]])[] = [
   ['search for the regex "^a.*b$" in the folder /shared', search("^a.*b$", "/shared", true)],
   ['replace "a" with "b" in /shared/a.txt', replace("a", "b", "/shared/a.txt")],
   ["change river to sea in haiku.txt", replace("river", "sea", "/shared/haiku.txt")],
-  ['replace all "x" with "y" in it', replace("x", "y", LAST, true)],
+  ['replace all "x" with "y" in it', replace("x", "y", LAST)],
   ['replace "x" with ""', replace("x", "", LAST)],
   ['edit /shared/a.txt: replace "x" with "y"', replace("x", "y", "/shared/a.txt")],
   ['edit /shared/a.txt, then replace "x" with "y"', replace("x", "y", "/shared/a.txt")],

@@ -42,7 +42,7 @@ function runTool(
   if (name === "file_delete") files.delete(path);
   if (name === "file_edit") {
     if (text.split(args["old_text"]!).length !== 2) return { ok: false, text: "old_text must match once" };
-    files.set(path, text.replace(args["old_text"]!, args["new_text"]!));
+    files.set(path, text.replaceAll(args["old_text"]!, args["new_text"]!));
   }
   return { ok: true, text: "done" };
 }
