@@ -25,6 +25,7 @@ const FLOORS: Readonly<Record<string, number>> = {
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   "zod": /./,
   "openai": /^provider\/openai/,
+  "eventsource-parser": /^provider\/sse/,
   "hono": /^gateway\//,
   "hono/deno": /^gateway\//,
   "commander": /^cli\//,
@@ -34,6 +35,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:fs": /^sandbox\//,
   "node:buffer": /^sandbox\/file_read/,
   "node:crypto": /^sandbox\/kept/,
+  "node:os": /^runner\//,
   "node:path": /./,
   "node:url": /^runner\//,
 };

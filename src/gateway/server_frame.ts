@@ -176,11 +176,13 @@ export function toResponse(text: string, finishReason: string, usage: Usage): Wi
 }
 
 /**
- * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events`; undefined
- * when this client gets no such frame.
+ * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events`, and such a client
+ * is told of deltas and progress once, by `turn_event`; undefined when this client gets no such frame.
  */
 export function encodeFrame(frame: ServerFrame, forTurnEvents: boolean): string | undefined {
-  if (forTurnEvents) return JSON.stringify(frame);
+  if (forTurnEvents) {
+    return frame.type === "assistant_delta" || frame.type === "turn_progress" ? undefined : JSON.stringify(frame);
+  }
   if (frame.type === "turn_event" || frame.type === "gateway_info") return undefined;
   if (frame.type !== "error") return JSON.stringify(frame);
   return JSON.stringify(toFrame("error", { ...frame.payload, code: undefined }));

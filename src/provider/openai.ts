@@ -7,6 +7,7 @@ import { type FailureContext, fromStreamError, toFailed } from "#/provider/opena
 import { Reply } from "#/provider/openai_reply.ts";
 import { toBody } from "#/provider/openai_request.ts";
 import { Wire } from "#/provider/openai_wire.ts";
+import { readJsonEvents, StreamError } from "#/provider/sse.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 /** Where requests go when nothing is configured. */
@@ -21,7 +22,7 @@ export interface OpenAiOptions extends ProviderOptions {
 }
 
 /**
- * OpenAI Chat Completions and everything that speaks it. The package builds the request and decodes the stream; retries are
+ * OpenAI Chat Completions and everything that speaks it. The package builds the request, eventsource-parser decodes the stream; retries are
  * `withRetries`, deadlines, bounds and error texts are `Wire`. Facts: platform.openai.com/docs/api-reference/chat-streaming.
  * Throws AppError `config_invalid` for a bad base URL; `stream` never throws.
  */
@@ -71,10 +72,10 @@ async function* streamChat(
   }, signal);
   const reply = new Reply(request, context.name);
   try {
-    const chunks = await openChunks(request, options.baseUrl, wire);
-    for await (const chunk of chunks) {
+    const body = await openBody(request, options.baseUrl, wire);
+    for await (const chunks of readJsonEvents(body, wire)) {
       wire.sawEvent();
-      for (const event of reply.read(chunk)) {
+      for (const event of joinDeltas(chunks.flatMap((chunk) => reply.read(chunk)))) {
         if (signal.aborted) break;
         yield event;
       }
@@ -82,7 +83,7 @@ async function* streamChat(
     }
     const failure = reply.finishReason === undefined || signal.aborted ? wire.failure() : undefined;
     if (failure) yield failure;
-    else yield* reply.finish(wire.sawDone);
+    else yield* reply.finish(wire.isDone);
   } catch (error) {
     // A vendor that breaks the connection after its finish reason has said everything.
     if (reply.finishReason !== undefined && !signal.aborted && !(error instanceof AppError)) {
@@ -95,9 +96,8 @@ async function* streamChat(
 
 function explain(error: unknown, wire: Wire, context: FailureContext): ModelEvent {
   if (error instanceof AppError) return toFailed(error.code, error.message);
-  // The package's own errors: an `error` object inside the stream, or text that is no JSON.
   if (error instanceof Error && wire.failure() === undefined) {
-    if ("error" in error && error.error !== undefined) return fromStreamError(error.error, context);
+    if (error instanceof StreamError) return fromStreamError(error.error, context);
     if (error instanceof SyntaxError || error instanceof z.ZodError) {
       return toFailed("provider_protocol", `${context.name} sent something that is not a chat completion stream.`);
     }
@@ -105,7 +105,19 @@ function explain(error: unknown, wire: Wire, context: FailureContext): ModelEven
   return wire.failure(error) ?? toFailed("provider_interrupted", `The stream of ${context.name} broke off.`);
 }
 
-async function openChunks(request: ModelRequest, baseUrl: string, wire: Wire): Promise<AsyncIterable<unknown>> {
+/** Text and thoughts that arrived together become one event each: a burst costs the way to the screen once, not per token. */
+export function joinDeltas(events: readonly ModelEvent[]): ModelEvent[] {
+  const joined: ModelEvent[] = [];
+  for (const event of events) {
+    const last = joined.at(-1);
+    if ((event.type === "text" || event.type === "reasoning") && last?.type === event.type) {
+      joined[joined.length - 1] = { type: event.type, text: last.text + event.text };
+    } else joined.push(event);
+  }
+  return joined;
+}
+
+async function openBody(request: ModelRequest, baseUrl: string, wire: Wire): Promise<ReadableStream<Uint8Array>> {
   const body = toBody(request, { isOpenAi: new URL(baseUrl).hostname === "api.openai.com" });
   const { default: OpenAI } = await import("openai");
   const client = new OpenAI({
@@ -121,5 +133,7 @@ async function openChunks(request: ModelRequest, baseUrl: string, wire: Wire): P
     timeout: 2_147_483_647,
     fetch: wire.fetch,
   });
-  return await client.chat.completions.create(body, { signal: wire.signal });
+  // The package's own decoder costs 20 µs an event, eight times what this one does, and cannot say which came together.
+  const response = await client.chat.completions.create(body, { signal: wire.signal }).asResponse();
+  return response.body!;
 }

@@ -33,7 +33,7 @@ export class Wire {
   #failure: Failed | undefined;
   #bytesSinceEvent = 0;
   #answered = false;
-  #tail: Uint8Array = new Uint8Array(0);
+  #isDone = false;
 
   constructor(options: WireOptions, signal: AbortSignal) {
     this.#options = options;
@@ -49,9 +49,23 @@ export class Wire {
     return this.#controller.signal;
   }
 
-  /** True when the last bytes held `[DONE]`. */
-  get sawDone(): boolean {
-    return new TextDecoder().decode(this.#tail).includes("[DONE]");
+  /** True when the vendor marked the end itself. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** The vendor's `[DONE]` came. */
+  sawDone(): void {
+    this.#isDone = true;
+  }
+
+  /** Bytes of the reply arrived. Ends the call when they make no event. */
+  sawBytes(count: number): void {
+    this.#lastAt = performance.now();
+    this.#bytesSinceEvent += count;
+    if (this.#bytesSinceEvent <= LIMITS.providerEventBytesMax) return;
+    this.#failure = toFailed("provider_protocol", `${this.#options.context.name} sent an event without an end.`);
+    this.#controller.abort();
   }
 
   /** An event came out of the bytes so far. */
@@ -119,27 +133,8 @@ export class Wire {
       this.#failure = toFailed("provider_protocol", message);
     }
     if (this.#failure) throw new TypeError("the answer is no stream");
-    return new Response(this.#watch(response.body!), { headers: response.headers });
+    return response;
   };
-
-  #watch(body: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const reader = body.getReader();
-    return new ReadableStream({
-      pull: async (controller) => {
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        this.#lastAt = performance.now();
-        this.#bytesSinceEvent += value.length;
-        if (this.#bytesSinceEvent > LIMITS.providerEventBytesMax) {
-          this.#failure = toFailed("provider_protocol", `${this.#options.context.name} sent an event without an end.`);
-          this.#controller.abort();
-        }
-        this.#tail = value.length >= 16 ? value.subarray(-16) : join(this.#tail, value).subarray(-16);
-        controller.enqueue(value);
-      },
-      cancel: (reason) => reader.cancel(reason),
-    }, { highWaterMark: 0 });
-  }
 
   #arm(): void {
     clearTimeout(this.#timer);
@@ -157,13 +152,6 @@ export class Wire {
     clearTimeout(this.#timer);
     this.#controller.abort();
   }
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
 }
 
 /** The first `providerErrorBytesMax` bytes that come within `providerErrorBodyMs`. */

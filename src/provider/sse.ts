@@ -1,0 +1,134 @@
+import { createParser } from "eventsource-parser";
+
+/** An `error` object that a vendor sent inside its stream. */
+export class StreamError extends Error {
+  /** As it came. */
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    super("the stream holds an error");
+    this.error = error;
+  }
+}
+
+/** Who is told of a stream while it is read. */
+export interface StreamObserver {
+  sawBytes(count: number): void;
+  /** The vendor's `[DONE]`; nothing behind it is read. */
+  sawDone(): void;
+}
+
+/** What follows within this time of the last list is held and given together: a burst costs the way to the screen once, not per token. */
+const BURST_MS = 1;
+/** Bytes that are read ahead of the consumer. */
+const AHEAD_BYTES_MAX = 262_144;
+
+/**
+ * The JSON values of a server-sent event stream, as lists of what arrived together. A value that comes alone is given at once. Ends at
+ * `[DONE]` or with the body. Throws SyntaxError for an event that is no JSON, StreamError for one that is an error, and what the body throws.
+ */
+export async function* readJsonEvents(
+  body: ReadableStream<Uint8Array>,
+  observer: StreamObserver,
+): AsyncGenerator<unknown[], void, void> {
+  let datas: string[] = [];
+  const parser = createParser({ onEvent: (event) => void datas.push(event.data) });
+  const decoder = new TextDecoder();
+  const ahead = new ReadAhead(body, observer);
+  let givenAt = -Infinity;
+  try {
+    for (;;) {
+      const chunks = await ahead.take(givenAt + BURST_MS);
+      for (const chunk of chunks) parser.feed(decoder.decode(chunk, { stream: true }));
+      // An event at the very end may lack its blank line.
+      if (ahead.isDrained) parser.feed(decoder.decode() + "\n\n");
+      const arrived = datas;
+      datas = [];
+      const end = arrived.findIndex((data) => data.startsWith("[DONE]"));
+      const values = (end < 0 ? arrived : arrived.slice(0, end)).map(toValue);
+      if (end >= 0) observer.sawDone();
+      if (values.length > 0) yield values;
+      givenAt = performance.now();
+      if (end >= 0) return;
+      if (ahead.isDrained) return ahead.assertWhole();
+    }
+  } finally {
+    ahead.cancel();
+  }
+}
+
+/** Reads a body on its own, a bounded way ahead of who takes from it. */
+class ReadAhead {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #observer: StreamObserver;
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #ended = false;
+  #error: unknown;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(body: ReadableStream<Uint8Array>, observer: StreamObserver) {
+    this.#reader = body.getReader();
+    this.#observer = observer;
+    void this.#read();
+  }
+
+  /** True when everything was read and taken. */
+  get isDrained(): boolean {
+    return this.#ended && this.#chunks.length === 0;
+  }
+
+  /** Throws what the body threw. */
+  assertWhole(): void {
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** What has arrived, at least one chunk unless the body has ended; waits until `notBefore` for more, but not for the end. */
+  async take(notBefore: number): Promise<Uint8Array[]> {
+    while (this.#chunks.length === 0 && !this.#ended) await this.#changed.promise;
+    const wait = notBefore - performance.now();
+    if (wait > 0 && !this.#ended) await new Promise((resolve) => setTimeout(resolve, wait));
+    const taken = this.#chunks;
+    this.#chunks = [];
+    this.#bytes = 0;
+    this.#signal();
+    return taken;
+  }
+
+  cancel(): void {
+    this.#ended = true;
+    this.#signal();
+    this.#reader.cancel().catch(() => {});
+  }
+
+  async #read(): Promise<void> {
+    try {
+      while (!this.#ended) {
+        const { done, value } = await this.#reader.read();
+        if (done) break;
+        this.#observer.sawBytes(value.length);
+        this.#chunks.push(value);
+        this.#bytes += value.length;
+        this.#signal();
+        while (this.#bytes > AHEAD_BYTES_MAX && !this.#ended) await this.#changed.promise;
+      }
+    } catch (error) {
+      this.#error = error;
+    }
+    this.#ended = true;
+    this.#signal();
+  }
+
+  #signal(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+function toValue(data: string): unknown {
+  const value = JSON.parse(data);
+  if (typeof value === "object" && value !== null && "error" in value && value.error) {
+    throw new StreamError(value.error);
+  }
+  return value;
+}
