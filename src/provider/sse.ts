@@ -18,8 +18,10 @@ export interface StreamObserver {
   sawDone(): void;
 }
 
-/** What follows within this time of the last list is held and given together: a burst costs the way to the screen once, not per token. */
+/** In a burst what follows within this time of the last list is held and given together: it costs the way to the screen once, not per token. */
 const BURST_MS = 1;
+/** Lists in quick succession that make a burst; a short reply, such as a tool call, waits for nothing. */
+const BURST_LISTS = 4;
 /** Bytes that are read ahead of the consumer. */
 const AHEAD_BYTES_MAX = 262_144;
 
@@ -36,9 +38,10 @@ export async function* readJsonEvents(
   const decoder = new TextDecoder();
   const ahead = new ReadAhead(body, observer);
   let givenAt = -Infinity;
+  let quick = 0;
   try {
     for (;;) {
-      const chunks = await ahead.take(givenAt + BURST_MS);
+      const chunks = await ahead.take(quick >= BURST_LISTS ? givenAt + BURST_MS : 0);
       for (const chunk of chunks) parser.feed(decoder.decode(chunk, { stream: true }));
       // An event at the very end may lack its blank line.
       if (ahead.isDrained) parser.feed(decoder.decode() + "\n\n");
@@ -48,7 +51,9 @@ export async function* readJsonEvents(
       const values = (end < 0 ? arrived : arrived.slice(0, end)).map(toValue);
       if (end >= 0) observer.sawDone();
       if (values.length > 0) yield values;
-      givenAt = performance.now();
+      const now = performance.now();
+      quick = now - givenAt < BURST_MS * 2 ? quick + 1 : 0;
+      givenAt = now;
       if (end >= 0) return;
       if (ahead.isDrained) return ahead.assertWhole();
     }
@@ -87,12 +92,20 @@ class ReadAhead {
   async take(notBefore: number): Promise<Uint8Array[]> {
     while (this.#chunks.length === 0 && !this.#ended) await this.#changed.promise;
     const wait = notBefore - performance.now();
-    if (wait > 0 && !this.#ended) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (wait > 0 && !this.#ended) await this.#pause(wait);
     const taken = this.#chunks;
     this.#chunks = [];
     this.#bytes = 0;
     this.#signal();
     return taken;
+  }
+
+  /** A reply that is whole is not held: the tool calls in it start at once. */
+  async #pause(ms: number): Promise<void> {
+    const over = Promise.withResolvers<"over">();
+    const timer = setTimeout(() => over.resolve("over"), ms);
+    while (!this.#ended && await Promise.race([this.#changed.promise, over.promise]) !== "over");
+    clearTimeout(timer);
   }
 
   cancel(): void {

@@ -3,6 +3,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
 import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
+import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import type { Broker } from "#/sandbox/broker.ts";
 
@@ -70,8 +71,10 @@ class SpawnedGuest implements GuestProcess {
     this.pid = child.pid;
     this.listening = this.#port.promise;
     this.listening.catch(() => {});
+    const talked = this.#open(bootstrap);
     this.exited = child.status.then(({ code }) => {
-      this.#fail("guest_failed", `the guest ended with code ${code} before it listened`);
+      // What it said before it ended may still be on its way, and says more than a number.
+      void talked.then(() => this.#fail("guest_failed", `the guest ended with code ${code} before it listened`));
       return code;
     });
     const timer = setTimeout(() => {
@@ -79,7 +82,6 @@ class SpawnedGuest implements GuestProcess {
     }, LIMITS.guestStartMs);
     this.listening.finally(() => clearTimeout(timer)).catch(() => {});
     void this.#drainErrors();
-    void this.#open(bootstrap);
   }
 
   get clients(): number {
@@ -124,7 +126,7 @@ class SpawnedGuest implements GuestProcess {
   #take(notice: GuestNotice): void {
     switch (notice.type) {
       case "listening":
-        return this.#port.resolve(notice.port);
+        return this.#takePort(notice.port);
       case "failed":
         return this.#fail(notice.code as ErrorCode, notice.message);
       case "turn":
@@ -133,6 +135,13 @@ class SpawnedGuest implements GuestProcess {
         this.#clients = notice.count;
         return this.#handlers.onClients(notice.count);
     }
+  }
+
+  /** Clients would take their token and their words to whoever listens there. */
+  #takePort(port: number): void {
+    if (Deno.build.os !== "linux" || isListening(this.pid, port)) return this.#port.resolve(port);
+    this.#fail("guest_failed", `the guest says that it listens on port ${port}, and it does not`);
+    this.#kill();
   }
 
   async #drainErrors(): Promise<void> {

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { AppError } from "#/core/error.ts";
 
 /** The one runner of a user's workspace, for as long as it is held. */
 export interface RunnerLock {
@@ -16,10 +17,10 @@ export interface LockHolder {
 /**
  * Takes the lock of this workspace, or returns null when another process has it. The kernel drops it with the process
  * (flock(2)), so there is no stale lock and no pid to guess about; what the file says is for people.
- * `run/` belongs to the runner alone: no guest flag and no tool root names it.
+ * `run/` belongs to the runner alone: no guest flag and no tool root names it. Throws AppError `config_invalid` when the disk refuses.
  */
 export function acquireRunnerLock(runDir: string, now: number): RunnerLock | null {
-  const file = Deno.openSync(join(runDir, "runner.lock"), { read: true, write: true, create: true, mode: 0o600 });
+  const file = openLock(join(runDir, "runner.lock"));
   try {
     if (!file.tryLockSync(true)) {
       file.close();
@@ -30,7 +31,7 @@ export function acquireRunnerLock(runDir: string, now: number): RunnerLock | nul
     file.writeSync(new TextEncoder().encode(JSON.stringify(holder)));
   } catch (error) {
     file.close();
-    throw error;
+    throw toRefused(join(runDir, "runner.lock"), error);
   }
   let held = true;
   return {
@@ -39,6 +40,19 @@ export function acquireRunnerLock(runDir: string, now: number): RunnerLock | nul
       held = false;
     },
   };
+}
+
+function openLock(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+  } catch (error) {
+    throw toRefused(path, error);
+  }
+}
+
+function toRefused(path: string, cause: unknown): AppError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new AppError("config_invalid", `${path} cannot be written: ${reason}`, { cause });
 }
 
 /** Who wrote itself into the lock file last, or null. */
@@ -51,7 +65,7 @@ export function readLockHolder(runDir: string): LockHolder | null {
   }
 }
 
-/** Writes a file that is there whole or not at all, mode 0600. For folders that only the runner writes. */
+/** Writes a file that is there whole or not at all, mode 0600. For folders that only the runner writes. Throws AppError `config_invalid` when the disk refuses. */
 export function writePrivateFile(path: string, text: string): void {
   const temporary = join(dirname(path), `.oxydra-tmp-${crypto.randomUUID()}`);
   try {
@@ -63,6 +77,6 @@ export function writePrivateFile(path: string, text: string): void {
     } catch {
       // It was never made; the first error is the one that counts.
     }
-    throw error;
+    throw toRefused(path, error);
   }
 }

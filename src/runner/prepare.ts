@@ -1,9 +1,11 @@
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { AppError } from "#/core/error.ts";
 import type { Loaded } from "#/config/load.ts";
 import { checkMounts, checkOwnFolders, toForbiddenPlaces } from "#/config/mounts.ts";
 import { toRealPath } from "#/config/read_file.ts";
 import type { ResolvedUser, UserFolders } from "#/config/user.ts";
+import { checkOwnFiles } from "#/runner/own_files.ts";
 import type { Program } from "#/runner/process_plan.ts";
 
 /** What the folders of a user must stay clear of. */
@@ -13,7 +15,8 @@ interface Around {
 }
 
 /**
- * Makes the user's folders (mode 0700) and refuses those that a link took elsewhere and roots that touch what tools must never see.
+ * Makes the user's folders (mode 0700) and refuses those that a link took elsewhere, roots that touch what tools must never see, and
+ * links and pipes in the folders that are ours.
  * Returns the folders with links resolved. Checked before anything is made, because making a folder follows links, and again
  * after it. Throws AppError `config_invalid`.
  */
@@ -24,7 +27,9 @@ export function prepareWorkspace(
 ): UserFolders {
   checkFolders(user, loaded, around);
   for (const [name, path] of Object.entries(user.folders)) makeFolder(name, path);
-  return checkFolders(user, loaded, around);
+  const folders = checkFolders(user, loaded, around);
+  checkOwnFiles(folders);
+  return folders;
 }
 
 function checkFolders(
@@ -76,9 +81,9 @@ function toReason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Deno's cache folder, as Deno finds it: DENO_DIR, else XDG_CACHE_HOME, else HOME (docs.deno.com, "deno dir"). Linux and macOS. */
+/** Deno's cache folder, as Deno finds it: DENO_DIR, else XDG_CACHE_HOME, else HOME, else the home that the system knows (docs.deno.com, "deno dir"). Linux and macOS. */
 export function findDenoDir(env: Readonly<Record<string, string>>, os: string = Deno.build.os): string {
   if (env.DENO_DIR) return env.DENO_DIR;
   if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, "deno");
-  return join(env.HOME ?? "/", os === "darwin" ? "Library/Caches/deno" : ".cache/deno");
+  return join(env.HOME ? env.HOME : homedir(), os === "darwin" ? "Library/Caches/deno" : ".cache/deno");
 }

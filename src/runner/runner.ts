@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { AppError } from "#/core/error.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
+import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
+import { findDenoDir } from "#/runner/prepare.ts";
 import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
@@ -45,11 +47,15 @@ export interface Runner {
  */
 export async function startRunner(input: RunnerInput): Promise<Runner> {
   const { folders } = input;
+  // Whoever waits for it is not there yet, and a start that fails before is told anyway.
+  input.bootstrap.catch(() => {});
   // A start before us that was killed leaves its address behind; it must not be taken for ours.
   removeEndpoint(folders.ipc);
-  const log = openLogFile(join(folders.logs, "runtime.log"));
+  makeCacheView(findDenoDir(input.env), folders.run);
+  const env = toSandboxEnv(input.env, folders.run);
   const lockPath = join(folders.run, "guest.lock");
   await writeGuestLock(lockPath);
+  const log = openLogFile(join(folders.logs, "runtime.log"));
   const startToken = newToken();
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
@@ -57,7 +63,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const guest = startGuest(
     planGuest({
       program: input.program,
-      env: input.env,
+      env,
       internalDir: folders.internal,
       lockPath,
       port: input.port,
@@ -84,7 +90,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
       new URL("./tool_host.ts", import.meta.url).href
     );
-    tools.resolve(await openTools({ ...input, now: Date.now }));
+    tools.resolve(await openTools({ ...input, env, now: Date.now }));
     const port = await guest.listening;
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     return new LiveRunner(parts, await tools.promise, endpoint);

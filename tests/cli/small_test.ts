@@ -23,7 +23,7 @@ Deno.test("toExitCode() keeps the promise of SPEC", () => {
 });
 
 Deno.test("toClientRequest() takes what the launcher wrote and nothing else", () => {
-  const request = { mode: "run", json: true, user: "default", endpointPath: "/e", prompt: "hi" };
+  const request = { mode: "run", json: true, user: "default", endpointPath: "/e" };
   assert.deepEqual(toClientRequest([JSON.stringify(request)]), request);
   for (const args of [[], ["{}"], ["null"], ['{"user":1,"endpointPath":"/e"}']]) {
     assert.throws(() => toClientRequest(args), TypeError);

@@ -65,3 +65,28 @@ Deno.test("jsonOf() refuses bytes, broken JSON and broken UTF-8", () => {
     assert.throws(() => jsonOf(new FrameDecoder().push(frame)[0]!), { code: "protocol" });
   }
 });
+
+Deno.test("FrameDecoder.push() does not copy a large frame again for each byte that drips in", () => {
+  const frame = encodeFrame(1, 1, new Uint8Array(LIMITS.frameBytesMax).fill(7));
+  const tail = 20_000;
+  const decoder = new FrameDecoder();
+  decoder.push(frame.subarray(0, frame.length - tail));
+  let copied = 0;
+  const { set } = Uint8Array.prototype;
+  Uint8Array.prototype.set = function (...args) {
+    copied += args[0].length;
+    return set.apply(this, args);
+  };
+  try {
+    for (let at = frame.length - tail; at < frame.length - 1; at++) {
+      assert.deepEqual(decoder.push(frame.subarray(at, at + 1)), []);
+    }
+  } finally {
+    Uint8Array.prototype.set = set;
+  }
+  assert.ok(copied < frame.length * 2, `${copied} bytes were copied`);
+  const [whole] = decoder.push(frame.subarray(frame.length - 1));
+  assert.equal(whole!.body.length, LIMITS.frameBytesMax);
+  assert.ok(whole!.body.every((byte) => byte === 7));
+  assert.equal(decoder.pendingBytes, 0);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { toOneLine, toPrintable } from "#/lib/printable.ts";
+import { toOneLine, toPrintable, toPrintableJson } from "#/lib/printable.ts";
 
 Deno.test("toPrintable() keeps text, tab and newline and disarms the rest", () => {
   const cases: readonly (readonly [string, string])[] = [
@@ -19,4 +19,15 @@ Deno.test("toOneLine() flattens and cuts", () => {
   assert.equal(toOneLine("  a\n b\t\tc ", 10), "a b c");
   assert.equal(toOneLine("abcdefgh", 5), "abcd…");
   assert.equal(toOneLine("\x1b[1m", 10), "\\x1b[1m");
+});
+
+Deno.test("toPrintableJson() means the same as JSON and holds nothing that a terminal obeys", () => {
+  const value = { ["k\u009b"]: "a\x7fb\u0085c\u202ed\u061ce\x1bf\n", list: [1, null, "ü"] };
+  for (const indent of [undefined, 2]) {
+    const text = toPrintableJson(value, indent);
+    assert.deepEqual(JSON.parse(text), value);
+    // deno-lint-ignore no-control-regex -- what must not be there
+    assert.doesNotMatch(text, /[\x1b\x7f-\x9f\u202e\u061c]/);
+    assert.equal(text.includes("\n"), indent !== undefined);
+  }
 });

@@ -40,6 +40,26 @@ Deno.test("readJsonEvents() gives a value that comes alone before the next one i
   assert.deepEqual(await lists.next(), { done: true, value: undefined });
 });
 
+Deno.test("readJsonEvents() does not hold the end of a reply: what waits for a burst goes with the end of the body", async () => {
+  const pushed = Promise.withResolvers<ReadableStreamDefaultController<Uint8Array>>();
+  const lists = readJsonEvents(new ReadableStream<Uint8Array>({ start: pushed.resolve }), nobody);
+  const controller = await pushed.promise;
+  const push = (text: string) => controller.enqueue(new TextEncoder().encode(text));
+  const { setTimeout } = globalThis;
+  // A timer that never fires: only the end can give the second list.
+  globalThis.setTimeout = (() => 0) as unknown as typeof setTimeout;
+  try {
+    push('data: {"n":1}\n\n');
+    await lists.next();
+    push('data: {"n":2}\n\n');
+    const second = lists.next();
+    controller.close();
+    assert.deepEqual(await second, { done: false, value: [{ n: 2 }] });
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
+
 Deno.test("readJsonEvents() gives what came before the body broke, then throws", async () => {
   const body = new ReadableStream<Uint8Array>({
     start(controller) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { endpointPath, readEndpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, writePrivateFile } from "#/runner/lock.ts";
+import { takeLock } from "../fixture/workspace.ts";
 
 Deno.test("acquireRunnerLock() is held by one and says by whom", async () => {
   const dir = await Deno.makeTempDir();
@@ -10,9 +11,8 @@ Deno.test("acquireRunnerLock() is held by one and says by whom", async () => {
   assert.equal(acquireRunnerLock(dir, 5678), null);
   assert.deepEqual(readLockHolder(dir), { pid: Deno.pid, startedAt: 1234 });
   lock.release();
-  const again = acquireRunnerLock(dir, 9);
-  assert.ok(again);
-  assert.deepEqual(readLockHolder(dir), { pid: Deno.pid, startedAt: 9 });
+  const again = await takeLock(dir);
+  assert.ok(readLockHolder(dir)!.startedAt > 1234);
   again.release();
 });
 
@@ -33,9 +33,7 @@ Deno.test("acquireRunnerLock() is free at once when its holder is killed", async
   child.kill("SIGKILL");
   await child.status;
   await reader.cancel();
-  const lock = acquireRunnerLock(dir, 3);
-  assert.ok(lock);
-  lock.release();
+  (await takeLock(dir)).release();
 });
 
 Deno.test("readLockHolder() is null for no file and for nonsense", async () => {
@@ -55,7 +53,7 @@ Deno.test("writePrivateFile() replaces whole, mode 0600, and leaves nothing behi
   assert.equal(await Deno.readTextFile(path), "two");
   assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
   await Deno.mkdir(join(dir, "folder", "inside"), { recursive: true });
-  assert.throws(() => writePrivateFile(join(dir, "folder"), "x"));
+  assert.throws(() => writePrivateFile(join(dir, "folder"), "x"), { code: "config_invalid" });
   assert.deepEqual([...Deno.readDirSync(dir)].map((entry) => entry.name).sort(), ["file", "folder"]);
 });
 
@@ -73,4 +71,11 @@ Deno.test("the endpoint file holds the reference's URL, mode 0600, and nonsense 
   removeEndpoint(dir);
   removeEndpoint(dir);
   assert.equal(readEndpoint(dir), null);
+});
+
+Deno.test("acquireRunnerLock() says which file the disk refuses", async () => {
+  const dir = await Deno.makeTempDir();
+  await Deno.mkdir(join(dir, "runner.lock"));
+  assert.throws(() => acquireRunnerLock(dir, 1), { code: "config_invalid", message: /runner\.lock cannot be written/ });
+  assert.throws(() => acquireRunnerLock(join(dir, "none"), 1), { code: "config_invalid" });
 });

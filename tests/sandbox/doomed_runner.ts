@@ -1,4 +1,4 @@
-/** A runner that is killed while a tool loops: prints the child's process id once the tool computes. Argument: `setpriv` or `plain`. */
+/** A runner that is killed while a tool loops: prints the child's process id once the tool computes. Arguments: `setpriv` or `plain`, the deadline in ms. */
 import { openChildren } from "#/sandbox/children.ts";
 import { ENDLESS_PAGE, endlessCall, never, openFilesComponent, planRealChild, SETPRIV } from "./child_kit.ts";
 
@@ -12,7 +12,7 @@ function ticks(pid: number): number {
   return Number(Deno.readTextFileSync(`/proc/${pid}/stat`).split(" ")[13]);
 }
 
-await children.run(endlessCall(1_500), (call, signal) => {
+await children.run(endlessCall(Number(Deno.args[1])), (call, signal) => {
   const [pid] = children.pids;
   const before = ticks(pid!);
   const timer = setInterval(() => {

@@ -1,0 +1,45 @@
+import { join } from "node:path";
+import { AppError } from "#/core/error.ts";
+
+/** Deno's own store for `localStorage` and `caches`: without any permission, without a bound, and one for all processes of a config file. */
+const STORE = "location_data";
+
+/**
+ * The environment of a process that is not trusted: Deno's cache is seen through `run/deno`. Pure; `makeCacheView` makes that folder.
+ */
+export function toSandboxEnv(env: Readonly<Record<string, string>>, runDir: string): Readonly<Record<string, string>> {
+  return { ...env, DENO_DIR: join(runDir, "deno") };
+}
+
+/**
+ * Makes `run/deno`: a link for everything in Deno's cache, and a plain file in the place of its store, so that guests and tool
+ * children can open none (measured in Deno 2.9.6: no flag and no API turns it off). Made anew at each start, because a cloned
+ * folder may have brought one. For the holder of the runner's lock. Throws AppError `config_invalid`.
+ */
+export function makeCacheView(denoDir: string, runDir: string): void {
+  const view = join(runDir, "deno");
+  try {
+    const real = Deno.realPathSync(denoDir);
+    if (exists(view)) Deno.removeSync(view, { recursive: true });
+    Deno.mkdirSync(view, { mode: 0o700 });
+    for (const { name } of Deno.readDirSync(real)) {
+      // SQLite names these after the real file.
+      if (name !== STORE && !/-(wal|shm|journal)$/.test(name)) Deno.symlinkSync(join(real, name), join(view, name));
+    }
+    Deno.writeTextFileSync(join(view, STORE), "", { createNew: true, mode: 0o400 });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError("config_invalid", `Deno's cache ${denoDir} cannot be shown to other processes: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

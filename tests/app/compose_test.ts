@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Bootstrap } from "#/app/bootstrap.ts";
+import { type ComposeDeps, type Guest, openGuest } from "#/app/compose.ts";
+import { openEventLog } from "#/memory/sqlite.ts";
+import { type FakeTool, RecordingSandbox } from "../fake/recording_sandbox.ts";
+import { Client, type Frame } from "../gateway/house.ts";
+import { demoBootstrap } from "../fixture/workspace.ts";
+
+/** A guest in this process, with a sandbox of functions behind it. */
+interface Setting extends AsyncDisposable {
+  readonly guest: Guest;
+  readonly bootstrap: Bootstrap;
+  readonly sandbox: RecordingSandbox;
+  readonly heard: { counts: number[]; turns: number; reports: unknown[] };
+}
+
+async function openSetting(
+  tools: Readonly<Record<string, FakeTool>> = {},
+  overrides: Partial<Bootstrap> = {},
+  deps: Partial<ComposeDeps> = {},
+): Promise<Setting> {
+  const bootstrap = demoBootstrap(await Deno.makeTempDir(), overrides);
+  const sandbox = new RecordingSandbox(tools);
+  const heard = { counts: [] as number[], turns: 0, reports: [] as unknown[] };
+  const guest = await openGuest(bootstrap, {
+    sandbox,
+    fetch: () => Promise.reject(new Error("the demo fetches nothing")),
+    now: Date.now,
+    onClients: (count) => void heard.counts.push(count),
+    onTurn: () => void heard.turns++,
+    report: (error) => void heard.reports.push(error),
+    ...deps,
+  });
+  return { guest, bootstrap, sandbox, heard, [Symbol.asyncDispose]: () => guest.close() };
+}
+
+async function connect({ guest, bootstrap }: Setting, token = bootstrap.startToken): Promise<Client> {
+  const headers = { authorization: `Bearer ${token}` };
+  const client = await Client.open(`ws://127.0.0.1:${guest.port}/ws`, { headers });
+  client.send("hello", { request_id: "h", protocol_version: 2, user_id: "default", capabilities: ["turn_events"] });
+  return client;
+}
+
+async function turn(client: Client, prompt: string): Promise<Frame> {
+  client.turn(crypto.randomUUID(), prompt, { session_id: "runtime-default" });
+  return await client.next("turn_completed");
+}
+
+Deno.test("openGuest() serves a turn whose tools go to the sandbox, as the agent of this user", async () => {
+  await using setting = await openSetting({ file_write: () => "written", file_read: () => "rivers run" });
+  await using client = await connect(setting);
+  const done = await turn(client, "write a haiku about rivers to /shared/haiku.txt, then read it back");
+  assert.equal(done.payload.turn.state, "completed");
+  assert.deepEqual(setting.sandbox.requests.map(({ tool }) => tool), ["file_write", "file_read"]);
+  for (const { principal, session } of setting.sandbox.requests) {
+    assert.deepEqual(principal, { user: "default", agent: ["default"], origin: "channel" });
+    assert.equal(session, "runtime-default");
+  }
+  assert.equal(setting.heard.turns, 1, "the runner is told that a turn begins");
+  assert.deepEqual(setting.heard.counts, [1]);
+  assert.deepEqual(setting.heard.reports, []);
+});
+
+Deno.test("openGuest() lets in with the token of this start and with the one that stays, and with no other", async () => {
+  await using setting = await openSetting();
+  const lasting = (await Deno.readTextFile(join(setting.bootstrap.internalDir, "gateway-token"))).trim();
+  for (const token of [setting.bootstrap.startToken, lasting]) {
+    await using client = await connect(setting, token);
+    assert.equal((await client.next("gateway_info")).payload.model, "demo");
+  }
+  await assert.rejects(connect(setting, "x".repeat(43)));
+});
+
+Deno.test("openGuest() keeps what was said for the next start in the same folder", async () => {
+  const setting = await openSetting();
+  const client = await connect(setting);
+  await turn(client, "hello");
+  await setting.guest.close();
+  assert.equal((await client.closed).code, 1001);
+  await using again = await openSetting({}, { internalDir: setting.bootstrap.internalDir });
+  await using other = await connect(again);
+  await turn(other, "hello again");
+  await again.guest.close();
+  const log = await openEventLog({ path: join(setting.bootstrap.internalDir, "oxydra.db"), now: Date.now });
+  const asked = await log.read("runtime-default", { fromSeq: 0, limit: 100, types: ["user_message"] });
+  await log.close();
+  assert.deepEqual(asked.map(({ payload }) => (payload as { text: string }).text), ["hello", "hello again"]);
+});
+
+Deno.test("openGuest() refuses a second guest on the same log and a port that is taken, and holds nothing then", async () => {
+  await using setting = await openSetting();
+  const { internalDir } = setting.bootstrap;
+  await assert.rejects(openSetting({}, { internalDir }), { code: "lock_held" });
+  const other = await Deno.makeTempDir();
+  await assert.rejects(openSetting({}, { internalDir: other, port: setting.guest.port }), Deno.errors.AddrInUse);
+  // The log that it had opened is free again.
+  await using after = await openSetting({}, { internalDir: other });
+  assert.notEqual(after.guest.port, setting.guest.port);
+});
+
+Deno.test("openGuest() opens the provider of the bootstrap on the fetch it is given, with key and headers", async () => {
+  const asked: Request[] = [];
+  const model: Bootstrap["model"] = {
+    provider: "vendor",
+    type: "openai",
+    model: "m-1",
+    baseUrl: "http://127.0.0.1:9/v1",
+    apiKey: "sk-0123456789",
+    extraHeaders: { "x-team": "river" },
+    reason: "a test",
+  };
+  await using setting = await openSetting({}, { model }, {
+    fetch: (input, init) => {
+      asked.push(new Request(input, init));
+      return Promise.reject(new TypeError("no network"));
+    },
+  });
+  await using client = await connect(setting);
+  assert.equal((await client.next("gateway_info")).payload.provider, "vendor");
+  client.turn("t", "hello", { session_id: "runtime-default" });
+  const failed = await client.next("error");
+  assert.match(failed.payload.message, /vendor/);
+  assert.equal(asked.length, 1, "attemptsMax is 1");
+  assert.equal(asked[0]!.url, "http://127.0.0.1:9/v1/chat/completions");
+  assert.equal(asked[0]!.headers.get("authorization"), "Bearer sk-0123456789");
+  assert.equal(asked[0]!.headers.get("x-team"), "river");
+  assert.ok(!JSON.stringify(failed).includes("sk-0123456789"));
+});

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { runDoctor } from "#/cli/doctor.ts";
+import { makeMachine } from "../config/layers_on_disk.ts";
+import { enterRealm, type Realm } from "./realm.ts";
+
+async function examine(
+  files: Readonly<Record<string, string>>,
+  check: (realm: Realm, doctor: (options?: Parameters<typeof runDoctor>[0]) => Promise<number>) => Promise<void>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  using machine = makeMachine(files);
+  using realm = enterRealm({
+    cwd: machine.cwd,
+    env: { HOME: machine.home, DENO_DIR: join(machine.root, "deno"), ...env },
+  });
+  await check(realm, (options = {}) => runDoctor(options, "1.2.3"));
+}
+
+Deno.test("runDoctor() with --json lists each process with its flags and what it can reach", async () => {
+  await examine({}, async (realm, doctor) => {
+    assert.equal(await doctor({ json: true }), 0);
+    const report = JSON.parse(realm.out());
+    assert.deepEqual([report.version, report.ok, report.gateway], ["1.2.3", true, "not running"]);
+    assert.deepEqual(report.model.provider, "demo");
+    const names = report.processes.map(({ name }: { name: string }) => name);
+    assert.deepEqual(names, ["runner", "client", "guest", "tool child"]);
+    for (const { name, args, reach } of report.processes) {
+      assert.ok(reach.length > 0, name);
+      const opens = args.filter((arg: string) => /^-A$|^--allow-(run|ffi|sys|env|all)/.test(arg));
+      assert.deepEqual(opens, name === "runner" ? ["-A"] : [], name);
+    }
+    const child = report.processes.at(-1);
+    assert.deepEqual(child.args.filter((arg: string) => arg.startsWith("--allow")), []);
+    assert.ok(report.policy.some(({ effect }: { effect: string }) => effect === "allow"));
+  });
+});
+
+Deno.test("runDoctor() says in words what is fine, and shows no value of the environment", async () => {
+  await examine({}, async (realm, doctor) => {
+    assert.equal(await doctor(), 0);
+    assert.match(realm.out(), /✓ file walk: no link is followed/);
+    assert.match(realm.out(), /✓ model: openai\//);
+    assert.match(realm.out(), /connects to api\.openai\.com:443/);
+    assert.match(realm.out(), /POLICY \(what is not named is denied\)/);
+    assert.ok(!realm.out().includes("sk-very-secret"));
+  }, { OPENAI_API_KEY: "sk-very-secret" });
+});
+
+Deno.test("runDoctor() tells of a trouble, goes on, and exits with the code of the first one", async () => {
+  const files = { "work/.oxydra/agent.toml": '[selection]\nprovider = "anthropic"\nmodel = "m"\n' };
+  await examine(files, async (realm, doctor) => {
+    assert.equal(await doctor({ json: true, tier: "container" }), 2);
+    const { ok, checks, model, processes } = JSON.parse(realm.out());
+    assert.deepEqual([ok, model], [false, null]);
+    const failed = checks.filter((check: { ok: boolean }) => !check.ok).map(({ name }: { name: string }) => name);
+    assert.deepEqual(failed, ["tier", "model"]);
+    assert.equal(processes.length, 4);
+  });
+});
+
+Deno.test("runDoctor() shows the port of a gateway whose address is there", async () => {
+  await examine({}, async (realm, doctor) => {
+    await doctor({ json: true });
+    const { workspace } = JSON.parse(realm.out());
+    await Deno.writeTextFile(
+      join(workspace, "ipc/gateway-endpoint"),
+      `ws://127.0.0.1:4711/ws?token=${"t".repeat(43)}\n`,
+    );
+    const before = realm.out().length;
+    assert.equal(await doctor({ json: true }), 0);
+    const now = realm.out().slice(before);
+    assert.equal(JSON.parse(now).gateway, "127.0.0.1:4711");
+    assert.ok(!now.includes("t".repeat(43)), "the token is shown to nobody");
+  });
+});

@@ -1,0 +1,247 @@
+/**
+ * Breaks every src file, one at a time, and asks its tests to notice: what an export of it throws must fail a test.
+ *
+ * `deno run -A tests/mutants.ts [--only <path in src, or a part of it>] [--each]`
+ *
+ * A mutant re-exports the original and puts a proxy over each function and class that throws when it is called; a file that exports
+ * only constants gets constants that throw when they are looked into. An import map whose exact key wins over `#/` puts the mutant
+ * in the file's place, for tests and for src alike. `--each` breaks one export at a time, which finds the export that only looks
+ * tested. A test file counts only when it passes with the same import map and no mutant in it.
+ * Prints a line each and `N killed, N survived`; exit 1 when one survived.
+ */
+import { basename, dirname } from "node:path";
+import { pathToFileURL } from "node:url";
+import { join, relative, type SourceFile, sourceFiles, SRC, TESTS, toImports } from "./fixture/source_tree.ts";
+
+/**
+ * What runs as a process of its own. An import map of a test does not reach into a child process, and importing the file would run
+ * it: for these a test that starts the very file is asked for instead, and it has to name the file.
+ */
+const PROGRAMS: ReadonlyMap<string, string> = new Map([
+  ["app/guest.ts", "the guest's entry: ends its process when its stdin ends"],
+  ["cli/client.ts", "the client's entry: ends its process with its turn"],
+  ["lib/stderr_console.ts", "no export; turns the console of a whole process to stderr"],
+]);
+
+const WORKERS = 2;
+const TEST_FILE_MS_MAX = 60_000;
+/** Test files asked for one mutant, the nearest first. */
+const TEST_FILES_MAX = 8;
+
+/** A src file with what can be broken in it. */
+interface Target {
+  readonly path: string;
+  /** Exports to break, in one mutant or in one each. */
+  readonly names: readonly string[];
+}
+
+/** How one mutant fared. */
+interface Verdict {
+  readonly label: string;
+  readonly killed: boolean;
+  readonly detail: string;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const at = args.indexOf("--only");
+  const only = at === -1 ? "" : args[at + 1] ?? "";
+  const each = args.includes("--each");
+  const folder = await Deno.makeTempDir({ prefix: "oxydra-mutants-" });
+  try {
+    const lab = new Lab(folder);
+    const verdicts: Verdict[] = [];
+    const tell = (verdict: Verdict) => {
+      verdicts.push(verdict);
+      console.log(`${verdict.killed ? "killed  " : "SURVIVED"} ${verdict.label}  ${verdict.detail}`);
+    };
+    const files = sourceFiles().filter((file) => file.path.includes(only.replace(/^(\.\/)?src\//, "")));
+    for (const file of files.filter(({ path }) => PROGRAMS.has(path))) tell(judgeProgram(file.path, lab.tests));
+    const mutants: Target[] = [];
+    for (const file of files.filter(({ path }) => !PROGRAMS.has(path))) {
+      const target = await toTarget(file);
+      if (target === null) continue;
+      mutants.push(...(each ? target.names.map((name) => ({ path: target.path, names: [name] })) : [target]));
+    }
+    await Promise.all(Array.from({ length: WORKERS }, async () => {
+      for (let mutant = mutants.shift(); mutant !== undefined; mutant = mutants.shift()) {
+        tell(await lab.judge(mutant, each));
+      }
+    }));
+    const survived = verdicts.filter((verdict) => !verdict.killed);
+    if (survived.length > 0) console.log(`\nsurvived:\n${survived.map(({ label }) => `  ${label}`).sort().join("\n")}`);
+    console.log(`\n${verdicts.length - survived.length} killed, ${survived.length} survived`);
+    return survived.length > 0 || verdicts.length === 0 ? 1 : 0;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** What of a file can be broken; null when nothing of it exists at run time. */
+async function toTarget(file: SourceFile): Promise<Target | null> {
+  const entries = Object.entries(await import(pathToFileURL(file.absolute).href) as Record<string, unknown>);
+  const callable = entries.filter(([, value]) => typeof value === "function");
+  const names = (callable.length > 0 ? callable : entries).map(([name]) => name);
+  return names.length === 0 ? null : { path: file.path, names };
+}
+
+/** The static rule for a program: a test starts it, and says its name. */
+function judgeProgram(path: string, tests: readonly TestFile[]): Verdict {
+  const test = tests.find((file) => file.text.includes(`src/${path}`));
+  const detail = test === undefined ? "no test names it" : `started by ${test.path}: ${PROGRAMS.get(path)}`;
+  return { label: path, killed: test !== undefined, detail };
+}
+
+/** A test file and the src files it imports: 0 by itself, 1 through a file beside it, and so on. */
+interface TestFile extends SourceFile {
+  readonly distance: ReadonlyMap<string, number>;
+}
+
+/** Runs test files against mutants. */
+class Lab {
+  readonly tests: readonly TestFile[] = toTestFiles();
+  readonly #folder: string;
+  readonly #baselines = new Map<string, Promise<boolean>>();
+  #maps = 0;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    Deno.writeTextFileSync(join(folder, "broken.js"), BROKEN);
+  }
+
+  /** Asks the nearest test files, one after another, until one fails. */
+  async judge(target: Target, each: boolean): Promise<Verdict> {
+    const label = each ? `${target.path} ${target.names[0]}` : target.path;
+    const map = this.#writeMap(target);
+    const asked = nearest(target.path, this.tests);
+    for (const test of asked) {
+      const startedAt = performance.now();
+      if (await this.#passes(test, map)) continue;
+      const took = `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
+      if (await this.#baseline(test)) return { label, killed: true, detail: `by ${test.path} (${took})` };
+      return { label, killed: false, detail: `${test.path} fails without a mutant, too` };
+    }
+    const detail = asked.length === 0 ? "no test imports it" : `asked ${asked.map(({ path }) => path).join(", ")}`;
+    return { label, killed: false, detail };
+  }
+
+  #baseline(test: TestFile): Promise<boolean> {
+    const known = this.#baselines.get(test.path);
+    if (known !== undefined) return known;
+    const passes = this.#passes(test, this.#writeMap(null));
+    this.#baselines.set(test.path, passes);
+    return passes;
+  }
+
+  /**
+   * Our import map; with a target, its specifier leads to the mutant. Returns the path. For `--import-map`: in the file of `--config`,
+   * `#/` wins over the exact key (measured, Deno 2.9.6), and no mutant is ever loaded.
+   */
+  #writeMap(target: Target | null): string {
+    const folder = join(this.#folder, String(this.#maps++));
+    Deno.mkdirSync(folder);
+    const { imports } = JSON.parse(Deno.readTextFileSync(join(SRC, "../deno.json")));
+    const map: Record<string, string> = { ...imports, "#/": `${pathToFileURL(SRC).href}/` };
+    if (target !== null) {
+      Deno.writeTextFileSync(join(folder, "mutant.js"), toMutant(target));
+      map[`#/${target.path}`] = "./mutant.js";
+    }
+    const path = join(folder, "imports.json");
+    Deno.writeTextFileSync(path, JSON.stringify({ imports: map }));
+    return path;
+  }
+
+  /** True when every test of the file passes; a run that never ends fails. */
+  async #passes(test: TestFile, map: string): Promise<boolean> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "test",
+        "-A",
+        "-q",
+        "--no-check",
+        "--no-prompt",
+        "--cached-only",
+        "--fail-fast",
+        "--no-config",
+        "--import-map",
+        map,
+        test.absolute,
+      ],
+      cwd: dirname(SRC),
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const timer = setTimeout(() => child.kill("SIGKILL"), TEST_FILE_MS_MAX);
+    const { success } = await child.status;
+    clearTimeout(timer);
+    return success;
+  }
+}
+
+/** The original under its own URL, and over each name something that throws. */
+function toMutant({ path, names }: Target): string {
+  const url = JSON.stringify(pathToFileURL(join(SRC, path)).href);
+  return [
+    `export * from ${url};`,
+    `import * as original from ${url};`,
+    `import { broken } from "../broken.js";`,
+    ...names.map((name) => `export const ${name} = broken(${JSON.stringify(name)}, original.${name});`),
+  ].join("\n");
+}
+
+/** Runs inside the test's process. What an async function throws comes as a rejection; `instanceof` goes on working. */
+const BROKEN = `
+const BREAKING = ["get", "has", "ownKeys", "getOwnPropertyDescriptor"];
+export function broken(name, original) {
+  const boom = () => { throw new Error("mutant: " + name); };
+  if (typeof original === "function") {
+    const isAsync = original.constructor.name === "AsyncFunction";
+    return new Proxy(original, {
+      apply: () => isAsync ? Promise.reject(new Error("mutant: " + name)) : boom(),
+      construct: boom,
+      get: (target, key) => typeof target[key] === "function" && typeof key === "string" ? boom : target[key],
+    });
+  }
+  if (typeof original === "object" && original !== null) {
+    return new Proxy(original, Object.fromEntries(BREAKING.map((trap) => [trap, boom])));
+  }
+  return Symbol("mutant: " + name);
+}
+`;
+
+/** Test files for a src file, the nearest first: its mirror, what imports it itself, its folder, then what reaches it through a kit. */
+function nearest(path: string, tests: readonly TestFile[]): readonly TestFile[] {
+  const mirror = path.replace(/\.ts$/, "_test.ts");
+  const rank = (test: TestFile): number => {
+    if (test.path === mirror) return 0;
+    const distance = test.distance.get(path);
+    const isNear = dirname(test.path) === dirname(path);
+    if (distance !== undefined) return 1 + 2 * distance + (isNear ? 0 : 1);
+    return isNear ? 50 : Infinity;
+  };
+  return tests.filter((test) => rank(test) < Infinity).sort((a, b) => rank(a) - rank(b) || a.lines - b.lines)
+    .slice(0, TEST_FILES_MAX);
+}
+
+function toTestFiles(): TestFile[] {
+  const files = new Map(sourceFiles(TESTS).map((file) => [file.path, file]));
+  return [...files.values()].filter(({ path }) => basename(path).endsWith("_test.ts")).map((test) => {
+    const distance = new Map<string, number>();
+    const seen = new Set<string>();
+    const walk = (file: SourceFile, depth: number): void => {
+      if (seen.has(file.path)) return;
+      seen.add(file.path);
+      for (const name of toImports({ ...file, text: file.text.replace(/^import type [^;]*;/gm, "") })) {
+        if (name.startsWith("#/")) distance.set(name.slice(2), Math.min(depth, distance.get(name.slice(2)) ?? depth));
+        const beside = name.startsWith(".")
+          ? files.get(relative(TESTS, join(dirname(file.absolute), name)))
+          : undefined;
+        if (beside !== undefined) walk(beside, depth + 1);
+      }
+    };
+    walk(test, 0);
+    return { ...test, distance };
+  });
+}
+
+Deno.exit(await main(Deno.args));

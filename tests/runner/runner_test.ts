@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { UserFolders } from "#/config/user.ts";
+import { endpointPath, readEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { acquireRunnerLock } from "#/runner/lock.ts";
+import { type Runner, type RunnerInput, startRunner } from "#/runner/runner.ts";
+import { denoEnv, isAlive, processTree } from "../fixture/system.ts";
+import { demoBootstrap, makeFolders, takeLock, thisProgram } from "../fixture/workspace.ts";
+import { Client } from "../gateway/house.ts";
+
+function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): RunnerInput {
+  const { version, timezone, model, settings, startupStatus } = demoBootstrap("");
+  return {
+    program: thisProgram(),
+    env: denoEnv(),
+    user: "default",
+    folders,
+    hosts: [],
+    bootstrap: Promise.resolve({ version, timezone, model, settings, startupStatus }),
+    port: 0,
+    lock: acquireRunnerLock(folders.run, 1)!,
+    ...overrides,
+  };
+}
+
+/** Asserts that the next runner could start: nobody has the lock, and no address is left. */
+async function assertFree(folders: UserFolders): Promise<void> {
+  assert.equal(readEndpoint(folders.ipc), null);
+  (await takeLock(folders.run)).release();
+}
+
+/** The guests of these folders that live; other tests of this process have guests of their own. */
+function guestsOf(folders: UserFolders): number[] {
+  return processTree(Deno.pid).filter((pid) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes(folders.internal) && isAlive(pid);
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function connect(runner: Runner): Promise<Client> {
+  const client = await Client.open(runner.endpoint.url);
+  client.send("hello", { request_id: "h", protocol_version: 2, user_id: "default" });
+  await client.next("hello_ack");
+  return client;
+}
+
+Deno.test("startRunner() serves a turn whose tools run in children and write into the workspace", async () => {
+  const folders = makeFolders();
+  const runner = await startRunner(toInput(folders));
+  assert.deepEqual(readEndpoint(folders.ipc), runner.endpoint);
+  const client = await connect(runner);
+  client.turn("t", "write a haiku about rivers to /shared/haiku.txt, then read it back", {
+    session_id: "runtime-default",
+  });
+  assert.equal((await client.next("turn_completed")).payload.turn.state, "completed");
+  assert.ok((await Deno.stat(join(folders.shared, "haiku.txt"))).size > 10);
+  assert.equal(runner.clients, 1);
+  const idle = runner.whenIdle();
+  client.socket.close(1000);
+  await idle;
+  assert.equal(runner.clients, 0);
+  await runner.whenIdle();
+  assert.equal(guestsOf(folders).length, 1);
+  await Promise.all([runner.close(), runner.close()]);
+  assert.deepEqual(guestsOf(folders), []);
+  assert.equal(await runner.guestExited, 0);
+  await assertFree(folders);
+});
+
+Deno.test("startRunner() takes the address of a runner that was killed away before it starts its own", async () => {
+  const folders = makeFolders();
+  writeEndpoint(folders.ipc, 1, "x".repeat(43));
+  const told = Promise.withResolvers<Awaited<RunnerInput["bootstrap"]>>();
+  const input = toInput(folders);
+  const starting = startRunner({ ...input, bootstrap: told.promise });
+  assert.equal(readEndpoint(folders.ipc), null);
+  told.resolve(await input.bootstrap);
+  const runner = await starting;
+  assert.equal((await Deno.stat(endpointPath(folders.ipc))).mode! & 0o777, 0o600);
+  await runner.close();
+  await assertFree(folders);
+});
+
+Deno.test("startRunner() that cannot start leaves no process, no address and no lock", async () => {
+  const broken: readonly (readonly [string, (folders: UserFolders) => Partial<RunnerInput>, RegExp])[] = [
+    ["a log that is none", (folders) => {
+      Deno.writeTextFileSync(join(folders.internal, "oxydra.db"), "this is no database, long enough to be looked at");
+      return {};
+    }, /^store_\w+$/],
+    ["no bootstrap", () => {
+      const bootstrap = Promise.reject(new Error("no model"));
+      // It is known before the runner looks at it.
+      bootstrap.catch(() => {});
+      return { bootstrap };
+    }, /^guest_failed$/],
+    [
+      "a guest that is not there",
+      () => ({ program: { ...thisProgram(), srcUrl: "file:///nowhere/src/" } }),
+      /^guest_failed$/,
+    ],
+  ];
+  for (const [name, breakIt, code] of broken) {
+    const folders = makeFolders();
+    const error = await startRunner(toInput(folders, breakIt(folders))).then(() => undefined, (error) => error);
+    assert.match(String(error?.code), code, `${name}: ${error?.stack}`);
+    assert.deepEqual(guestsOf(folders), [], name);
+    await assertFree(folders);
+  }
+});
+
+Deno.test("guestExited tells of a guest that was killed, and the runner can still be closed", async () => {
+  const folders = makeFolders();
+  const runner = await startRunner(toInput(folders));
+  const [guest] = guestsOf(folders);
+  Deno.kill(guest!, "SIGKILL");
+  assert.notEqual(await runner.guestExited, 0);
+  await runner.close();
+  await assertFree(folders);
+});
