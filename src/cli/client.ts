@@ -4,6 +4,7 @@
  */
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { concatBytes } from "#/lib/bytes.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
 import { type Connection, openConnection, type ServerFrame } from "#/cli/connection.ts";
@@ -26,7 +27,11 @@ async function main(): Promise<number> {
       connection.close();
     }
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError)) {
+      // Deno would print it as it is, and a gateway that went bad may have had a word in it.
+      screen.err(`oxydra: internal error: ${toPrintable(Deno.inspect(error))}\n`);
+      return EXIT.internal;
+    }
     if (error.code === "gateway_unreachable") return EXIT.gatewayGone;
     screen.err(`oxydra: ${toPrintable(error.message)}\n`);
     return toExitCode(error.code);
@@ -36,16 +41,16 @@ async function main(): Promise<number> {
 async function runSession(request: ClientRequest, connection: Connection, screen: Screen): Promise<number> {
   const { provider, model, reason } = connection.info;
   if (request.model !== undefined && request.model !== `${provider}/${model}`) {
-    screen.err(
-      `oxydra: the running gateway uses ${provider}/${model}; end its clients to start one with ${request.model}\n`,
-    );
+    const running = toPrintable(`${provider}/${model}`);
+    const wanted = toPrintable(request.model);
+    screen.err(`oxydra: the running gateway uses ${running}; end its clients to start one with ${wanted}\n`);
     return EXIT.usage;
   }
-  screen.err(`oxydra: ${provider}/${model}. ${toOneLine(reason ?? "", 400)}\n`);
+  screen.err(`oxydra: ${toOneLine(`${provider}/${model}. ${reason ?? ""}`, 600)}\n`);
   const interrupt = new Interrupt(screen);
   const frames = connection.frames()[Symbol.asyncIterator]();
   if (request.mode === "run") {
-    return await runClientTurn(connection, frames, request.prompt ?? "", screen, interrupt.watch);
+    return await runClientTurn(connection, frames, await readPrompt(), screen, interrupt.watch);
   }
   return await runChat(connection, frames, screen, interrupt);
 }
@@ -101,6 +106,13 @@ class Interrupt {
   };
 }
 
+/** The message of `run`, whole. */
+async function readPrompt(): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of Deno.stdin.readable) chunks.push(chunk);
+  return new TextDecoder().decode(concatBytes(chunks));
+}
+
 /** Address and token from the endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */
 function readToken(path: string): { port: number; token: string } {
   try {
@@ -116,13 +128,26 @@ function toScreen(request: ClientRequest): Screen {
     json: request.json,
     paint: !Deno.noColor && Deno.stderr.isTerminal(),
     out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    err(text) {
+      try {
+        writeAll(Deno.stderr, text);
+      } catch {
+        // Nowhere to say it.
+      }
+    },
   };
 }
 
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = encoder.encode(text);
-  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+  } catch (error) {
+    // `oxydra run … | head -1`: whoever read has seen enough.
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.interrupted);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AppError("internal", `the answer cannot be written: ${reason}`, { cause: error });
+  }
 }
 
 Deno.exit(await main());

@@ -1,11 +1,12 @@
-/** What the launcher asks of a client process: its one argument, as JSON. It holds no secret: the token is in the endpoint file. */
+/**
+ * What the launcher asks of a client process: its one argument, as JSON. It holds no secret: the token is in the endpoint file. The
+ * message of `run` is not in it but on stdin: an argument has at most 128 KiB on Linux, and `ps` shows it to everybody.
+ */
 export interface ClientRequest {
   readonly mode: "run" | "chat";
   readonly json: boolean;
   readonly user: string;
   readonly session?: string;
-  /** For `run`. */
-  readonly prompt?: string;
   /** `provider/model` that the person asked for by name: another one running is an error, not a surprise. */
   readonly model?: string;
   readonly endpointPath: string;

@@ -1,4 +1,5 @@
 import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
 import type { SessionEvent } from "#/core/event.ts";
 
 /** What a gateway frame is to this client; fields it does not need are left alone. */
@@ -62,7 +63,7 @@ export async function openConnection(
   while (info === undefined || sessionId === undefined) {
     const frame = await queue.next();
     if (frame === undefined) {
-      throw new AppError("gateway_unreachable", "the gateway closed the connection before it greeted");
+      throw queue.broken ?? new AppError("gateway_unreachable", "the gateway closed the connection before it greeted");
     }
     if (frame.type === "error") throw new AppError("gateway_refused", frame.payload.message ?? "the gateway refused");
     if (frame.type === "hello_ack") sessionId = frame.payload.session?.session_id;
@@ -87,6 +88,8 @@ class FrameQueue {
   #frames: ServerFrame[] = [];
   #waiting: ((frame: ServerFrame | undefined) => void) | undefined;
   #isClosed = false;
+  /** Why this side ended it: the gateway sent what is no frame. */
+  broken: AppError | undefined;
 
   constructor(socket: WebSocket) {
     this.opened = new Promise((resolve, reject) => {
@@ -103,7 +106,12 @@ class FrameQueue {
         { once: true },
       );
     });
-    socket.addEventListener("message", (event) => this.#push(JSON.parse(String(event.data))));
+    socket.addEventListener("message", (event) => {
+      const frame = toServerFrame(event.data);
+      if (frame !== undefined) return this.#push(frame);
+      this.broken = new AppError("protocol", "the gateway sent what is no frame");
+      socket.close(1000);
+    });
   }
 
   get closed(): Promise<void> {
@@ -113,6 +121,8 @@ class FrameQueue {
   #push(frame: ServerFrame): void {
     if (this.#waiting === undefined) {
       this.#frames.push(frame);
+      // Between two turns of ours others may have theirs, and nobody here reads them.
+      if (this.#frames.length > LIMITS.clientFramesMax) this.#frames.shift();
       return;
     }
     const resolve = this.#waiting;
@@ -125,5 +135,17 @@ class FrameQueue {
     if (frame !== undefined) return Promise.resolve(frame);
     if (this.#isClosed) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#waiting = resolve);
+  }
+}
+
+/** Never throws: its message would be printed as it is, with a piece of the frame in it. */
+function toServerFrame(text: unknown): ServerFrame | undefined {
+  try {
+    const frame = JSON.parse(String(text));
+    return typeof frame?.type === "string" && typeof frame.payload === "object" && frame.payload !== null
+      ? frame
+      : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,8 +1,10 @@
 import { AppError } from "#/core/error.ts";
 import { loadConfig } from "#/config/load.ts";
 import { resolveUser } from "#/config/user.ts";
+import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
+import { toSandboxEnv } from "#/runner/cache_view.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { checkTier, planStart } from "#/runner/plan_start.ts";
@@ -43,7 +45,7 @@ export async function runDoctor(
   version: string,
 ): Promise<number> {
   const { report, code } = await examine(options, version);
-  console.log(options.json ? JSON.stringify(report, null, 2) : toText(report));
+  console.log(options.json ? toPrintableJson(report, 2) : toPrintable(toText(report)));
   return code;
 }
 
@@ -71,6 +73,7 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
   });
   const live = readEndpoint(folders.ipc);
   const lockPath = `${folders.run}/guest.lock`;
+  const sandboxEnv = toSandboxEnv(env, folders.run);
   const processes: ProcessPlan[] = [
     {
       name: "runner",
@@ -83,10 +86,10 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
       ],
     },
     planClient({ program, env, port: live?.port ?? 0, endpointPath: endpointPath(folders.ipc) }, ["<request>"]),
-    planGuest({ program, env, internalDir: folders.internal, lockPath, port: 0, hosts: plan?.hosts ?? [] }),
+    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts: plan?.hosts ?? [] }),
     {
       name: "tool child",
-      ...planToolChild({ program, env }),
+      ...planToolChild({ program, env: sandboxEnv }),
       reach: [
         "nothing: no file, no network, no environment, no process",
         "asks the runner over its stdio for what the grant of one call names",

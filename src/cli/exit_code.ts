@@ -29,4 +29,6 @@ const USAGE: ReadonlySet<string> = new Set([
   "config_untrusted",
   "platform_unsupported",
   "self_test_failed",
+  // Our own client speaks the protocol: what a gateway refuses is a session, a user or a bound.
+  "gateway_refused",
 ]);

@@ -25,6 +25,8 @@ interface Launch {
   readonly loaded: Loaded;
   readonly folders: UserFolders;
   readonly request: ClientRequest;
+  /** The message of `run`. */
+  readonly prompt: string | undefined;
   readonly version: string;
 }
 
@@ -40,6 +42,8 @@ export async function launchClient(
 ): Promise<number> {
   const env = Deno.env.toObject();
   if (options.model !== undefined) parseModelFlag(options.model);
+  if (prompt !== undefined && mode === "run") checkPrompt(prompt);
+  if (options.session !== undefined) checkSession(options.session);
   const loaded = await loadConfig(toLoadOptions(options, env));
   const user = resolveUser(loaded);
   checkTier(user.tier);
@@ -54,10 +58,21 @@ export async function launchClient(
     user: user.id,
     endpointPath: endpointPath(folders.ipc),
     ...(options.session === undefined ? {} : { session: options.session }),
-    ...(prompt === undefined ? {} : { prompt }),
     ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
   };
-  return await attachOrStart({ program, env, loaded, folders, request, version });
+  return await attachOrStart({ program, env, loaded, folders, request, prompt, version });
+}
+
+/** What the gateway would refuse is said before anything starts. */
+function checkPrompt(prompt: string): void {
+  if (prompt.trim() === "") throw new AppError("usage", "the message is empty");
+  if (prompt.length <= LIMITS.promptCharsMax) return;
+  throw new AppError("usage", `the message has ${prompt.length} characters; at most ${LIMITS.promptCharsMax}`);
+}
+
+function checkSession(id: string): void {
+  if (id !== "" && id.length <= LIMITS.idCharsMax) return;
+  throw new AppError("usage", `--session: a session's id has 1 to ${LIMITS.idCharsMax} characters`);
 }
 
 /** `demo` alone means `demo/demo`. */
@@ -149,24 +164,30 @@ const STARTUP_STATUS: Bootstrap["startupStatus"] = {
 
 /** Our own client has left; others may still be connected, and their work goes on. */
 async function stayForOthers(runner: Runner): Promise<void> {
-  if (runner.clients > 1) {
+  // Told later than at once: our own client may still be counted. Told at all: the count is the guest's word.
+  const notice = setTimeout(() => {
     console.error(
       `oxydra: other clients use this gateway; it stays until the last one leaves (Ctrl-C three times ends it)`,
     );
-  }
+  }, LIMITS.stayNoticeMs);
   await Promise.race([runner.whenIdle(), runner.guestExited]);
+  clearTimeout(notice);
 }
 
 async function runClient(launch: Launch, port: number): Promise<number> {
-  const { program, env, request } = launch;
+  const { program, env, request, prompt } = launch;
   const plan = planClient({ program, env, port, endpointPath: request.endpointPath }, [JSON.stringify(request)]);
   const child = new Deno.Command(plan.command, {
     args: [...plan.args],
     clearEnv: true,
     env: { ...plan.env },
-    stdin: "inherit",
+    stdin: request.mode === "run" ? "piped" : "inherit",
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
+  if (request.mode === "run") {
+    // A client that ends before it has read it says why with its exit code.
+    await ReadableStream.from([new TextEncoder().encode(prompt)]).pipeTo(child.stdin).catch(() => {});
+  }
   return (await child.status).code;
 }

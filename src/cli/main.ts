@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { AppError, toPublicError } from "#/core/error.ts";
+import { toPrintable } from "#/lib/printable.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 
 /** Options that every command which needs a configuration takes. */
@@ -43,8 +44,9 @@ export async function main(args: readonly string[], version: string): Promise<nu
 function reportError(error: unknown): number {
   const id = crypto.randomUUID().slice(0, 8);
   const { code, message } = toPublicError(error, id);
-  console.error(`oxydra: ${message}`);
-  if (!(error instanceof AppError)) console.error(error);
+  // The sentence may be a guest's own, or name a folder that a stranger named.
+  console.error(`oxydra: ${toPrintable(message)}`);
+  if (!(error instanceof AppError)) console.error(toPrintable(Deno.inspect(error)));
   return toExitCode(code);
 }
 
@@ -62,6 +64,7 @@ function toProgram(version: string, run: Run): Command {
     .version(`oxydra ${version} (deno ${Deno.version.deno})`)
     .addHelpText("after", EXITS)
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(toPrintable(text)) })
     .exitOverride();
   addTurnCommands(program, run, version);
   addConfigCommands(program, run);

@@ -30,12 +30,14 @@ export function renderEvent(
     const out = toPrintable(event.payload.text);
     return { rendered: { out, err: "" }, state: out === "" ? state : { midLine: !out.endsWith("\n") } };
   }
-  const line = toStatusLine(event);
-  if (line === null) {
+  const status = toStatusLine(event);
+  if (status === null) {
     const closes = (event.type === "turn_done" || event.type === "turn_failed" || event.type === "turn_cancelled") &&
       state.midLine;
     return { rendered: closes ? { out: "\n", err: "" } : NOTHING, state: closes ? RENDER_START : state };
   }
+  // Whole, with names and codes: a gateway that went bad says what it likes in every field.
+  const line = toPrintable(event.type === "turn_failed" ? status : status.replaceAll("\n", " "));
   const err = paint ? `\x1b[2m${line}\x1b[0m\n` : `${line}\n`;
   return { rendered: { out: state.midLine ? "\n" : "", err }, state: RENDER_START };
 }
@@ -63,7 +65,7 @@ function toStatusLine(event: SessionEvent): string | null {
     case "budget":
       return `· stopped by its ${event.payload.kind} budget: ${event.payload.used} of ${event.payload.limit}`;
     case "turn_failed":
-      return `✗ ${toPrintable(event.payload.message)} [${event.payload.code}]`;
+      return `✗ ${event.payload.message} [${event.payload.code}]`;
     case "turn_cancelled":
       return "✗ cancelled";
     default:

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "#/core/error.ts";
 import type { SessionEvent } from "#/core/event.ts";
-import { toPrintable } from "#/lib/printable.ts";
+import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import type { Connection, ServerFrame } from "#/cli/connection.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { RENDER_START, renderEvent } from "#/cli/render.ts";
@@ -46,7 +46,7 @@ export async function runClientTurn(
       }
       const event = frame.payload.event;
       if (screen.json) {
-        screen.out(JSON.stringify(event) + "\n");
+        screen.out(toPrintableJson(event) + "\n");
       } else {
         const step = renderEvent(event, render, screen.paint);
         render = step.state;

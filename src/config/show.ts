@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { Secret } from "#/lib/secret.ts";
-import { toPrintable } from "#/lib/printable.ts";
+import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { toKeyPath } from "#/config/key_path.ts";
 import type { Loaded } from "#/config/load.ts";
 import { toShownPath } from "#/config/read_file.ts";
@@ -32,7 +32,7 @@ export function listEffective(loaded: Loaded): ShownValue[] {
 /** What `oxydra config show --effective` prints: a line for each key, or one JSON document. `cwd` shortens file names. */
 export function showEffective(loaded: Loaded, options: { readonly json: boolean; readonly cwd: string }): string {
   const values = listEffective(loaded);
-  if (options.json) return JSON.stringify({ user: loaded.user, values }, null, 2);
+  if (options.json) return toPrintableJson({ user: loaded.user, values }, 2);
   const rows = values.map(({ key, value, source }) => ({
     left: `${key} = ${value === undefined ? "(not set)" : toShownValue(value)}`,
     right: toSourceText(source, options.cwd),

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "#/core/error.ts";
 
-/** Who asks. The agent path is the guest's claim; user and origin are checked by the runner. */
+/** Who asks. The runner checks the user; agent path and origin are the guest's claims, so no policy may give more for them. */
 export interface Principal {
   readonly user: string;
   /** Agent names from the root to the caller, e.g. `["default", "researcher"]`. */

@@ -71,6 +71,8 @@ export const LIMITS = {
   childCallsMax: 200,
   /** Resident memory of one tool child before it is replaced. */
   childBytesMax: 419_430_400,
+  /** Between two looks at the memory of a tool child. It may grow beyond its bound for this long. */
+  childWatchMs: 200,
   /** Linear memory of one component instance, in 64 KiB pages. */
   componentPagesMax: 1_024,
   /** An idle tool child above this is replaced by a fresh one: its dead instances wait for a collection that never comes. */
@@ -109,6 +111,8 @@ export const LIMITS = {
   wsFlushMs: 250,
   /** A token as a client presents it. */
   tokenCharsMax: 256,
+  /** Frames that a client of ours keeps while it reads none; the oldest go first. */
+  clientFramesMax: 1_024,
   /** Name of a session or of its agent, in UTF-16 code units. */
   sessionNameCharsMax: 200,
   /** Sessions whose last outcome is kept for a client that comes back. */
@@ -151,6 +155,8 @@ export const LIMITS = {
   heartbeatMs: 5_000,
   /** One log of a process: the current file and the one before it. */
   logBytesMax: 16_777_216,
+  /** Lines that one process may log in a second; the rest is counted. */
+  logLinesPerSecMax: 1_000,
   /** One line of a log. */
   logLineCharsMax: 8_192,
   /** Config file. */
@@ -169,6 +175,8 @@ export const LIMITS = {
   guestStartMs: 20_000,
   /** Between two looks at a runner that is starting or stopping. */
   attachPollMs: 15,
+  /** After our own client left, the others are given this long to leave with it before the person is told of them. */
+  stayNoticeMs: 500,
   /** After stdin closes, a guest has this long to end its turns. */
   guestStopMs: 3_000,
   /** Payload of one event as JSON, in UTF-16 code units: 40 MB of attachments as base64, and the prompt. */

@@ -49,16 +49,13 @@ export function jsonOf(frame: Frame): unknown {
 
 /** Turns a stream of chunks, cut anywhere, into frames. The length is checked before a byte of the body is kept. */
 export class FrameDecoder {
+  /** What waits for the rest of its frame is at the start; it has room for more, so that a stream that drips is not copied at each drop. */
   #pending: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #length = 0;
 
   /** Frames completed by this chunk. Throws AppError `frame_too_large` or `protocol`; the link is dead after that. */
   push(chunk: Uint8Array): Frame[] {
-    let buffer = chunk as Uint8Array<ArrayBuffer>;
-    if (this.#pending.length > 0) {
-      buffer = new Uint8Array(this.#pending.length + chunk.length);
-      buffer.set(this.#pending);
-      buffer.set(chunk, this.#pending.length);
-    }
+    const buffer = this.#length === 0 ? chunk as Uint8Array<ArrayBuffer> : this.#append(chunk);
     const frames: Frame[] = [];
     let at = 0;
     while (buffer.length - at >= 4) {
@@ -74,12 +71,27 @@ export class FrameDecoder {
       frames.push({ kind, callId: view.getUint32(5), body: buffer.slice(at + HEAD_BYTES, at + 4 + length) });
       at += 4 + length;
     }
-    this.#pending = buffer.slice(at);
+    if (at > 0 || this.#length === 0) {
+      this.#pending = buffer.slice(at);
+      this.#length = this.#pending.length;
+    }
     return frames;
   }
 
   /** Bytes that wait for the rest of their frame. */
   get pendingBytes(): number {
-    return this.#pending.length;
+    return this.#length;
+  }
+
+  #append(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+    const length = this.#length + chunk.length;
+    if (length > this.#pending.length) {
+      const larger = new Uint8Array(Math.max(length, this.#pending.length * 2));
+      larger.set(this.#pending.subarray(0, this.#length));
+      this.#pending = larger;
+    }
+    this.#pending.set(chunk, this.#length);
+    this.#length = length;
+    return this.#pending.subarray(0, length);
   }
 }

@@ -41,6 +41,8 @@ interface Running {
   readonly startedAt: number;
   readonly deadlineAt: number;
   asking: boolean;
+  /** The last answer is in the child's pipe. */
+  answered: Promise<void>;
   result: Extract<FromChild, { type: "result" }> | undefined;
   content: Uint8Array<ArrayBuffer>;
   filled: number;
@@ -57,6 +59,7 @@ export class ToolChild {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #loaded = Promise.withResolvers<void>();
   readonly #ended: Promise<void>;
+  readonly #watch: ReturnType<typeof setInterval>;
   #running: Running | undefined;
   #dead = false;
   #calls = 0;
@@ -79,6 +82,8 @@ export class ToolChild {
     }
     this.#writer = this.#process.stdin.getWriter();
     this.#loaded.promise.catch(() => {});
+    this.#watch = setInterval(() => this.#checkMemory(), LIMITS.childWatchMs);
+    Deno.unrefTimer(this.#watch);
     this.#ended = Promise.all([this.#readFrames(), this.#drainStderr(), this.#process.status]).then(() =>
       this.#onGone()
     );
@@ -117,6 +122,8 @@ export class ToolChild {
     } finally {
       clearTimeout(timer);
     }
+    // It said that it is loaded, and did not even read what.
+    if (this.#dead) throw new AppError("tool_crashed", "the tool's process did not take its component");
   }
 
   /** Resident memory in bytes; 0 where the system does not say. */
@@ -177,6 +184,7 @@ export class ToolChild {
       startedAt,
       deadlineAt: startedAt + request.timeoutMs,
       asking: false,
+      answered: Promise.resolve(),
       result: undefined,
       content: new Uint8Array(0),
       filled: 0,
@@ -199,7 +207,17 @@ export class ToolChild {
     running?.done.resolve({ ok: false, code, text, outputBytes: 0, elapsedMs: performance.now() - running.startedAt });
   }
 
+  /** V8's flags bound its heap and the memory of components, not what hostile glue allocates beside them. */
+  #checkMemory(): void {
+    if (this.#dead || this.residentBytes() <= LIMITS.childBytesMax) return;
+    this.#fail(
+      "tool_crashed",
+      `the tool's process used more than ${LIMITS.childBytesMax} bytes of memory and was stopped`,
+    );
+  }
+
   #onGone(): void {
+    clearInterval(this.#watch);
     const late = this.#running !== undefined && performance.now() >= this.#running.deadlineAt;
     this.#fail(late ? "tool_timeout" : "tool_crashed", "the tool's process ended before it answered");
   }
@@ -275,10 +293,12 @@ export class ToolChild {
 
   async #answer(running: Running, call: HostCall): Promise<void> {
     running.asking = true;
+    // A child that asks and does not read would have us keep every answer.
+    await running.answered;
     const frames = await toAnswer(running.id, running.onHostCall, call, running.host.signal);
     if (this.#running !== running) return;
     running.asking = false;
-    await this.#send(frames);
+    running.answered = this.#send(frames);
   }
 
   /** Keeps stderr flowing; a child that floods it is killed. */

@@ -7,6 +7,13 @@ import { openFolder, openRegular, type OpenRoot } from "#/sandbox/walk.ts";
 
 const SECRET = "self test: a tool must never read this";
 
+/** Why nothing can be planted, when that is the trouble. */
+const DISK_SAYS: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk has no space left",
+  EDQUOT: "the disk quota leaves no space",
+  EROFS: "the disk is read-only",
+};
+
 /**
  * Proves at boot, on this machine and under these permissions, that the file walk follows no link: plants a link to a secret, a
  * linked folder and a swap of folder and link in `runDir` (host path, ours alone), tries them, removes them. Throws AppError
@@ -25,8 +32,8 @@ export function runSelfTest(runDir: string, os?: Os): void {
     tryReplace(root, dir);
   } catch (cause) {
     if (cause instanceof AppError && ["self_test_failed", "platform_unsupported"].includes(cause.code)) throw cause;
-    const message =
-      "The file walk cannot be proven here, so no tool may run. The runner must be started with exactly -A.";
+    const reason = DISK_SAYS[codeOf(cause)] ?? "the runner must be started with exactly -A";
+    const message = `The file walk cannot be proven here, so no tool may run: ${reason}`;
     throw new AppError("self_test_failed", message, { cause });
   } finally {
     remove(dir);

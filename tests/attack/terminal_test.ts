@@ -1,0 +1,175 @@
+/** A gateway, a folder or an argument that speaks to the terminal: what reaches it is text, whatever was sent. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { planClient } from "#/runner/plan_client.ts";
+import { findProgram } from "#/runner/program.ts";
+import { SRC } from "../fixture/source_tree.ts";
+import { type Finished, makeMachine, runOxydra } from "../fixture/system.ts";
+
+/** Sets the title, clears the screen, writes the clipboard, moves up; the same in C1; reorders; deletes. */
+const EVIL = "\x1b]0;owned\x07\x1b[2J\x1b]52;c;ZXZpbA==\x07\x1b[1A\u009b2J\u009d0;x\u009c\u202eabc\u2066\u061c\x7f\r\b";
+// deno-lint-ignore no-control-regex -- what must not arrive
+const RAW = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u202a-\u202e\u2066-\u2069]/;
+
+type Send = (frame: unknown) => void;
+
+/** A gateway that greets a client as it likes, and answers its turn as it likes. */
+function startGateway(hello: (send: Send) => void, turn: (send: Send, turnId: string, requestId: string) => void) {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    const send: Send = (frame) => socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+    socket.onmessage = ({ data }) => {
+      const { type, payload } = JSON.parse(data);
+      if (type === "hello") hello(send);
+      if (type === "send_turn") turn(send, payload.turn_id, payload.request_id);
+    };
+    return response;
+  });
+}
+
+const greet = (send: Send) => {
+  send({ type: "hello_ack", payload: { session: { session_id: "s" } } });
+  send({ type: "gateway_info", payload: { provider: EVIL, model: EVIL, reason: EVIL } });
+};
+
+async function runClient(
+  hello: (send: Send) => void,
+  turn: (send: Send, turnId: string, requestId: string) => void,
+  request: Record<string, unknown> = {},
+): Promise<Finished> {
+  const server = startGateway(hello, turn);
+  const endpointPath = await Deno.makeTempFile({ prefix: "oxydra-endpoint-" });
+  try {
+    const { port } = server.addr;
+    await Deno.writeTextFile(endpointPath, `ws://127.0.0.1:${port}/ws?token=${"t".repeat(43)}\n`);
+    const asked = JSON.stringify({ mode: "run", json: false, user: "default", endpointPath, ...request });
+    const program = findProgram(`file://${join(SRC, "cli/launch.ts")}`);
+    const plan = planClient({ program, env: Deno.env.toObject(), port, endpointPath }, [asked]);
+    const { command, args, env } = plan;
+    const child = new Deno.Command(command, {
+      args: [...args],
+      env,
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await ReadableStream.from([new TextEncoder().encode("hello")]).pipeTo(child.stdin).catch(() => {});
+    const { code, stdout, stderr } = await child.output();
+    return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+  } finally {
+    await Deno.remove(endpointPath);
+    await server.shutdown();
+  }
+}
+
+function assertText({ out, err }: Finished, what: string): void {
+  assert.doesNotMatch(out, RAW, `${what}: stdout ${JSON.stringify(out)}`);
+  assert.doesNotMatch(err, RAW, `${what}: stderr ${JSON.stringify(err)}`);
+}
+
+/** Every kind of event that a client shows, with a sequence in each of its fields. */
+function evilEvents(): unknown[] {
+  const stored = { seq: 1, session: EVIL, turn: EVIL, v: 1, at: 0, blobs: [] };
+  const progress = (progress: unknown) => ({
+    type: "progress",
+    payload: { progress, message: EVIL, step: 1, stepsMax: 1 },
+  });
+  return [
+    { type: "text_delta", payload: { text: EVIL } },
+    progress({ kind: "tool_heartbeat", toolNames: [EVIL, "a\nb"], elapsedSecs: EVIL }),
+    progress({ kind: "provider_retry", attempt: 1, waitMs: EVIL, code: EVIL }),
+    { ...stored, type: "tool_intent", payload: { callId: EVIL, tool: EVIL, args: { path: EVIL, pattern: EVIL } } },
+    { ...stored, type: "tool_intent", payload: { callId: EVIL, tool: EVIL, args: { [EVIL]: { [EVIL]: EVIL } } } },
+    { ...stored, type: "tool_result", payload: { tool: EVIL, ok: false, code: EVIL, text: EVIL, elapsedMs: 1 } },
+    {
+      ...stored,
+      type: "tool_result",
+      payload: { tool: EVIL, ok: false, code: "tool_denied", text: EVIL, elapsedMs: 1 },
+    },
+    { ...stored, type: "budget", payload: { kind: EVIL, used: EVIL, limit: EVIL } },
+    { ...stored, type: EVIL, payload: EVIL },
+    { ...stored, type: "turn_failed", payload: { code: EVIL, message: EVIL, steps: EVIL } },
+  ];
+}
+
+const sayEvil = (send: Send, turnId: string) => {
+  for (const event of evilEvents()) send({ type: "turn_event", payload: { turn: { turn_id: turnId }, event } });
+};
+
+Deno.test("escape sequences in every field of every frame reach the terminal as text", async () => {
+  const shown = await runClient(greet, sayEvil);
+  assertText(shown, "events");
+  assert.match(shown.out, /\\x1b\]0;owned\\x07/);
+  assert.match(shown.err, /\\x9b2J/);
+  assertText(await runClient(greet, sayEvil, { model: `${EVIL}/x` }), "another model");
+  const refused = await runClient(greet, (send, _turn, request_id) => {
+    send({ type: "error", payload: { request_id, message: EVIL, code: EVIL } });
+  });
+  assertText(refused, "error");
+  assertText(await runClient((send) => send({ type: "error", payload: { message: EVIL } }), sayEvil), "refusal");
+});
+
+Deno.test("--json lines stay JSON and mean what was sent, without a character that a terminal obeys", async () => {
+  const shown = await runClient(greet, sayEvil, { json: true });
+  assertText(shown, "json");
+  const lines = shown.out.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines, evilEvents());
+});
+
+Deno.test("frames that are none end the client with a sentence, not with a stack that quotes them", async () => {
+  const garbage = [
+    `${EVIL}`,
+    `{"type":"${"x".repeat(20)}`,
+    "null",
+    "[]",
+    "7",
+    `{"type":7}`,
+    `{"type":"a","payload":null}`,
+  ];
+  for (const text of garbage) {
+    const greeting = await runClient((send) => send(text), () => {});
+    assertText(greeting, text);
+    assert.equal(greeting.code, 1, `${text}: ${greeting.err}`);
+    assert.equal(greeting.err, "oxydra: the gateway sent what is no frame\n");
+  }
+  const cut = await runClient(greet, (send) => send(EVIL));
+  assertText(cut, "in a turn");
+  assert.match(cut.err, /the gateway went away in the middle of this turn/);
+  const odd = await runClient(greet, (send, turn_id) => {
+    send({
+      type: "turn_event",
+      payload: { turn: { turn_id }, event: { type: "text_delta", payload: { text: [EVIL] } } },
+    });
+  });
+  assertText(odd, "a text that is none");
+  assert.equal(odd.code, 1);
+});
+
+Deno.test("a folder, a model and an argument with escape sequences are shown as text by every command", async () => {
+  const machine = await makeMachine();
+  const cwd = join(machine.cwd, EVIL.replaceAll("/", ""));
+  await Deno.mkdir(join(cwd, ".oxydra"), { recursive: true });
+  await Deno.writeTextFile(
+    join(cwd, ".oxydra/agent.toml"),
+    '[selection]\nprovider = "demo"\nmodel = "\\u009b2J\\u202e"\n',
+  );
+  const options = { cwd, env: machine.env };
+  const commands = [
+    ["doctor"],
+    ["doctor", "--json"],
+    ["config", "show"],
+    ["config", "show", "--json"],
+    ["trust", ".oxydra/agent.toml"],
+    ["trust", EVIL],
+    ["run", "--config", EVIL, "hello"],
+    ["run", "--model", EVIL, "hello"],
+    ["run", "--session", EVIL, "hello"],
+    ["run", "--user", EVIL, "hello"],
+    ["run", "hello"],
+    ["run", "--json", `say ${EVIL}`],
+    ["run", `--${EVIL}`],
+    [EVIL],
+  ];
+  for (const args of commands) assertText(await runOxydra(args, options), JSON.stringify(args));
+});
