@@ -5,6 +5,7 @@
  * @module
  */
 import manifest from "./deno.json" with { type: "json" };
+import { toPlainTurn } from "#/cli/plain_args.ts";
 
 export { AppError, type ErrorCode, type ErrorParams } from "#/core/error.ts";
 export type {
@@ -40,9 +41,14 @@ if (import.meta.main) {
   if (Deno.args.length === 1 && (Deno.args[0] === "--version" || Deno.args[0] === "-V")) {
     console.log(`oxydra ${manifest.version} (deno ${Deno.version.deno})`);
   } else {
-    // Not a literal: Deno would read the whole program behind it before the first line of this one runs (20 ms for --version).
-    const entry = new URL("./src/cli/main.ts", import.meta.url).href;
-    const { main }: typeof import("#/cli/main.ts") = await import(entry);
-    Deno.exit(await main(Deno.args, manifest.version));
+    const plain = toPlainTurn(Deno.args);
+    // Not literals: Deno would read the whole program behind them before the first line of this one runs (20 ms for --version).
+    const entry = new URL(plain === null ? "./src/cli/main.ts" : "./src/cli/launch.ts", import.meta.url).href;
+    if (plain === null) {
+      const { main }: typeof import("#/cli/main.ts") = await import(entry);
+      Deno.exit(await main(Deno.args, manifest.version));
+    }
+    const { runPlainTurn }: typeof import("#/cli/launch.ts") = await import(entry);
+    Deno.exit(await runPlainTurn(plain, manifest.version));
   }
 }

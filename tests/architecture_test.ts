@@ -36,8 +36,6 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:buffer": /^sandbox\/file_read/,
   "node:crypto": /^sandbox\/kept/,
   "node:os": /^runner\//,
-  "node:path": /./,
-  "node:url": /^runner\//,
 };
 
 const FILE_LINES_MAX = 400;

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import type { Sandbox } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { newToken } from "#/lib/token.ts";
 
 const TOKEN = /^[\w-]{43,128}$/;

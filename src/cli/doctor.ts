@@ -56,7 +56,7 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
   const user = resolveUser(loaded);
   const checks = new Checks();
   await checks.run("tier", () => (checkTier(user.tier), user.tier));
-  const folders = prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
+  const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
   await checks.run(
     "file walk",
     () => (runSelfTest(folders.run), "no link is followed out of a folder (tried here, now)"),

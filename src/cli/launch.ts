@@ -17,6 +17,17 @@ import type { ClientRequest } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import { toLoadOptions } from "#/cli/load_options.ts";
 import type { TurnOptions } from "#/cli/main.ts";
+import type { PlainTurn } from "#/cli/plain_args.ts";
+import { reportError } from "#/cli/report_error.ts";
+
+/** A command line that needed no parser, from its options to its exit code. */
+export async function runPlainTurn(turn: PlainTurn, version: string): Promise<number> {
+  try {
+    return await launchClient(turn.mode, turn.prompt, turn.options, version);
+  } catch (error) {
+    return reportError(error);
+  }
+}
 
 /** What every attempt of one launch shares. */
 interface Launch {
@@ -51,7 +62,7 @@ export async function launchClient(
   const program = findProgram(import.meta.url);
   // A process with `--cached-only` finds its modules only when this one has them in its graph; from a file there is nothing to do.
   if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
-  const folders = prepareWorkspace(user, loaded, { program, denoDir: findDenoDir(env) });
+  const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
   const request: ClientRequest = {
     mode,
     json: options.json ?? false,
@@ -133,13 +144,10 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       hosts: plan.hosts,
       port: 0,
       lock,
-      bootstrap: lookAround(launch, plan).then(({ timezone, model, settings }) => ({
-        version: launch.version,
-        timezone,
-        model,
-        settings,
-        startupStatus: STARTUP_STATUS,
-      })),
+      bootstrap: async () => {
+        const { timezone, model, settings } = await lookAround(launch, plan);
+        return { version: launch.version, timezone, model, settings, startupStatus: STARTUP_STATUS };
+      },
     });
   } catch (error) {
     lock.release();

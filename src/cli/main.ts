@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
-import { AppError, toPublicError } from "#/core/error.ts";
 import { toPrintable } from "#/lib/printable.ts";
-import { EXIT, toExitCode } from "#/cli/exit_code.ts";
+import { EXIT } from "#/cli/exit_code.ts";
+import { reportError } from "#/cli/report_error.ts";
 
 /** Options that every command which needs a configuration takes. */
 export interface CommonOptions {
@@ -38,16 +38,6 @@ export async function main(args: readonly string[], version: string): Promise<nu
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     return reportError(error);
   }
-}
-
-/** A failure on its way out: our own sentence, or an id for a bug report with the stack on request. */
-function reportError(error: unknown): number {
-  const id = crypto.randomUUID().slice(0, 8);
-  const { code, message } = toPublicError(error, id);
-  // The sentence may be a guest's own, or name a folder that a stranger named.
-  console.error(`oxydra: ${toPrintable(message)}`);
-  if (!(error instanceof AppError)) console.error(toPrintable(Deno.inspect(error)));
-  return toExitCode(code);
 }
 
 /** Loads the file of one command. The specifier is no literal, so that Deno reads it when it is wanted and not before (--help: 30 ms). */

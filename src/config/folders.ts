@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "#/lib/path.ts";
 import type { Problem } from "#/config/problem.ts";
 import { toShownPath } from "#/config/read_file.ts";
 import type { LayerName } from "#/config/source.ts";

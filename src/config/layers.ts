@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import type { z } from "zod";
 import type { ConfigFolder } from "#/config/folders.ts";
 import type { Problem } from "#/config/problem.ts";

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import { DEFAULT_REGISTRY } from "#/provider/config.ts";
 import { chooseUser } from "#/config/choose_user.ts";

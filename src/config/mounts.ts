@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import { isWithin } from "#/config/read_file.ts";
 

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname, join } from "#/lib/path.ts";
 import type { JoinedLayers } from "#/config/joined.ts";
 import type { LayerReader } from "#/config/layers.ts";
 import { resolvePath, staysWithin } from "#/config/widening.ts";

@@ -1,4 +1,4 @@
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "#/lib/path.ts";
 import { parse } from "smol-toml";
 import { LIMITS } from "#/core/limits.ts";
 import { sha256Hex } from "#/lib/sha256.ts";

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname, join } from "#/lib/path.ts";
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import type { Loaded } from "#/config/load.ts";
 import type { Mount } from "#/config/mounts.ts";

@@ -1,4 +1,4 @@
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "#/lib/path.ts";
 import { toSocketAddress } from "#/gateway/config.ts";
 import type { JoinedLayers } from "#/config/joined.ts";
 import type { Problem } from "#/config/problem.ts";

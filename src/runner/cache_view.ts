@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 
 /** Deno's own store for `localStorage` and `caches`: without any permission, without a bound, and one for all processes of a config file. */

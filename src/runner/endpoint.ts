@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { writePrivateFile } from "#/runner/lock.ts";
 
 /** Where a live gateway is. */

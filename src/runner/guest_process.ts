@@ -33,10 +33,14 @@ export interface GuestHandlers {
 }
 
 /**
- * Starts the guest of a plan and sends it its bootstrap as soon as that is known: the process needs longer to come up. Throws AppError
+ * Starts the guest of a plan, then asks for its bootstrap and sends it: the process needs longer to come up. Throws AppError
  * `guest_failed` when the process cannot be started.
  */
-export function startGuest(plan: ProcessPlan, bootstrap: Promise<Bootstrap>, handlers: GuestHandlers): GuestProcess {
+export function startGuest(
+  plan: ProcessPlan,
+  bootstrap: () => Promise<Bootstrap>,
+  handlers: GuestHandlers,
+): GuestProcess {
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(plan.command, {
@@ -65,7 +69,7 @@ class SpawnedGuest implements GuestProcess {
   readonly #handlers: GuestHandlers;
   #closeLink: () => Promise<void> = () => Promise.resolve();
 
-  constructor(child: Deno.ChildProcess, bootstrap: Promise<Bootstrap>, handlers: GuestHandlers) {
+  constructor(child: Deno.ChildProcess, bootstrap: () => Promise<Bootstrap>, handlers: GuestHandlers) {
     this.#child = child;
     this.#handlers = handlers;
     this.pid = child.pid;
@@ -95,10 +99,10 @@ class SpawnedGuest implements GuestProcess {
     clearTimeout(timer);
   }
 
-  async #open(bootstrap: Promise<Bootstrap>): Promise<void> {
+  async #open(bootstrap: () => Promise<Bootstrap>): Promise<void> {
     try {
       const writer = this.#child.stdin.getWriter();
-      await writer.write(encodeLengthJson(await bootstrap, LIMITS.bootstrapBytesMax));
+      await writer.write(encodeLengthJson(await bootstrap(), LIMITS.bootstrapBytesMax));
       writer.releaseLock();
       // Not a literal import: it is evaluated while the guest starts, not before it.
       const { serveBroker }: typeof import("#/sandbox/broker_server.ts") = await import(BROKER_SERVER);

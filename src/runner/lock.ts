@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname, join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 
 /** The one runner of a user's workspace, for as long as it is held. */

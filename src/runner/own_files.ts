@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { UserFolders } from "#/config/user.ts";

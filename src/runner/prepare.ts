@@ -1,5 +1,4 @@
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import type { Loaded } from "#/config/load.ts";
 import { checkMounts, checkOwnFolders, toForbiddenPlaces } from "#/config/mounts.ts";
@@ -82,8 +81,12 @@ function toReason(cause: unknown): string {
 }
 
 /** Deno's cache folder, as Deno finds it: DENO_DIR, else XDG_CACHE_HOME, else HOME, else the home that the system knows (docs.deno.com, "deno dir"). Linux and macOS. */
-export function findDenoDir(env: Readonly<Record<string, string>>, os: string = Deno.build.os): string {
+export async function findDenoDir(
+  env: Readonly<Record<string, string>>,
+  os: string = Deno.build.os,
+): Promise<string> {
   if (env.DENO_DIR) return env.DENO_DIR;
   if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, "deno");
-  return join(env.HOME ? env.HOME : homedir(), os === "darwin" ? "Library/Caches/deno" : ".cache/deno");
+  const home = env.HOME ? env.HOME : (await import("node:os")).homedir();
+  return join(home, os === "darwin" ? "Library/Caches/deno" : ".cache/deno");
 }

@@ -1,5 +1,5 @@
-import { fileURLToPath } from "node:url";
 import { AppError } from "#/core/error.ts";
+import { toFilePath } from "#/lib/path.ts";
 
 /** A process before it runs: what `doctor` shows and what is spawned are the same value. */
 export interface ProcessPlan {
@@ -26,7 +26,7 @@ export function toFlagPath(path: string): string {
 
 /** The import map of a checkout. Only for a program from a file. */
 export function configPath(program: Program): string {
-  return fileURLToPath(new URL("../deno.json", program.srcUrl));
+  return toFilePath(new URL("../deno.json", program.srcUrl));
 }
 
 /** Where our own code comes from: it decides how a process finds its modules. */

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import type { createHash } from "node:crypto";
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import { codeOf } from "#/sandbox/file_error.ts";
 import { openOs } from "#/sandbox/open_os.ts";

@@ -77,7 +77,7 @@ async function startHostile(code: string, onLog: (line: string) => void = () => 
   let wake = Promise.withResolvers<void>();
   const guest = startGuest(
     { ...real, args: [...real.args.slice(0, -1), script] },
-    Promise.resolve(demoBootstrap(folders.internal)),
+    () => Promise.resolve(demoBootstrap(folders.internal)),
     {
       broker: tools.broker,
       onClients() {},

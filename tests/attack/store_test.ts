@@ -33,7 +33,7 @@ Deno.test("guest and tool child have no store of Deno's; the same probe stores w
     await Deno.writeTextFile(script, PROBE);
     await Deno.copyFile(join(SRC, "../deno.lock"), join(run, "guest.lock"));
     const env = Deno.env.toObject();
-    makeCacheView(findDenoDir(env), run);
+    makeCacheView(await findDenoDir(env), run);
     const program = findProgram(`file://${join(SRC, "runner/runner.ts")}`);
     const toPlans = (env: Readonly<Record<string, string>>) => [
       planToolChild({ program, env }),

@@ -73,7 +73,7 @@ Deno.test("startGuest() brings a gateway up, counts its clients, hears its turns
   const { plan, bootstrap } = planReal();
   const ears = new Ears();
   const late = Promise.withResolvers<Bootstrap>();
-  const guest = startGuest(plan, late.promise, ears);
+  const guest = startGuest(plan, () => late.promise, ears);
   late.resolve(bootstrap);
   const port = await guest.listening;
   const client = await Client.open(`ws://127.0.0.1:${port}/ws?token=${bootstrap.startToken}`);
@@ -92,12 +92,12 @@ Deno.test("startGuest() brings a gateway up, counts its clients, hears its turns
 
 Deno.test("startGuest() throws when there is no such command", () => {
   const plan = { ...planScript(""), command: "/nowhere/deno" };
-  assert.throws(() => startGuest(plan, told, new Ears()), { code: "guest_failed" });
+  assert.throws(() => startGuest(plan, () => told, new Ears()), { code: "guest_failed" });
 });
 
 Deno.test("startGuest() says when the process ends before it listens, and logs its last words", async () => {
   const ears = new Ears();
-  const guest = startGuest(planScript(`console.error("first\\nlast words"); Deno.exit(7);`), told, ears);
+  const guest = startGuest(planScript(`console.error("first\\nlast words"); Deno.exit(7);`), () => told, ears);
   await assert.rejects(guest.listening, { code: "guest_failed" });
   assert.equal(await guest.exited, 7);
   await ears.until(() => ears.log.includes("last words"));
@@ -109,7 +109,7 @@ Deno.test("startGuest() gives on what the guest says it failed with", async () =
   const failed = { v: 1, type: "failed", code: "store_newer", message: "written by a newer version" };
   const plan = planScript(`Deno.stdout.writeSync(${toFrame(JSON.stringify({ v: 1, type: "notice", body: failed }))});
     for await (const _ of Deno.stdin.readable); Deno.exit(1);`);
-  const guest = startGuest(plan, told, new Ears());
+  const guest = startGuest(plan, () => told, new Ears());
   await assert.rejects(guest.listening, { code: "store_newer", message: "written by a newer version" });
   await guest.close();
   assert.equal(await guest.exited, 1);
@@ -127,7 +127,7 @@ Deno.test("startGuest() kills a guest that does not keep to the frames, and says
   ];
   for (const plan of plans) {
     const ears = new Ears();
-    const guest = startGuest(plan, told, ears);
+    const guest = startGuest(plan, () => told, ears);
     await assert.rejects(guest.listening, { code: "guest_failed" });
     await guest.exited;
     assert.match(ears.log.join("\n"), /link ended/, plan.args.at(-1));
@@ -138,7 +138,7 @@ Deno.test("startGuest() kills a guest that does not keep to the frames, and says
 Deno.test("startGuest() fails with the reason when no bootstrap comes, and leaves no process", async () => {
   const guest = startGuest(
     planScript("setInterval(() => {}, 1000);"),
-    Promise.reject(new Error("no model")),
+    () => Promise.reject(new Error("no model")),
     new Ears(),
   );
   await assert.rejects(guest.listening, { code: "guest_failed", message: /no model/ });
@@ -147,7 +147,7 @@ Deno.test("startGuest() fails with the reason when no bootstrap comes, and leave
 });
 
 Deno.test("close() kills a guest that stays when its stdin has ended", async () => {
-  const guest = startGuest(planScript("setInterval(() => {}, 1000);"), told, new Ears());
+  const guest = startGuest(planScript("setInterval(() => {}, 1000);"), () => told, new Ears());
   await guest.close();
   assert.ok(!isAlive(guest.pid));
   await assert.rejects(guest.listening, { code: "guest_failed" });
@@ -158,7 +158,7 @@ Deno.test("startGuest() cuts a line of the guest's log that never ends", async (
   const plan = planScript(
     `for (let i = 0; i < 64; i++) Deno.stderr.writeSync(new Uint8Array(65_536).fill(97)); Deno.exit(0);`,
   );
-  const guest = startGuest(plan, told, ears);
+  const guest = startGuest(plan, () => told, ears);
   await guest.exited;
   await ears.until(() => ears.log.some((line) => line.startsWith("aaa")));
   assert.ok(ears.log.every((line) => line.length <= 8_192));

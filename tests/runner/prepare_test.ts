@@ -86,7 +86,7 @@ Deno.test("prepareWorkspace() lets two starts at once have the same folders", as
   assert.deepEqual(one, two);
 });
 
-Deno.test("findDenoDir() looks where Deno looks", () => {
+Deno.test("findDenoDir() looks where Deno looks", async () => {
   const cases: readonly (readonly [env: Record<string, string>, os: string, expected: string])[] = [
     [{ DENO_DIR: "/d", XDG_CACHE_HOME: "/x", HOME: "/h" }, "linux", "/d"],
     [{ DENO_DIR: "", XDG_CACHE_HOME: "/x", HOME: "/h" }, "linux", "/x/deno"],
@@ -94,5 +94,5 @@ Deno.test("findDenoDir() looks where Deno looks", () => {
     [{ HOME: "/h" }, "darwin", "/h/Library/Caches/deno"],
     [{}, "linux", join(homedir(), ".cache/deno")],
   ];
-  for (const [env, os, expected] of cases) assert.equal(findDenoDir(env, os), expected);
+  for (const [env, os, expected] of cases) assert.equal(await findDenoDir(env, os), expected);
 });

@@ -16,7 +16,7 @@ function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): Ru
     user: "default",
     folders,
     hosts: [],
-    bootstrap: Promise.resolve({ version, timezone, model, settings, startupStatus }),
+    bootstrap: () => Promise.resolve({ version, timezone, model, settings, startupStatus }),
     port: 0,
     lock: acquireRunnerLock(folders.run, 1)!,
     ...overrides,
@@ -73,11 +73,11 @@ Deno.test("startRunner() serves a turn whose tools run in children and write int
 Deno.test("startRunner() takes the address of a runner that was killed away before it starts its own", async () => {
   const folders = makeFolders();
   writeEndpoint(folders.ipc, 1, "x".repeat(43));
-  const told = Promise.withResolvers<Awaited<RunnerInput["bootstrap"]>>();
+  const told = Promise.withResolvers<Awaited<ReturnType<RunnerInput["bootstrap"]>>>();
   const input = toInput(folders);
-  const starting = startRunner({ ...input, bootstrap: told.promise });
+  const starting = startRunner({ ...input, bootstrap: () => told.promise });
   assert.equal(readEndpoint(folders.ipc), null);
-  told.resolve(await input.bootstrap);
+  told.resolve(await input.bootstrap());
   const runner = await starting;
   assert.equal((await Deno.stat(endpointPath(folders.ipc))).mode! & 0o777, 0o600);
   await runner.close();
@@ -90,12 +90,7 @@ Deno.test("startRunner() that cannot start leaves no process, no address and no 
       Deno.writeTextFileSync(join(folders.internal, "oxydra.db"), "this is no database, long enough to be looked at");
       return {};
     }, /^store_\w+$/],
-    ["no bootstrap", () => {
-      const bootstrap = Promise.reject(new Error("no model"));
-      // It is known before the runner looks at it.
-      bootstrap.catch(() => {});
-      return { bootstrap };
-    }, /^guest_failed$/],
+    ["no bootstrap", () => ({ bootstrap: () => Promise.reject(new Error("no model")) }), /^guest_failed$/],
     [
       "a guest that is not there",
       () => ({ program: { ...thisProgram(), srcUrl: "file:///nowhere/src/" } }),
