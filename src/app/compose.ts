@@ -12,10 +12,7 @@ import { type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import { withRetries } from "#/provider/reliable.ts";
-import { openSessions, type SendDeps, type Sessions } from "#/session/session.ts";
-import { TOOLS } from "#/tools/registry.ts";
-import { toSchema } from "#/tools/to_schema.ts";
-import { toSystemPrompt } from "#/turn/prompt.ts";
+import type { SendDeps, Sessions } from "#/session/session.ts";
 
 /** What the guest's parts need from the process that they run in. */
 export interface ComposeDeps {
@@ -49,28 +46,21 @@ const ROOTS = [
 
 /** Joins the parts of a guest. The only place, with registries, that knows concrete classes. Throws AppError `store_*`, `lock_held`, `config_invalid`. */
 export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promise<Guest> {
-  const { settings, model } = bootstrap;
   const log = await openEventLog({ path: join(bootstrap.internalDir, "oxydra.db"), now: deps.now });
   try {
     const provider = await toProvider(bootstrap, deps);
-    const sessions = await openSessions({
-      log,
-      lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
-      now: deps.now,
-      report: deps.report,
-    });
-    const listener = await listen(bootstrap, deps, {
-      log,
-      sessions,
-      send: toSendDeps(bootstrap, deps, provider.retrying),
-    });
-    // Evaluated while nobody waits, so that the first turn does not pay for the vendor's package.
-    void provider.warm().catch((error: unknown) => deps.report(error, model.provider));
+    const turns = Promise.withResolvers<Turns>();
+    turns.promise.catch(() => {});
+    const listener = await listen(bootstrap, deps, { log, turns: turns.promise });
+    // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
+    const opening = openTurns(bootstrap, deps, log, provider.retrying);
+    opening.then(turns.resolve, turns.reject);
+    void opening.then(provider.warm).catch((error: unknown) => deps.report(error, bootstrap.model.provider));
     return {
       port: listener.port,
       async close() {
         await listener.close();
-        await sessions.close("the gateway is stopping");
+        await opening.then(({ sessions }) => sessions.close("the gateway is stopping"), () => {});
         await log.close();
       },
     };
@@ -80,10 +70,16 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
   }
 }
 
+/** What runs turns. */
+interface Turns {
+  readonly sessions: Sessions;
+  /** What the next turn runs with. */
+  readonly send: () => SendDeps;
+}
+
 interface Parts {
   readonly log: EventLog;
-  readonly sessions: Sessions;
-  readonly send: () => SendDeps;
+  readonly turns: Promise<Turns>;
 }
 
 async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Promise<Listener> {
@@ -91,9 +87,10 @@ async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Pr
   const tokens = [bootstrap.startToken, await readOrMakeToken(bootstrap.internalDir)];
   const gateway = openGateway({
     source: {
-      send(turn, signal) {
+      async *send(turn, signal) {
         deps.onTurn();
-        return parts.sessions.send(turn, parts.send(), signal);
+        const { sessions, send } = await parts.turns;
+        yield* sessions.send(turn, send(), signal);
       },
     },
     log: parts.log,
@@ -110,12 +107,29 @@ async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Pr
   return gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
 }
 
-/** What each turn runs with; the prompt is made per turn because it names the day. */
-function toSendDeps(bootstrap: Bootstrap, deps: ComposeDeps, provider: Provider): () => SendDeps {
+/** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */
+async function openTurns(
+  bootstrap: Bootstrap,
+  deps: ComposeDeps,
+  log: EventLog,
+  provider: Provider,
+): Promise<Turns> {
+  const [{ openSessions }, { toSystemPrompt }, { TOOLS }, { toSchema }] = await Promise.all([
+    import("#/session/session.ts"),
+    import("#/turn/prompt.ts"),
+    import("#/tools/registry.ts"),
+    import("#/tools/to_schema.ts"),
+  ]);
   const { settings, model, user, timezone } = bootstrap;
+  const sessions = await openSessions({
+    log,
+    lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
+    now: deps.now,
+    report: deps.report,
+  });
   const tools = [...TOOLS.values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
   const principal = { user, agent: [AGENT], origin: "channel" } as const;
-  return () => ({
+  const send = (): SendDeps => ({
     provider,
     sandbox: deps.sandbox,
     now: deps.now,
@@ -136,6 +150,7 @@ function toSendDeps(bootstrap: Bootstrap, deps: ComposeDeps, provider: Provider)
       ...(settings.maxOutputTokens === undefined ? {} : { maxOutputTokens: settings.maxOutputTokens }),
     },
   });
+  return { sessions, send };
 }
 
 async function toProvider(
