@@ -27,7 +27,11 @@ export class FrameWriter {
     if (this.#isClosed) return Promise.resolve(false);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#queue.push({ bytes, done: resolve });
-    if (!this.#isPumping) this.#pump();
+    if (!this.#isPumping) {
+      this.#isPumping = true;
+      // After the caller's own step: a head and its bytes go out together, and the other side wakes up once.
+      queueMicrotask(() => this.#pump());
+    }
     return promise;
   }
 
@@ -39,7 +43,6 @@ export class FrameWriter {
   }
 
   async #pump(): Promise<void> {
-    this.#isPumping = true;
     while (this.#queue.length > 0) {
       const batch = this.#takeBatch();
       try {

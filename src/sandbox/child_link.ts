@@ -1,4 +1,5 @@
 import { AppError } from "#/core/error.ts";
+import { concatBytes } from "#/lib/bytes.ts";
 import { encodeByteFrames, encodeJsonFrame, type Frame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
 import type { FromChild, ToChild } from "#/sandbox/host_call.ts";
 
@@ -56,8 +57,8 @@ export class SyncLink {
   write(callId: number, message: FromChild, content: Uint8Array = new Uint8Array(0)): void {
     const head = encodeJsonFrame(callId, message);
     this.#broken = true;
-    this.#writeAll(head);
-    for (const frame of encodeByteFrames(callId, content)) this.#writeAll(frame);
+    // One write, so that the runner wakes up once.
+    this.#writeAll(concatBytes([head, ...encodeByteFrames(callId, content)]));
     this.#broken = false;
   }
 

@@ -247,7 +247,7 @@ class StreamLink implements Link {
     if (size !== expected || size === 0) throw new AppError("protocol", "A chunk of an unexpected size");
     asked.content.set(frame.body, asked.received);
     asked.received += size;
-    this.#writer.send(toFrame(frame.callId, { v: 1, type: "ack" }));
+    if (asked.received < asked.content.length) this.#writer.send(toFrame(frame.callId, { v: 1, type: "ack" }));
     this.#finishIfWhole(frame.callId, asked);
   }
 
