@@ -59,7 +59,7 @@ const plugin: Deno.lint.Plugin = {
           "Program > ExportNamedDeclaration": (node: Deno.lint.Node) => {
             const before = context.sourceCode.text.slice(0, node.range[0]).trimEnd();
             const declaration = (node as Deno.lint.ExportNamedDeclaration).declaration;
-          if (!declaration) return;
+            if (!declaration) return;
             // A schema and its type share one name and one comment.
             const twin = declaration.type === "TSTypeAliasDeclaration" &&
               context.sourceCode.text.includes(`export const ${declaration.id.name}`);

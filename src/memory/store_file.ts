@@ -47,8 +47,11 @@ export function lockStoreFile(path: string): StoreFile {
       isUnclean: sizeOf(`${path}-wal`) > 0,
       bytes: sizeOf(path),
       release() {
-        if (isHeld) held.close();
+        if (!isHeld) return;
         isHeld = false;
+        // Closing alone leaves the lock to a process that was forked meanwhile and has not run its own program yet.
+        held.unlockSync();
+        held.close();
       },
     };
   } catch (error) {

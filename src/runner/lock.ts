@@ -36,8 +36,11 @@ export function acquireRunnerLock(runDir: string, now: number): RunnerLock | nul
   let held = true;
   return {
     release: () => {
-      if (held) file.close();
+      if (!held) return;
       held = false;
+      // Closing alone leaves the lock to a child that was forked meanwhile and has not run its own program yet.
+      file.unlockSync();
+      file.close();
     },
   };
 }
