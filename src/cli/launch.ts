@@ -6,7 +6,7 @@ import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
-import { acquireRunnerLock, type RunnerLock } from "#/runner/lock.ts";
+import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { checkTier, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
@@ -105,7 +105,9 @@ async function attachOrStart(launch: Launch): Promise<number> {
     // Its runner is starting or stopping; both are over in a moment.
     await new Promise((resolve) => setTimeout(resolve, LIMITS.attachPollMs));
   }
-  throw new AppError("gateway_unreachable", "another oxydra has this workspace, and its gateway does not answer");
+  const holder = readLockHolder(launch.folders.run);
+  const who = holder === null ? "another oxydra" : `another oxydra (process ${holder.pid})`;
+  throw new AppError("gateway_unreachable", `${who} has this workspace, and its gateway does not answer`);
 }
 
 async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {

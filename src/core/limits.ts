@@ -91,8 +91,6 @@ export const LIMITS = {
   childIdleMs: 15_000,
   /** From the deadline of a call to SIGKILL of its child. */
   killGraceMs: 250,
-  /** Blob threshold: a longer tool result is stored beside the log. */
-  inlineResultBytesMax: 16_384,
   /** One WebSocket frame of a client: 40 MB of attachments as base64, and the prompt. */
   wsFrameBytesMax: 58_720_256,
   /** Clients of one gateway. */

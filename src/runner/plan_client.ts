@@ -1,4 +1,5 @@
-import { configPath, type ProcessPlan, type Program, toChildEnv, toFlagPath } from "#/runner/process_plan.ts";
+import { type ProcessPlan, type Program, toChildEnv, toFlagPath } from "#/runner/process_plan.ts";
+import { toBareFlags } from "#/sandbox/child_plan.ts";
 
 /** What Deno itself needs to find its cache and to know whether to paint; the client's own code reads no name at all. */
 const CLIENT_NAMES = ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NO_COLOR"] as const;
@@ -16,23 +17,18 @@ export interface ClientPlanInput {
 /** The client's flags: one port and one file. It has the terminal; its arguments come on the command line, its secrets never. */
 export function planClient(input: ClientPlanInput, clientArgs: readonly string[]): ProcessPlan {
   const { program } = input;
-  const origin = program.source === "url"
-    ? ["--no-config", `--allow-import=${new URL(program.srcUrl).host}`]
-    : ["--no-remote", "--config", configPath(program)];
+  const entryUrl = new URL("cli/client.ts", program.srcUrl).href;
+  const host = program.source === "url" ? { host: new URL(program.srcUrl).host } : {};
   return {
     name: "client",
     command: program.denoPath,
     args: [
       "run",
       "-q",
-      "--no-prompt",
-      "--cached-only",
-      "--no-npm",
-      "--no-lock",
-      ...origin,
+      ...toBareFlags({ entryUrl, source: program.source, ...host }),
       `--allow-net=127.0.0.1:${input.port}`,
       `--allow-read=${toFlagPath(input.endpointPath)}`,
-      new URL("cli/client.ts", program.srcUrl).href,
+      entryUrl,
       ...clientArgs,
     ],
     env: toChildEnv(input.env, CLIENT_NAMES),

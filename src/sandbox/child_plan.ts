@@ -1,4 +1,5 @@
 import { LIMITS } from "#/core/limits.ts";
+import { toFilePath } from "#/lib/path.ts";
 
 /** What decides a tool child's flags. */
 export interface ChildPlanInput {
@@ -32,11 +33,7 @@ export function planChild(input: ChildPlanInput): ChildPlan {
   const args = [
     "run",
     "-q",
-    "--no-prompt",
-    "--cached-only",
-    "--no-npm",
-    "--no-lock",
-    ...toModuleFlags(input),
+    ...toBareFlags(input),
     `--v8-flags=--max-old-space-size=${LIMITS.childHeapMbMax},--wasm-max-mem-pages=${LIMITS.componentPagesMax}`,
     input.entryUrl,
   ];
@@ -49,10 +46,15 @@ export function planChild(input: ChildPlanInput): ChildPlan {
   return { command: input.pdeathsig, args: ["--pdeathsig", "KILL", "--", input.denoPath, ...args], env };
 }
 
-function toModuleFlags(input: ChildPlanInput): string[] {
+/**
+ * Flags of a process that has no packages: it prompts for nothing, and its modules are those of the checkout or, from a URL, of our own
+ * host. `entryUrl` is a file two folders below deno.json. Pure. Throws RangeError for `url` without a host.
+ */
+export function toBareFlags(input: Pick<ChildPlanInput, "entryUrl" | "source" | "host">): string[] {
+  const bare = ["--no-prompt", "--cached-only", "--no-npm", "--no-lock"];
   if (input.source === "file") {
-    return ["--no-remote", "--config", decodeURIComponent(new URL("../../deno.json", input.entryUrl).pathname)];
+    return [...bare, "--no-remote", "--config", toFilePath(new URL("../../deno.json", input.entryUrl))];
   }
-  if (input.host === undefined) throw new RangeError("a child from a URL needs the host of its modules");
-  return ["--no-config", `--allow-import=${input.host}`];
+  if (input.host === undefined) throw new RangeError("a process from a URL needs the host of its modules");
+  return [...bare, "--no-config", `--allow-import=${input.host}`];
 }

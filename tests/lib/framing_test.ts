@@ -1,19 +1,10 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
+import { concatBytes } from "#/lib/bytes.ts";
 import { encodeByteFrames, encodeFrame, encodeJsonFrame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
 Deno.test("FrameDecoder.push() gives the same frames however the stream is cut", () => {
-  const stream = concat([
+  const stream = concatBytes([
     encodeJsonFrame(7, { text: "grüße 🌊" }),
     encodeFrame(1, 8, new Uint8Array([1, 2, 3])),
     encodeFrame(1, 9, new Uint8Array(0)),
@@ -49,7 +40,7 @@ Deno.test("encodeFrame() never makes a frame that the other side refuses", () =>
 
 Deno.test("encodeByteFrames() cuts at chunkBytesMax and sends nothing for nothing", () => {
   const content = new Uint8Array(LIMITS.chunkBytesMax * 2 + 1).fill(5);
-  const frames = new FrameDecoder().push(concat([...encodeByteFrames(3, content)]));
+  const frames = new FrameDecoder().push(concatBytes([...encodeByteFrames(3, content)]));
   assert.deepEqual(frames.map((frame) => frame.body.length), [LIMITS.chunkBytesMax, LIMITS.chunkBytesMax, 1]);
   assert.deepEqual([...encodeByteFrames(3, new Uint8Array(0))], []);
 });
