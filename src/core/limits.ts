@@ -75,8 +75,6 @@ export const LIMITS = {
   childWatchMs: 200,
   /** Linear memory of one component instance, in 64 KiB pages. */
   componentPagesMax: 1_024,
-  /** An idle tool child above this is replaced by a fresh one: its dead instances wait for a collection that never comes. */
-  childIdleBytesMax: 83_886_080,
   /** JavaScript heap of one tool child; a component's memory is not in it. */
   childHeapMbMax: 256,
   /** From the start of a tool child until its component is loaded. */
@@ -87,8 +85,8 @@ export const LIMITS = {
   componentFileBytesMax: 16_777_216,
   /** Files of one component package. */
   componentFilesMax: 64,
-  /** An idle tool child beyond the first goes after this. */
-  childIdleMs: 15_000,
+  /** An idle tool child goes after this; the next turn starts one while its model thinks. */
+  childIdleMs: 30_000,
   /** From the deadline of a call to SIGKILL of its child. */
   killGraceMs: 250,
   /** One WebSocket frame of a client: 40 MB of attachments as base64, and the prompt. */

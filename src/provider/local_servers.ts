@@ -21,17 +21,24 @@ const CANDIDATES = [
 const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/;
 const ModelList = z.object({ data: z.array(z.object({ id: z.string() })) });
 
+/** Where to look instead of the usual places, for how long, and how it is found out that somebody listens. */
+export interface ProbeOptions {
+  readonly candidates?: readonly { readonly label: string; readonly baseUrl: string }[];
+  readonly timeoutMs?: number;
+  readonly isListening?: (baseUrl: string) => Promise<boolean>;
+}
+
 /**
  * Asks `GET /models` of each candidate, all at once, within `probeMs`; no key, no prompt, no redirect is followed. What does not
  * answer, or answers anything else, is left out. Never throws.
  */
-export async function probeLocalServers(
-  fetcher: typeof fetch,
-  options: { readonly candidates?: readonly { label: string; baseUrl: string }[]; readonly timeoutMs?: number } = {},
-): Promise<LocalServer[]> {
+export async function probeLocalServers(fetcher: typeof fetch, options: ProbeOptions = {}): Promise<LocalServer[]> {
   const signal = AbortSignal.timeout(options.timeoutMs ?? LIMITS.probeMs);
-  const found = await Promise.all((options.candidates ?? CANDIDATES).map(async ({ label, baseUrl }) => {
+  const { candidates = CANDIDATES, isListening = canConnect } = options;
+  const found = await Promise.all(candidates.map(async ({ label, baseUrl }) => {
     try {
+      // The first fetch of a process reads its certificates: 7 ms of a start that nobody answers on most machines.
+      if (!await isListening(baseUrl)) return [];
       const response = await fetcher(`${baseUrl}/models`, { signal, redirect: "manual" });
       if (!response.ok || !response.body) {
         await response.body?.cancel();
@@ -46,6 +53,16 @@ export async function probeLocalServers(
     }
   }));
   return found.flat();
+}
+
+async function canConnect(baseUrl: string): Promise<boolean> {
+  const { hostname, port } = new URL(baseUrl);
+  try {
+    (await Deno.connect({ hostname, port: Number(port) })).close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function readBounded(body: ReadableStream<Uint8Array>): Promise<string> {

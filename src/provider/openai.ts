@@ -1,3 +1,4 @@
+import type OpenAI from "openai";
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -29,12 +30,23 @@ export interface OpenAiOptions extends ProviderOptions {
 export function openOpenAi(options: OpenAiOptions): WarmProvider {
   const baseUrl = normalizeBaseUrl(options.baseUrl ?? OPENAI_BASE_URL);
   const extraHeaders = checkHeaders(options);
+  let client: Promise<OpenAI> | undefined;
+  // One for all calls: its constructor looks for ten variables, and without permission each is an exception.
+  const openClient = () => client ??= makeClient(baseUrl);
   return {
     name: options.name,
-    stream: (request, signal) => streamChat(request, { ...options, baseUrl, extraHeaders }, signal),
-    warm: async () => void await import("openai"),
+    stream: (request, signal) => streamChat(request, { ...options, baseUrl, extraHeaders, openClient }, signal),
+    warm: async () => void await openClient(),
   };
 }
+
+interface ChatOptions extends OpenAiOptions {
+  readonly baseUrl: string;
+  readonly openClient: () => Promise<OpenAI>;
+}
+
+/** What the package hands on to `fetch` untouched, beside what it knows. */
+type OwnInit = object & { readonly wire: Wire };
 
 function checkHeaders({ name, extraHeaders = {}, apiKey }: OpenAiOptions): Readonly<Record<string, string>> {
   try {
@@ -51,7 +63,7 @@ function checkHeaders({ name, extraHeaders = {}, apiKey }: OpenAiOptions): Reado
 
 async function* streamChat(
   request: ModelRequest,
-  options: OpenAiOptions & { readonly baseUrl: string },
+  options: ChatOptions,
   signal: AbortSignal,
 ): AsyncGenerator<ModelEvent> {
   const context: FailureContext = {
@@ -72,7 +84,7 @@ async function* streamChat(
   }, signal);
   const reply = new Reply(request, context.name);
   try {
-    const body = await openBody(request, options.baseUrl, wire);
+    const body = await openBody(request, options, wire);
     for await (const chunks of readJsonEvents(body, wire)) {
       wire.sawEvent();
       for (const event of joinDeltas(chunks.flatMap((chunk) => reply.read(chunk)))) {
@@ -117,11 +129,23 @@ export function joinDeltas(events: readonly ModelEvent[]): ModelEvent[] {
   return joined;
 }
 
-async function openBody(request: ModelRequest, baseUrl: string, wire: Wire): Promise<ReadableStream<Uint8Array>> {
+async function openBody(
+  request: ModelRequest,
+  { baseUrl, openClient }: ChatOptions,
+  wire: Wire,
+): Promise<ReadableStream<Uint8Array>> {
   const body = toBody(request, { isOpenAi: new URL(baseUrl).hostname === "api.openai.com" });
+  const client = await openClient();
+  const fetchOptions: object = { wire } satisfies OwnInit;
+  // The package's own decoder costs 20 µs an event, eight times what this one does, and cannot say which came together.
+  const response = await client.chat.completions.create(body, { signal: wire.signal, fetchOptions }).asResponse();
+  return response.body!;
+}
+
+async function makeClient(baseURL: string): Promise<OpenAI> {
   const { default: OpenAI } = await import("openai");
-  const client = new OpenAI({
-    baseURL: baseUrl,
+  return new OpenAI({
+    baseURL,
     // The wire sends the key. Nulls, so that the package looks for nothing in an environment that the guest does not have.
     apiKey: "sent-by-wire",
     adminAPIKey: null,
@@ -131,9 +155,6 @@ async function openBody(request: ModelRequest, baseUrl: string, wire: Wire): Pro
     logLevel: "off",
     maxRetries: 0,
     timeout: 2_147_483_647,
-    fetch: wire.fetch,
+    fetch: (url, init) => (init as OwnInit).wire.fetch(url, init),
   });
-  // The package's own decoder costs 20 µs an event, eight times what this one does, and cannot say which came together.
-  const response = await client.chat.completions.create(body, { signal: wire.signal }).asResponse();
-  return response.body!;
 }

@@ -11,7 +11,6 @@ export interface ChildrenOptions {
   readonly childrenMax?: number;
   readonly callsMax?: number;
   readonly bytesMax?: number;
-  readonly idleBytesMax?: number;
   readonly idleMs?: number;
 }
 
@@ -46,7 +45,7 @@ const CALLS_BEFORE_REPLACEMENT = 40;
 class ChildPool implements Children {
   readonly #component: ComponentPackage;
   readonly #plan: ChildPlan;
-  readonly #bounds: Readonly<Record<"children" | "calls" | "bytes" | "idleBytes" | "idleMs", number>>;
+  readonly #bounds: Readonly<Record<"children" | "calls" | "bytes" | "idleMs", number>>;
   /** Counted against the bound: loading, busy or free. */
   readonly #alive = new Set<ToolChild>();
   /** Not gone yet, killed ones included. */
@@ -65,7 +64,6 @@ class ChildPool implements Children {
       children: options.childrenMax ?? LIMITS.childrenPerPackageMax,
       calls: options.callsMax ?? LIMITS.childCallsMax,
       bytes: options.bytesMax ?? LIMITS.childBytesMax,
-      idleBytes: options.idleBytesMax ?? LIMITS.childIdleBytesMax,
       idleMs: options.idleMs ?? LIMITS.childIdleMs,
     };
   }
@@ -191,23 +189,23 @@ class ChildPool implements Children {
   /** The process is gone, killed or by itself. */
   #forget(child: ToolChild): void {
     this.#processes.delete(child);
-    this.#alive.delete(child);
+    const isLoss = this.#alive.delete(child);
     const at = this.#idle.findIndex((free) => free.child === child);
     if (at >= 0) this.#idle.splice(at, 1);
     if (this.#closed) return;
     this.#startForWaiting();
     // Not for one that ended before it served: that would go on for ever.
-    if (this.#alive.size === 0 && child.calls > 0) this.#startSpare();
+    if (isLoss && this.#alive.size === 0 && child.calls > 0) this.#startSpare();
   }
 
-  /** Children beyond the first leave when nobody needed them for `idleMs`; the last one is replaced when it has grown. */
+  /** A child leaves when nobody needed it for `idleMs`, the last one as well: a turn that begins calls `warm`. */
   #armSweep(): void {
     if (this.#sweep !== undefined || this.#closed) return;
     const sweep = setTimeout(() => {
       this.#sweep = undefined;
       const before = performance.now() - this.#bounds.idleMs;
       for (const { child, since } of [...this.#idle]) {
-        if (since <= before && this.#canLeave(child)) this.#dismiss(child);
+        if (since <= before) this.#dismiss(child);
       }
       if (this.#idle.some(({ since }) => since > before)) this.#armSweep();
     }, this.#bounds.idleMs);
@@ -215,14 +213,9 @@ class ChildPool implements Children {
     this.#sweep = sweep;
   }
 
-  #canLeave(child: ToolChild): boolean {
-    return this.#alive.size > 1 || (child.calls > 0 && child.residentBytes() > this.#bounds.idleBytes);
-  }
-
   #dismiss(child: ToolChild): void {
     child.kill();
     this.#idle.splice(this.#idle.findIndex((free) => free.child === child), 1);
     this.#alive.delete(child);
-    if (this.#alive.size === 0) this.#startSpare();
   }
 }

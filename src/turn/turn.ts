@@ -2,7 +2,7 @@ import type { Principal, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { EventPayloads, TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
-import type { Provider } from "#/core/provider.ts";
+import type { Provider, ToolSchema } from "#/core/provider.ts";
 import { findSpentBudget, type TurnBudgets } from "#/turn/budget.ts";
 import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
@@ -12,7 +12,7 @@ import { runCalls } from "#/turn/run_calls.ts";
 import { estimateTokens } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
 import { TurnState } from "#/turn/turn_state.ts";
-import { hashWindow, planWindow, type Window } from "#/turn/window.ts";
+import { planWindow, type Window, WindowHasher } from "#/turn/window.ts";
 
 /** Joined to the system prompt when the last reply was empty: a message of its own would be a user message that nobody wrote. */
 const AFTER_EMPTY = "Your last reply was empty. Answer the user now, or call a tool.";
@@ -84,8 +84,10 @@ export async function* runTurn(
   const isPriced = costMax === undefined || deps.costOf !== undefined;
   const state = new TurnState(input.history, input.lastSeq, stepsMax, isPriced ? 0 : undefined);
   const startedAt = deps.now();
+  const schemas = input.tools.map((tool) => tool.schema);
+  const hasher = new WindowHasher();
   try {
-    yield* runSteps({ input, deps, control, state, startedAt });
+    yield* runSteps({ input, deps, control, state, schemas, hasher, startedAt });
   } finally {
     signal.removeEventListener("abort", cancel);
     control.abort(new AppError("cancelled", "the turn is over"));
@@ -97,6 +99,9 @@ interface Run {
   readonly deps: TurnDeps;
   readonly control: AbortController;
   readonly state: TurnState;
+  /** Of `input.tools`, one list for all steps. */
+  readonly schemas: readonly ToolSchema[];
+  readonly hasher: WindowHasher;
   /** Integer ms UTC. */
   readonly startedAt: number;
 }
@@ -150,8 +155,7 @@ function toCallContext({ input, deps, control, state }: Run): CallContext {
 }
 
 /** The window of the next model call, or the AppError `budget_exceeded`. */
-function planStep({ input, state }: Run): Window | AppError {
-  const tools = input.tools.map((tool) => tool.schema);
+function planStep({ input, state, schemas: tools }: Run): Window | AppError {
   const system = state.wasEmpty ? `${input.system}\n\n${AFTER_EMPTY}` : input.system;
   try {
     return planWindow({ system, history: state.history, tools, ...input.window });
@@ -163,13 +167,12 @@ function planStep({ input, state }: Run): Window | AppError {
 
 /** One model call: its request, what it shows, its result. */
 async function* runStep(run: Run, window: Window): AsyncGenerator<TurnEvent, Reply, void> {
-  const { input, deps, control, state } = run;
+  const { input, deps, control, state, schemas: tools } = run;
   const { model, budgets: { timeoutMs }, maxOutputTokens } = input;
-  const tools = input.tools.map((tool) => tool.schema);
   const step = ++state.steps;
   const output = maxOutputTokens === undefined ? {} : { maxOutputTokens };
   const { fromSeq, toSeq, dropped: droppedMessages } = window;
-  const sha256 = await hashWindow(window, tools);
+  const sha256 = await run.hasher.hash(window, tools);
   yield state.stamp({
     type: "model_request",
     v: 1,

@@ -64,9 +64,24 @@ export function planWindow(input: WindowInput): Window {
   };
 }
 
-/** Hex sha256 of what a model call is shown, tool schemas included: the same window always has the same hash. */
-export function hashWindow(window: Window, tools: readonly ToolSchema[]): Promise<string> {
-  return sha256Hex(canonicalJson([window.messages, tools]));
+/**
+ * Hashes what model calls are shown, tool schemas included: hex sha256 of the canonical JSON of `[messages, tools]`. It keeps the text of
+ * each message, so that a step of a long turn costs what it adds; one hasher serves one turn, and its messages do not change.
+ */
+export class WindowHasher {
+  readonly #texts = new WeakMap<object, string>();
+
+  hash(window: Window, tools: readonly ToolSchema[]): Promise<string> {
+    return sha256Hex(`[[${window.messages.map((message) => this.#textOf(message)).join(",")}],${this.#textOf(tools)}]`);
+  }
+
+  #textOf(value: Message | readonly ToolSchema[]): string {
+    const known = this.#texts.get(value);
+    if (known !== undefined) return known;
+    const text = canonicalJson(value);
+    this.#texts.set(value, text);
+    return text;
+  }
 }
 
 function toExchanges(history: readonly HistoryMessage[]): HistoryMessage[][] {

@@ -63,6 +63,13 @@ Deno.test("probeLocalServers() looks at 11434 and 1234 by default", async () => 
     asked.push(String(url));
     return Promise.resolve(new Response(null, { status: 404 }));
   };
-  assert.deepEqual(await probeLocalServers(fetcher), []);
+  assert.deepEqual(await probeLocalServers(fetcher, { isListening: () => Promise.resolve(true) }), []);
   assert.deepEqual(asked.sort(), ["http://127.0.0.1:11434/v1/models", "http://127.0.0.1:1234/v1/models"]);
+});
+
+Deno.test("probeLocalServers() does not fetch where nobody listens", async () => {
+  const gone = await startFakeOpenAi(() => reply([]));
+  await gone.close();
+  const fetcher: typeof fetch = () => assert.fail("fetched");
+  assert.deepEqual(await probeLocalServers(fetcher, { candidates: [{ label: "nobody", baseUrl: gone.url }] }), []);
 });

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import type { AppError } from "#/core/error.ts";
 import type { Message } from "#/core/message.ts";
 import type { HistoryMessage } from "#/turn/history.ts";
-import { hashWindow, planWindow } from "#/turn/window.ts";
+import { canonicalJson } from "#/lib/canonical_json.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+import { planWindow, WindowHasher } from "#/turn/window.ts";
 import { assertValidHistory } from "./turn_kit.ts";
 
 /** A message of 20 tokens from a letter: `u`ser, `a`ssistant, `c`all (assistant with one call), `t`ool result. */
@@ -87,15 +89,18 @@ Deno.test("planWindow() takes of a conversation of 1,000 turns what fits", () =>
   assert.ok(window.tokens > 126_000 && window.tokens <= 126_976);
 });
 
-Deno.test("hashWindow() is the same for the same window and another for any other", async () => {
+Deno.test("WindowHasher is the same for the same window and another for any other, by whichever hasher", async () => {
   const input = { system: "s", history: toHistory("uau"), tools: [], limitTokens: 1_000, safetyTokens: 0 };
-  const hash = await hashWindow(planWindow(input), []);
-  assert.equal(hash, await hashWindow(planWindow({ ...input, limitTokens: 999 }), []));
+  const hasher = new WindowHasher();
+  const window = planWindow(input);
+  const hash = await hasher.hash(window, []);
+  assert.equal(hash, await sha256Hex(canonicalJson([window.messages, []])), "the canonical JSON as a whole");
+  assert.equal(hash, await new WindowHasher().hash(planWindow({ ...input, limitTokens: 999 }), []));
   assert.match(hash, /^[0-9a-f]{64}$/);
   const others = [
-    hashWindow(planWindow({ ...input, system: "S" }), []),
-    hashWindow(planWindow({ ...input, history: toHistory("u") }), []),
-    hashWindow(planWindow(input), [{ name: "t", description: "", parameters: {} }]),
+    hasher.hash(planWindow({ ...input, system: "S" }), []),
+    hasher.hash(planWindow({ ...input, history: toHistory("u") }), []),
+    hasher.hash(planWindow(input), [{ name: "t", description: "", parameters: {} }]),
   ];
   for (const other of others) assert.notEqual(await other, hash);
 });
