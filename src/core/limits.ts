@@ -47,6 +47,18 @@ export const LIMITS = {
   keptBytesMax: 67_108_864,
   /** Old contents kept, per user; the oldest goes first. */
   keptEntriesMax: 10_000,
+  /** A URL that a tool asks for, in UTF-16 code units. */
+  urlCharsMax: 8_192,
+  /** Headers of a request that a tool makes. */
+  requestHeadersMax: 32,
+  /** Body of a request that a tool makes. */
+  requestBytesMax: 1_048_576,
+  /** Body of an answer from the web, inflated, that a tool is given. */
+  responseBytesMax: 5_242_880,
+  /** Redirects that one request follows. */
+  redirectsMax: 5,
+  /** Rules of a person's policy. */
+  policyRulesMax: 256,
   /** Virtual path, in UTF-8 bytes. */
   pathBytesMax: 1_024,
   /** Entries of one directory listing. */

@@ -58,7 +58,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       user: input.user,
       tools: TOOLS,
       packages,
-      policy: await openPolicy(DEFAULT_POLICY),
+      policy: await openPolicy([DEFAULT_POLICY]),
       files,
       now: input.now,
       hidden: [{ host: folders.root, virtual: "" }],

@@ -60,10 +60,17 @@ export interface Broker {
 }
 
 const UNKNOWN_TOOL: ToolIdentity = { name: "", package: "", version: "", sha256: "" };
+/** The WIT interface that each capability opens; a secret goes with a request. */
 const INTERFACES: Readonly<Record<Capability["kind"], string>> = {
   "fs.read": "fs-read",
   "fs.list": "fs-read",
   "fs.write": "fs-write",
+  http: "http",
+  secret: "http",
+  config: "config",
+  clock: "clock",
+  random: "random",
+  log: "log",
 };
 
 /** Opens a broker for one user. */
@@ -101,16 +108,13 @@ class OneUserBroker implements Broker {
       const refused = this.#admit(request);
       if (refused !== undefined) return toRefusal(identity, refused);
       const tool = this.#find(request.tool);
-      const installed = this.#options.packages.get(tool.run.component);
-      if (installed === undefined) {
-        throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
-      }
+      const { component, installed } = this.#packageOf(tool);
       const { version, sha256, children } = installed;
-      identity = { name: tool.name, package: tool.run.component, version, sha256 };
+      identity = { name: tool.name, package: component, version, sha256 };
       const args = parseArgs(tool, request.args);
       const decision = this.#decide(request, tool, identity, args);
       decided = { decision };
-      if (decision.kind === "denied") {
+      if (decision.kind !== "granted") {
         return toRefusal(identity, { kind: "denied", code: "tool_denied", text: decision.reason, decision });
       }
       const reply = await this.#run(request, { tool, identity, children, args, grant: decision.grant }, signal);
@@ -144,6 +148,13 @@ class OneUserBroker implements Broker {
     return undefined;
   }
 
+  #packageOf(tool: Tool): { component: string; installed: ToolPackage } {
+    const component = "component" in tool.run ? tool.run.component : tool.run.host;
+    const installed = this.#options.packages.get(component);
+    if (installed !== undefined) return { component, installed };
+    throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
+  }
+
   #find(name: string): Tool {
     const tool = this.#options.tools.get(name);
     if (tool !== undefined) return tool;
@@ -157,7 +168,8 @@ class OneUserBroker implements Broker {
     const timeoutMs = tool.timeoutMs + (this.#options.waitMs ?? LIMITS.brokerWaitMs);
     const { principal } = request;
     const needs = tool.needs(args);
-    return this.#options.policy.decide({ principal, tool: identity, needs, now, timeoutMs, grantId: uuidv7(now) });
+    const asked = { principal, tool: identity, needs, isPrivate: false, now, timeoutMs, grantId: uuidv7(now) };
+    return this.#options.policy.decide(asked);
   }
 
   async #run(request: ToolRequest, call: GrantedCall, signal: AbortSignal): Promise<ToolReply> {
@@ -192,6 +204,7 @@ class OneUserBroker implements Broker {
       state = "busy";
       try {
         const { allowance, spend } = meter.take(hostCall, this.#options.now());
+        if (!("path" in hostCall)) throw new AppError("tool_denied", `${hostCall.fn} is not served here`);
         const answer = await files.run(hostCall, allowance, AbortSignal.any([signal, stop]));
         spend(bytesOf(hostCall, answer));
         return answer;

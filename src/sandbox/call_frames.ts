@@ -1,5 +1,13 @@
 import { z } from "zod";
-import type { Capability, Decision, Outcome, Principal, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import {
+  type Capability,
+  type Decision,
+  HTTP_METHODS,
+  type Outcome,
+  type Principal,
+  type ToolIdentity,
+  type ToolRequest,
+} from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import { USER_ID } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -30,6 +38,21 @@ const CapabilityShape: z.ZodType<Capability> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fs.read"), path: z.string(), scope: z.enum(["file", "tree"]), bytesMax: Count }),
   z.strictObject({ kind: z.literal("fs.list"), path: z.string(), scope: z.enum(["dir", "tree"]), entriesMax: Count }),
   z.strictObject({ kind: z.literal("fs.write"), path: z.string(), mode: z.enum(["write", "delete"]), bytesMax: Count }),
+  z.strictObject({
+    kind: z.literal("http"),
+    scheme: z.enum(["http", "https"]),
+    host: z.string(),
+    port: Count,
+    methods: z.array(z.enum(HTTP_METHODS)),
+    path: z.string(),
+    scope: z.enum(["exact", "tree"]),
+    bytesUpMax: Count,
+    bytesDownMax: Count,
+    redirectsMax: Count,
+  }),
+  z.strictObject({ kind: z.literal("secret"), name: z.string(), hosts: z.array(z.string()) }),
+  z.strictObject({ kind: z.literal("config"), section: z.string() }),
+  z.strictObject({ kind: z.enum(["clock", "random", "log"]) }),
 ]);
 
 const ToolIdentityShape: z.ZodType<ToolIdentity> = z.strictObject({
@@ -54,6 +77,15 @@ const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("denied"),
     missing: z.array(CapabilityShape),
+    policyDigest: z.string(),
+    source: z.string(),
+    reason: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal("ask"),
+    wanted: z.array(CapabilityShape),
+    missing: z.array(CapabilityShape),
+    answer: z.enum(["owner", "relayed"]),
     policyDigest: z.string(),
     source: z.string(),
     reason: z.string(),

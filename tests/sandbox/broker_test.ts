@@ -5,6 +5,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
+import { openPolicy } from "#/sandbox/policy.ts";
 import { brief, openTempBroker, type ProbeRun, requestOf, says } from "./temp_broker.ts";
 import { openTempFiles } from "./temp_files.ts";
 
@@ -87,9 +88,10 @@ Deno.test("openBroker() answers an unknown tool, a missing package, a denial and
   const unknown = await broker.call(requestOf({}, { tool: "shell_exec" }), never);
   assert.deepEqual(brief(unknown), ["failed", "tool_unknown", "There is no tool of that name. There are: probe"]);
   assert.equal(unknown.tool.name, "shell_exec");
-  const denied = await broker.call(requestOf({ path: "/vault/a" }), never);
+  const strict = await openTempBroker(temp, says("never"), { policy: await openPolicy([]) });
+  const denied = await strict.call(requestOf({ path: "/shared/a" }), never);
   assert.deepEqual(brief(denied).slice(0, 2), ["denied", "tool_denied"]);
-  assert.match(denied.text, /fs\.read \/vault\/a is missing/);
+  assert.match(denied.text, /fs\.read \/shared\/a is missing/);
   assert.equal(denied.decision?.kind, "denied");
   const bare = await openTempBroker(temp, says("never"), { packages: new Map() });
   assert.equal((await bare.call(requestOf({ path: "/shared/a" }), never)).code, "component_invalid");
