@@ -19,6 +19,7 @@ export interface ToolIdentity {
 
 /** Methods of HTTP that a tool can ask for (RFC 9110 §9; no CONNECT, no TRACE). */
 export const HTTP_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+/** One of them. */
 export type HttpMethod = (typeof HTTP_METHODS)[number];
 
 /**
