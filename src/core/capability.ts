@@ -87,6 +87,44 @@ export type Decision =
     readonly reason: string;
   };
 
+/**
+ * What a person is shown before they decide, made by the runner from the typed grant. An answer is bound to `key`: the sha256 of the
+ * tool, its component, the arguments and `wanted`. Times are integer ms UTC.
+ */
+export interface ApprovalCard {
+  readonly id: string;
+  readonly key: string;
+  readonly session: string;
+  readonly turn: string;
+  readonly callId: string;
+  readonly principal: Principal;
+  readonly tool: ToolIdentity;
+  readonly argsSha256: string;
+  readonly wanted: readonly Capability[];
+  /** `wanted` in words, a line each. */
+  readonly lines: readonly string[];
+  readonly reason: string;
+  readonly answer: AnswerClass;
+  readonly askedAt: number;
+  /** Silence until then is a no. */
+  readonly expiresAt: number;
+}
+
+/** What a person can say to a card: yes to this call, to equal calls of this session, to equal calls until a time; no to this call, or to equal calls for ever. */
+export const APPROVAL_ANSWERS = ["once", "session", "until", "no", "never"] as const;
+/** One of them. */
+export type ApprovalAnswer = (typeof APPROVAL_ANSWERS)[number];
+
+/** What became of a card. `by` is `owner`, `relayed`, or `silence` when nobody answered in time. */
+export interface ApprovalResolution {
+  readonly id: string;
+  readonly session: string;
+  readonly turn: string;
+  readonly callId: string;
+  readonly answer: ApprovalAnswer;
+  readonly by: AnswerClass | "silence";
+}
+
 /** Where an approval's answer may come from (DESIGN, "Against whom"). */
 export type AnswerClass = "owner" | "relayed";
 
@@ -123,6 +161,8 @@ export interface Outcome {
   readonly kind: "ok" | "failed" | "denied" | "ask";
   readonly tool: ToolIdentity;
   readonly decision?: Decision;
+  /** With `ask`: what a person is shown. The same call again, after their answer, is run or denied. */
+  readonly card?: ApprovalCard;
   /** Absent for `ok`. */
   readonly code?: ErrorCode;
   /** Full text for `ok` (≤ toolOutputBytesMax), else a sentence the model can act on. */

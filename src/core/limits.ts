@@ -57,6 +57,16 @@ export const LIMITS = {
   responseBytesMax: 5_242_880,
   /** Redirects that one request follows. */
   redirectsMax: 5,
+  /** Silence after an approval was asked for; then it is a no. */
+  approvalWaitMs: 900_000,
+  /** Approvals of one user that wait for an answer; a further call is denied. */
+  approvalsPendingMax: 64,
+  /** Answers that stand for longer than one call, per user; the oldest goes first, and is asked for again. */
+  approvalsKeptMax: 1_000,
+  /** Sessions that are remembered as having seen something private, per user; beyond it every session counts as one. */
+  privateSessionsMax: 10_000,
+  /** What runner and guests remember of approvals, as one file. */
+  approvalsBytesMax: 4_194_304,
   /** Rules of a person's policy. */
   policyRulesMax: 256,
   /** Virtual path, in UTF-8 bytes. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  type ApprovalCard,
   type Capability,
   type Decision,
   HTTP_METHODS,
@@ -92,6 +93,24 @@ const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   }),
 ]);
 
+/** A card as it is kept and sent. */
+export const ApprovalCardShape: z.ZodType<ApprovalCard> = z.strictObject({
+  id: Id,
+  key: Id,
+  session: Id,
+  turn: Id,
+  callId: Id,
+  principal: PrincipalShape,
+  tool: ToolIdentityShape,
+  argsSha256: Id,
+  wanted: z.array(CapabilityShape),
+  lines: z.array(z.string()),
+  reason: z.string(),
+  answer: z.enum(["owner", "relayed"]),
+  askedAt: Count,
+  expiresAt: Count,
+});
+
 /** An outcome without its text, which follows as bytes. */
 export type CallReply = Omit<Outcome, "text">;
 
@@ -100,6 +119,7 @@ export const CallReply: z.ZodType<CallReply> = z.strictObject({
   kind: z.enum(["ok", "failed", "denied", "ask"]),
   tool: ToolIdentityShape,
   decision: DecisionShape.exactOptional(),
+  card: ApprovalCardShape.exactOptional(),
   code: Code.exactOptional(),
   outputBytes: Count,
   elapsedMs: Count,
