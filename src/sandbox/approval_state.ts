@@ -18,6 +18,7 @@ const Standing = z.strictObject({
   until: Time.exactOptional(),
   at: Time,
 });
+/** One of them. */
 export type Standing = z.infer<typeof Standing>;
 
 /** What the runner remembers of approvals over a restart. */
