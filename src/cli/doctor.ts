@@ -3,7 +3,7 @@ import { loadConfig } from "#/config/load.ts";
 import { resolveUser } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
-import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
+import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { toSandboxEnv } from "#/runner/cache_view.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
@@ -86,7 +86,15 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
         "sees no prompt and no conversation",
       ],
     },
-    planClient({ program, env, port: live?.port ?? 0, endpointPath: endpointPath(folders.ipc) }, ["<request>"]),
+    planClient({
+      program,
+      env,
+      port: live?.port ?? 0,
+      endpointPath: endpointPath(folders.ipc),
+      controlPath: controlPath(folders.ipc),
+    }, [
+      "<request>",
+    ]),
     planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts: plan?.hosts ?? [] }),
     {
       name: "tool child",

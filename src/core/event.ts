@@ -81,7 +81,13 @@ export interface EventPayloads {
   /** `card` is an ApprovalCard as the runner made it. */
   approval_asked: { readonly callId: string; readonly card: unknown };
   /** `answer` is an ApprovalAnswer, `by` is `owner`, `relayed` or `silence`. */
-  approval_answered: { readonly callId: string; readonly answer: string; readonly by: string };
+  approval_answered: {
+    readonly callId: string;
+    /** Of the card. */
+    readonly id?: string;
+    readonly answer: string;
+    readonly by: string;
+  };
   /** The turn waits for a person and runs no further until the call is answered; the next event of the turn, if any, is that answer. */
   parked: { readonly callId: string; readonly reason: string };
   summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };

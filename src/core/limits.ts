@@ -65,7 +65,11 @@ export const LIMITS = {
   approvalsKeptMax: 1_000,
   /** Sessions that are remembered as having seen something private, per user; beyond it every session counts as one. */
   privateSessionsMax: 10_000,
-  /** What runner and guests remember of approvals, as one file. */
+  /** Connections to one runner's control socket. */
+  controlClientsMax: 32,
+  /** One request at a control socket. */
+  controlBytesMax: 65_536,
+  /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
   /** Rules of a person's policy. */
   policyRulesMax: 256,

@@ -115,7 +115,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     elapsedMs: z.number().nonnegative(),
   }),
   approval_asked: z.looseObject({ callId: text, card: anything }),
-  approval_answered: z.looseObject({ callId: text, answer: text, by: text }),
+  approval_answered: z.looseObject({ callId: text, id: text.exactOptional(), answer: text, by: text }),
   parked: z.looseObject({ callId: text, reason: text }),
   summary: z.looseObject({ fromSeq: count, toSeq: count, text, epoch: count }),
   budget: z.looseObject({ kind: budgetKind, used: z.number(), limit: z.number() }),

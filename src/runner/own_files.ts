@@ -12,6 +12,9 @@ const OPENED: readonly (readonly [folder: keyof UserFolders, name: string, kind:
   ["logs", "runtime.log.1", "file"],
   ["run", "runner.lock", "file"],
   ["run", "guest.lock", "file"],
+  ["run", "approvals.json", "file"],
+  ["run", "approvals.json.new", "file"],
+  ["run", "approvals.json.damaged", "file"],
   ["run", "kept", "folder"],
   ["run", "kept/index.jsonl", "file"],
 ];

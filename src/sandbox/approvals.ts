@@ -1,4 +1,4 @@
-import type { AnswerClass, ApprovalAnswer, ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
+import type { AnswerClass, ApprovalAnswer, ApprovalCard, ApprovalResolution, GivenAnswer } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -25,13 +25,6 @@ export interface ApprovalsOptions {
 export type ApprovalFinding =
   | { readonly kind: "yes" | "no"; readonly answer: ApprovalAnswer; readonly by: Standing["by"] }
   | { readonly kind: "open"; readonly card: ApprovalCard };
-
-/** An answer as it comes in. `until` in ms UTC, only with `until`. */
-export interface GivenAnswer {
-  readonly id: string;
-  readonly answer: ApprovalAnswer;
-  readonly until?: number;
-}
 
 /** The cards of one user that wait for a person, and the answers that stand. */
 export interface Approvals {

@@ -72,7 +72,7 @@ async function startHostile(code: string, onLog: (line: string) => void = () => 
     port: 0,
     hosts: [],
   });
-  const tools = await openTools({ ...input, user: "default", folders, now: Date.now });
+  const tools = await openTools({ ...input, user: "default", folders, now: Date.now, onResolved: () => {} });
   const words: unknown[] = [];
   let wake = Promise.withResolvers<void>();
   const guest = startGuest(

@@ -9,7 +9,7 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const program = thisProgram();
   const plans = [
     planGuest({ program, env: {}, internalDir: "/i", lockPath: "/l", port: 0, hosts: [] }),
-    planClient({ program, env: {}, port: 1, endpointPath: "/e" }, []),
+    planClient({ program, env: {}, port: 1, endpointPath: "/e", controlPath: "/c" }, []),
     planToolChild({ program, env: {} }),
   ];
   const started = plans.map(({ args }) =>

@@ -18,6 +18,7 @@ function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): Ru
     hosts: [],
     bootstrap: () => Promise.resolve({ version, timezone, model, settings, startupStatus }),
     port: 0,
+    rules: [],
     lock: acquireRunnerLock(folders.run, 1)!,
     ...overrides,
   };

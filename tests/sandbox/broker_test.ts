@@ -238,7 +238,7 @@ Deno.test("openBroker() asks a person where policy asks, and runs the very call 
   approvals.answer({ id: (await broker.call(request, never)).card!.id, answer: "no" }, "owner");
   const refused = await broker.call(request, never);
   assert.deepEqual([refused.kind, refused.code], ["denied", "tool_denied"]);
-  assert.match(refused.text, /The person said no/);
+  assert.match(refused.text, /The answer was no/);
   approvals.close();
 });
 
