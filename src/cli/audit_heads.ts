@@ -3,7 +3,7 @@
  * permission, to read the folder of that file (src/runner/plan_audit_heads.ts): a guest wrote it, and SQLite parses it here.
  */
 import { LIMITS } from "#/core/limits.ts";
-import { AUDIT_HEADS } from "#/memory/event_sql.ts";
+import { readAuditHeads } from "#/memory/audit_heads.ts";
 import { SqliteDriver } from "#/memory/sqlite_driver.ts";
 
 const encoder = new TextEncoder();
@@ -12,9 +12,9 @@ async function main(path: string): Promise<void> {
   // SQLite would follow a link to a database outside, which Deno's flag does not see.
   if (!Deno.lstatSync(path).isFile) throw new Error("the event log is no plain file");
   const driver = new SqliteDriver({ path, name: "event log", bytesMax: LIMITS.eventLogBytesMax, isReadOnly: true });
+  // For all of SQLite in this process.
   await driver.all({ sql: `PRAGMA hard_heap_limit=${LIMITS.auditHeadsBytesMax}` });
-  const rows = await driver.all({ sql: AUDIT_HEADS, values: [LIMITS.auditHeadsMax] });
-  for (const { seq, sha256, turn } of rows) write(`${JSON.stringify({ seq, sha256, turn })}\n`);
+  for (const { seq, sha256, turn } of await readAuditHeads(driver)) write(`${JSON.stringify({ seq, sha256, turn })}\n`);
   await driver.close();
 }
 

@@ -46,7 +46,10 @@ function* toChunks(file: Segment): Generator<Uint8Array> {
  * The heads that turns named, read by a process that may do nothing else, while a gateway lives or not; none when there is no event log
  * yet. Throws AppError `audit_failed` when they cannot be read: then a cut or rewritten log could look whole.
  */
-export async function readHeads(internalDir: string): Promise<readonly KnownHead[]> {
+export async function readHeads(
+  internalDir: string,
+  timeoutMs: number = LIMITS.auditHeadsMs,
+): Promise<readonly KnownHead[]> {
   if (!exists(`${internalDir}/oxydra.db`)) return [];
   // A link would open another folder to the process that reads.
   if (!Deno.lstatSync(internalDir).isDirectory) throw unreadable(`${internalDir} is no plain folder`);
@@ -62,7 +65,7 @@ export async function readHeads(internalDir: string): Promise<readonly KnownHead
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), LIMITS.auditHeadsMs);
+  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   try {
     const heads: KnownHead[] = [];
     for await (const line of readLines(child.stdout, HEAD_CHARS_MAX)) {

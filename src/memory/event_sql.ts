@@ -60,13 +60,5 @@ export const TURN_EVENTS = `
 /** Turns that neither ended nor wait for an answer, the first begun first. */
 export const OPEN_TURNS = `SELECT session, turn FROM turns WHERE state = 'open' ORDER BY id`;
 
-/** Heads of the audit log that turns ended with, the newest 1 of them; what is no head is passed over. */
-export const AUDIT_HEADS = `
-  SELECT head_seq AS seq, head_sha256 AS sha256, turn FROM (
-    SELECT max(id) AS id, turn, payload -> '$.auditHead' ->> 'seq' AS head_seq, payload -> '$.auditHead' ->> 'sha256' AS head_sha256
-    FROM events WHERE type = 'turn_done' AND json_valid(payload) GROUP BY head_seq, head_sha256)
-  WHERE typeof(head_seq) = 'integer' AND head_seq > 0 AND typeof(head_sha256) = 'text' AND length(head_sha256) = 64
-  ORDER BY id DESC LIMIT ?1`;
-
 /** Content of blob 1. */
 export const BLOB = `SELECT content FROM blobs WHERE sha256 = ?1`;
