@@ -42,7 +42,8 @@ function verifyLive(dir: string, heads: readonly KnownHead[]): AuditVerdict {
   return verifyAudit(readAuditSegments(dir), heads);
 }
 
-function toText({ entries, segments, headsCompared, tornLines, head, broken }: AuditVerdict, dir: string): string {
+function toText(verdict: AuditVerdict, dir: string): string {
+  const { entries, segments, headsCompared, tornLines, firstSeq, head, broken } = verdict;
   if (broken !== undefined) {
     const place = broken.file === "" ? dir : `${broken.file}, line ${broken.line}`;
     return [
@@ -55,6 +56,7 @@ function toText({ entries, segments, headsCompared, tornLines, head, broken }: A
     `✓ the audit log is whole: ${count(entries, "entry", "entries")} in ${count(segments, "segment", "segments")}, ` +
     `${count(headsCompared, "head", "heads")} of turns compared`,
     ...(tornLines === 0 ? [] : [`  ${count(tornLines, "half line", "half lines")} of crashes, kept and named`]),
+    ...(firstSeq === 1 ? [] : [`  it begins with entry ${firstSeq}: older ones went when the log was full`]),
     `  head ${head.seq} ${head.sha256}`,
   ].join("\n");
 }

@@ -60,7 +60,7 @@ export interface AuditFields {
   notice: AuditCall & { readonly from: "guest" | "runner"; readonly code: string; readonly subject?: string };
   /** First entry of a segment but the first; its `prev` is the last hash of `segment`. */
   rotated: { readonly segment: string };
-  /** Old segments went, `lastSegment` and what is before it; the log begins with the entry named here. */
+  /** An old segment goes, `lastSegment`; the log begins with the entry named here. */
   dropped: { readonly lastSegment: string; readonly firstSeq: number; readonly firstSha256: string };
 }
 

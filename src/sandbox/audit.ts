@@ -131,10 +131,12 @@ class Chain implements Audit {
     const { dir } = this.#options;
     this.#open(openSegment(dir, this.#segment + 1, "create"));
     this.#write("rotated", { segment: segmentName(this.#segment++) });
-    if (old.length === 0) return;
-    const { seq: firstSeq, sha256: firstSha256 } = readFirst(dir, old.at(-1)! + 1);
-    this.#write("dropped", { lastSegment: segmentName(old.at(-1)!), firstSeq, firstSha256 });
-    for (const segment of old) Deno.removeSync(join(dir, segmentName(segment)));
+    for (const segment of old) {
+      // Said first, one by one: whatever a crash leaves begins where an entry says.
+      const { seq: firstSeq, sha256: firstSha256 } = readFirst(dir, segment + 1);
+      this.#write("dropped", { lastSegment: segmentName(segment), firstSeq, firstSha256 });
+      Deno.removeSync(join(dir, segmentName(segment)));
+    }
   }
 
   /** The oldest segments, as many as must go so that one more fits. None younger than `keepMs`: a flood of calls must not wash them away. */

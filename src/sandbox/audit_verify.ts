@@ -46,6 +46,8 @@ export interface AuditVerdict {
   readonly headsCompared: number;
   /** Half lines of crashes that a later entry names. */
   readonly tornLines: number;
+  /** More than 1 when older segments went. */
+  readonly firstSeq: number;
   readonly head: AuditHead;
   /** Absent when the log is whole. */
   readonly broken?: AuditBreak;
@@ -108,11 +110,17 @@ class Check {
   /** Lines since the last entry that are no JSON: the next entry has to name them. */
   #torn: { readonly line: number; readonly lines: Uint8Array[]; bytes: number } | undefined;
   /** The first entry of a log whose beginning was dropped; a later entry has to name it. */
-  #start: AuditHead & { readonly file: string; readonly line: number } | undefined;
+  #start: { readonly seq: number; readonly sha256: string; readonly file: string; readonly line: number } | undefined;
+  #isExplained = false;
   #broken: AuditBreak | undefined;
 
   constructor(heads: readonly KnownHead[]) {
-    for (const head of heads) this.#heads.set(head.seq, [...this.#heads.get(head.seq) ?? [], head]);
+    // A guest may name one entry a hundred thousand times.
+    for (const head of heads) {
+      const same = this.#heads.get(head.seq);
+      if (same === undefined) this.#heads.set(head.seq, [head]);
+      else same.push(head);
+    }
   }
 
   begin({ segment, name }: AuditSegment): boolean {
@@ -141,16 +149,22 @@ class Check {
 
   end(): AuditVerdict {
     const head = this.#head ?? AUDIT_ROOT;
-    if (this.#isMended() && this.#start !== undefined) {
-      [this.#file, this.#line] = [this.#start.file, this.#start.line];
-      this.#fail("start_unexplained", "the log begins here, and no entry says that older ones went", this.#start.seq);
-    }
+    if (this.#isMended() && this.#start !== undefined && this.#broken === undefined) this.#checkStart(this.#start);
     const beyond = [...this.#heads.keys()].filter((seq) => seq > head.seq).sort((a, b) => a - b)[0];
     if (beyond !== undefined) {
       const [known] = this.#heads.get(beyond)!;
       this.#fail("tail_cut", `turn ${known!.turn} names entry ${beyond}, and the log ends with entry ${head.seq}`);
     }
-    return { ...this.#counts, head, ...(this.#broken === undefined ? {} : { broken: this.#broken }) };
+    const firstSeq = this.#start?.seq ?? 1;
+    return { ...this.#counts, firstSeq, head, ...(this.#broken === undefined ? {} : { broken: this.#broken }) };
+  }
+
+  /** Whoever writes a whole chain may let it begin beyond all that turns know of, and say that the rest went by rule. */
+  #checkStart(start: { readonly seq: number; readonly file: string; readonly line: number }): void {
+    [this.#file, this.#line] = [start.file, start.line];
+    const why = this.#isExplained ? "no turn knows anything of what is left" : "no entry says that older ones went";
+    const isKnown = this.#heads.size === 0 || [...this.#heads.keys()].some((seq) => seq >= start.seq);
+    if (!this.#isExplained || !isKnown) this.#fail("start_unexplained", `the log begins here, and ${why}`, start.seq);
   }
 
   /** The lines before this entry that are none are exactly those that it names. */
@@ -174,8 +188,9 @@ class Check {
     if (seq !== last.seq + 1) return this.#fail("missing_seq", `entry ${last.seq + 1} should be here`, seq);
     if (prev !== last.sha256) return this.#fail("wrong_prev", `it does not follow the entry before it`, seq);
     const { kind, firstSeq, firstSha256 } = entry;
-    const explains = kind === "dropped" && firstSeq === this.#start?.seq && firstSha256 === this.#start?.sha256;
-    if (explains) this.#start = undefined;
+    if (kind === "dropped" && firstSeq === this.#start?.seq && firstSha256 === this.#start?.sha256) {
+      this.#isExplained = true;
+    }
     this.#head = { seq, sha256 };
     this.#counts.entries++;
     return this.#agrees(this.#head);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { AuditFields, AuditHead } from "#/core/audit.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { readAuditSegments } from "#/cli/audit_log.ts";
+import { toChainedLine } from "#/lib/chained_line.ts";
 import { verifyAudit } from "#/sandbox/audit_verify.ts";
 import { fromFileUrl } from "../fixture/source_tree.ts";
 import {
@@ -122,6 +123,34 @@ Deno.test("an old segment that someone deletes is no segment that went by rule",
   assert.equal(verify(dir).broken?.what, "start_unexplained");
 });
 
+Deno.test("a whole chain made anew that begins beyond all that turns know of is no log that lost its oldest by rule", () => {
+  const dir = freshDir();
+  const heads = writeLog(dir, 4);
+  const [rotated, ...rest] = entriesIn(dir).map((entry) => ({ ...entry, seq: entry.seq + 1_000 }));
+  const first = toChainedLine({ ...rotated!, kind: "rotated" });
+  let prev = first.sha256;
+  const dropped = { kind: "dropped", firstSeq: 1_001, firstSha256: first.sha256 };
+  const lines = rest.map((entry, i) => {
+    const { line, sha256 } = toChainedLine({ ...entry, ...(i === 0 ? dropped : {}), prev });
+    prev = sha256;
+    return line;
+  });
+  const segment = toSegment("audit-000009.jsonl", new TextEncoder().encode(`${[first.line, ...lines].join("\n")}\n`));
+  assert.equal(verifyAudit([segment], []).broken, undefined, "the chain alone says nothing");
+  const { broken } = verifyAudit([segment], toKnown(heads));
+  assert.deepEqual([broken?.what, broken?.seq, broken?.line], ["start_unexplained", 1_001, 1]);
+});
+
+Deno.test("a guest that names one entry a hundred thousand times costs no time", () => {
+  const dir = freshDir();
+  const [head] = writeLog(dir, 1);
+  const many = Array.from({ length: LIMITS.auditHeadsMax }, () => head!);
+  const startedAt = performance.now();
+  const { broken, headsCompared } = verify(dir, many);
+  assert.deepEqual([broken, headsCompared], [undefined, LIMITS.auditHeadsMax]);
+  assert.ok(performance.now() - startedAt < 5_000);
+});
+
 Deno.test("a link, a pipe or a folder in the place of the log is refused, and what it leads to stays as it is", async () => {
   const outside = Deno.makeTempDirSync();
   const target = join(outside, "target");
@@ -233,12 +262,26 @@ Deno.test("a runner that is killed at random moments, 60 times, leaves a log tha
   assert.equal(entriesIn(dir).filter(({ torn }) => torn !== undefined).length, verdict.tornLines);
 });
 
+Deno.test("a runner that is killed while it drops old segments leaves a beginning that an entry names", async () => {
+  const dir = freshDir();
+  const heads: AuditHead[] = [];
+  for (let round = 1; round <= 20; round++) {
+    heads.push(...await killAtRandom(dir, 1 + Math.random() * 20, "drop"));
+    const { broken } = verify(dir, heads);
+    assert.ok(broken === undefined || broken.what === "half_line", `${round}: ${JSON.stringify(broken)}`);
+  }
+  openLog(dir).close();
+  const { broken, firstSeq, headsCompared } = verify(dir, heads);
+  assert.equal(broken, undefined);
+  assert.ok(firstSeq > 1 && headsCompared > 0 && headsCompared < heads.length);
+});
+
 /** The heads of calls that were whole when the runner died, `ms` after its first one. */
-async function killAtRandom(dir: string, ms: number): Promise<AuditHead[]> {
+async function killAtRandom(dir: string, ms: number, ...rest: readonly string[]): Promise<AuditHead[]> {
   const entry = fromFileUrl(new URL("../fixture/auditing_runner.ts", import.meta.url));
   const config = fromFileUrl(new URL("../../deno.json", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", "--no-check", "--cached-only", "--config", config, entry, dir],
+    args: ["run", "-q", "-A", "--no-check", "--cached-only", "--config", config, entry, dir, ...rest],
     stdout: "piped",
   }).spawn();
   let text = "";

@@ -53,7 +53,14 @@ Deno.test("openAudit() goes on where the last start ended", () => {
     "opened",
   ]);
   assert.equal(entriesIn(dir)[5]!.prev, heads[1]!.sha256);
-  assert.deepEqual(verify(dir, heads), { entries: 6, segments: 1, headsCompared: 2, tornLines: 0, head: audit.head });
+  assert.deepEqual(verify(dir, heads), {
+    entries: 6,
+    segments: 1,
+    headsCompared: 2,
+    tornLines: 0,
+    firstSeq: 1,
+    head: audit.head,
+  });
 });
 
 Deno.test("openAudit() keeps folder and files to their owner", () => {
@@ -178,6 +185,18 @@ Deno.test("openAudit() drops the oldest segments beyond its bound, says so, and 
   const verdict = verify(dir, heads);
   assert.equal(verdict.broken, undefined);
   assert.ok(verdict.headsCompared > 0 && verdict.headsCompared < 20);
+});
+
+Deno.test("openAudit() says of each segment that it goes, before it goes", () => {
+  const dir = freshDir();
+  writeLog(dir, 40, { segmentBytesMax: 2_000 });
+  const before = segmentsIn(dir);
+  const bytesMax = LIMITS.auditEntryBytesMax + 10_000;
+  openLog(dir, { segmentBytesMax: 1, bytesMax, keepMs: 0, now: () => 2_000_000_000_000 }).close();
+  const dropped = entriesIn(dir).filter(({ kind }) => kind === "dropped").map(({ lastSegment }) => lastSegment);
+  assert.ok(dropped.length > 5, dropped.join());
+  assert.deepEqual([...dropped, ...segmentsIn(dir).slice(0, -1)], before);
+  assert.equal(verify(dir).broken, undefined);
 });
 
 Deno.test("openAudit() drops nothing young: a flood of calls fills the log, and then nothing runs", () => {

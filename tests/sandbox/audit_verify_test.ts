@@ -33,7 +33,7 @@ Deno.test("verifyAudit() finds nothing in a whole log, and counts it", () => {
   const dir = freshDir();
   const heads = writeLog(dir, 3);
   const verdict = verify(dir, [...heads, ...heads]);
-  assert.deepEqual(verdict, { entries: 7, segments: 1, headsCompared: 6, tornLines: 0, head: heads[2] });
+  assert.deepEqual(verdict, { entries: 7, segments: 1, headsCompared: 6, tornLines: 0, firstSeq: 1, head: heads[2] });
   const none = verifyAudit([], []);
   assert.deepEqual([none.entries, none.segments, none.head.seq, none.broken], [0, 0, 0, undefined]);
 });
@@ -109,8 +109,10 @@ Deno.test("verifyAudit() sees a segment that is gone, wherever it was", () => {
 Deno.test("verifyAudit() believes a dropped beginning only where an entry names the first one that is left", () => {
   const dir = freshDir();
   const options = { segmentBytesMax: 2_000, bytesMax: LIMITS.auditEntryBytesMax + 10_000, keepMs: 0 };
-  writeLog(dir, 60, options);
+  const heads = writeLog(dir, 60, options);
   const all = load(dir);
+  const { broken, firstSeq } = verifyAudit(all, toKnown(heads));
+  assert.deepEqual([broken, firstSeq], [undefined, entriesIn(dir)[0]!.seq]);
   assert.equal(verifyAudit(all, []).broken, undefined);
   assert.equal(verifyAudit(all.slice(1), []).broken?.what, "start_unexplained");
   assert.notEqual(segmentsIn(dir)[0], FIRST);
