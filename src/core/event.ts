@@ -1,3 +1,4 @@
+import type { AuditHead } from "#/core/audit.ts";
 import type { Decision, Principal, ToolIdentity } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import type { InlineMedia, ToolCall, Usage } from "#/core/message.ts";
@@ -100,6 +101,8 @@ export interface EventPayloads {
     /** Calls that policy refused. */
     readonly denied: number;
     readonly usage: Usage;
+    /** Last entry of the runner's audit log that this turn knows of: `oxydra audit verify` compares. */
+    readonly auditHead?: AuditHead;
   };
   turn_failed: { readonly code: ErrorCode; readonly message: string; readonly steps: number };
   turn_cancelled: { readonly reason: string; readonly steps: number };
