@@ -38,6 +38,7 @@ type Folder = (typeof FOLDERS)[number];
 async function measure(folders: Record<Folder | "root", string>, gapMs: number): Promise<number[]> {
   const program = findProgram(import.meta.resolve("#/runner/program.ts"));
   const tools = await openTools({
+    version: "0.0.0",
     program,
     env: Deno.env.toObject(),
     user: "default",

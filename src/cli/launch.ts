@@ -141,6 +141,7 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
     const plan = planStart(loaded, env, []);
     return await startRunner({
       program: launch.program,
+      version: launch.version,
       env,
       user: launch.request.user,
       folders: launch.folders,

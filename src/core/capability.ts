@@ -173,6 +173,8 @@ export interface Outcome {
   readonly card?: ApprovalCard;
   /** Absent for `ok`. */
   readonly code?: ErrorCode;
+  /** The audit log's last entry when this came back (AuditHead). */
+  readonly auditHead?: { readonly seq: number; readonly sha256: string };
   /** Full text for `ok` (≤ toolOutputBytesMax), else a sentence the model can act on. */
   readonly text: string;
   /** Size of the output before any cut. */

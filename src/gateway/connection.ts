@@ -194,7 +194,7 @@ export class Connection {
       case "approval_answer": {
         const { session_id, approval_id: id, answer, until } = frame.payload;
         this.#checkSession(client, session_id);
-        return await this.#deps.answer({ id, answer, ...(until == null ? {} : { until: Date.parse(until) }) });
+        return await this.#deps.answer({ id, answer, ...(until ? { until: Date.parse(until) } : {}) });
       }
       case "switch_session": {
         const row = await directory.find(frame.payload.session_id);

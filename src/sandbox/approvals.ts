@@ -17,8 +17,10 @@ export interface ApprovalsOptions {
   /** Integer ms UTC. */
   readonly now: () => number;
   readonly waitMs?: number;
+  /** Writes an answer down before it counts; a throw of it means that it does not count. */
+  readonly record: (resolution: ApprovalResolution, card: ApprovalCard) => void;
   /** Told of each card that was answered, by a person or by silence; after it is on disk. */
-  readonly onResolved: (resolution: ApprovalResolution, card: ApprovalCard) => void;
+  readonly onResolved: (resolution: ApprovalResolution) => void;
 }
 
 /** What a person said to a call: `yes`, `no`, or nothing yet. */
@@ -131,6 +133,8 @@ class StoredApprovals implements Approvals {
       : answer === "session"
       ? { session }
       : {};
+    const resolution = { id, session, turn, callId, answer, by };
+    this.#options.record(resolution, card);
     const standing = { key, answer, by, ...where, ...(until === undefined ? {} : { until }), at: this.#options.now() };
     // A second answer to equal calls takes the place of the first.
     const others = this.#state.standing.filter((other) => !appliesTo(other, card, standing.at));
@@ -138,7 +142,7 @@ class StoredApprovals implements Approvals {
       pending: this.#state.pending.filter((open) => open !== card),
       standing: [...others, standing].slice(-LIMITS.approvalsKeptMax),
     });
-    this.#options.onResolved({ id, session, turn, callId, answer, by }, card);
+    this.#options.onResolved(resolution);
   }
 
   #without(standing: Standing): Standing[] {

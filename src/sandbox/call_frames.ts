@@ -142,6 +142,7 @@ export const CallReply: z.ZodType<CallReply> = z.strictObject({
   tool: ToolIdentityShape,
   decision: DecisionShape.exactOptional(),
   card: ApprovalCardShape.exactOptional(),
+  auditHead: z.strictObject({ seq: Count, sha256: z.string() }).exactOptional(),
   code: Code.exactOptional(),
   outputBytes: Count,
   elapsedMs: Count,

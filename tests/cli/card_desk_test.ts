@@ -62,7 +62,7 @@ function openRoom(cards: readonly ApprovalCard[], options: { person?: boolean; f
 
 Deno.test("toCardText() says which tool, what it would reach, why, and what silence means; nothing in it can paint or break the screen", () => {
   const text = toCardText(card("a\x1b[2J", { reason: "line\nbreak" }), 0);
-  assert.match(text, /file_read asks for\n    fs\.read \/vault\/a/);
+  assert.match(text, /file_read asks for\n {4}fs\.read \/vault\/a/);
   assert.match(text, /without an answer in 15 min it is a no/);
   assert.ok(!text.includes("\x1b") && text.split("\n").length === 5, text);
 });

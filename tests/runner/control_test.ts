@@ -19,7 +19,12 @@ interface Desk extends Disposable {
 
 function openDesk(): Desk {
   const ipc = Deno.makeTempDirSync({ prefix: "oxydra-control-" });
-  const approvals = openApprovals({ path: join(ipc, "approvals.json"), now: Date.now, onResolved: () => {} });
+  const approvals = openApprovals({
+    path: join(ipc, "approvals.json"),
+    now: Date.now,
+    record: () => {},
+    onResolved: () => {},
+  });
   const found = approvals.find({
     key: "k",
     session: "s",

@@ -12,6 +12,7 @@ function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): Ru
   const { version, timezone, model, settings, startupStatus } = demoBootstrap("");
   return {
     program: thisProgram(),
+    version,
     env: denoEnv(),
     user: "default",
     folders,

@@ -10,6 +10,7 @@ const never = new AbortController().signal;
 function open(folders = makeFolders()): Promise<ToolHost> {
   return openTools({
     program: thisProgram(),
+    version: "0.0.0",
     env: denoEnv(),
     user: "default",
     folders,
