@@ -38,11 +38,16 @@ export function toSpellings(value: string): Spelling[] {
 
 /** Bytes as digits of `width` bits after `bitsBefore` unknown bits; a digit with unknown bits is any that agrees with the known ones. */
 function toDigits(bytes: Uint8Array, bitsBefore: number, width: number, digits: readonly string[]): Spelling {
-  const bits = "?".repeat(bitsBefore % width) + [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  const groups = bits.padEnd(Math.ceil(bits.length / width) * width, "?").match(new RegExp(`.{${width}}`, "g")) ?? [];
-  return groups.map((group) => {
-    const mask = parseInt(group.replace(/[01]/g, "1").replaceAll("?", "0"), 2);
-    const known = parseInt(group.replaceAll("?", "0"), 2);
-    return digits.filter((_, index) => (index & mask) === known).join("");
-  });
+  const spelling: string[] = [];
+  for (let at = -(bitsBefore % width); at < bytes.length * 8; at += width) {
+    let [known, mask] = [0, 0];
+    for (let bit = at; bit < at + width; bit++) {
+      const byte = bytes[bit >> 3];
+      known = known << 1 | ((byte ?? 0) >> (7 - (bit & 7)) & 1);
+      mask = mask << 1 | (byte === undefined ? 0 : 1);
+    }
+    const isKnown = mask === 2 ** width - 1;
+    spelling.push(isKnown ? digits[known]! : digits.filter((_, index) => (index & mask) === known).join(""));
+  }
+  return spelling;
 }
