@@ -45,9 +45,7 @@ export const LIMITS = {
   rootBytesMax: 1_073_741_824,
   /** Old content kept after an overwrite or delete, per user; the oldest goes first. */
   keptBytesMax: 67_108_864,
-  /** Shortest value of a secret: to scrub a shorter one would cut ordinary text. In UTF-16 code units. */
-  secretCharsMin: 8,
-  /** Longest value of a secret. In UTF-16 code units. */
+  /** Value of one secret, in UTF-16 code units. */
   secretCharsMax: 16_384,
   /** Old contents kept, per user; the oldest goes first. */
   keptEntriesMax: 10_000,

@@ -2,6 +2,9 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Secret } from "#/lib/secret.ts";
 
+/** To scrub a shorter value would cut ordinary text. In UTF-16 code units. */
+const SECRET_CHARS_MIN = 8;
+
 /** A secret as the config declares it. */
 export interface SecretEntry {
   /** What a tool calls it by. */
@@ -28,8 +31,8 @@ export function openSecrets(entries: readonly SecretEntry[]): Secrets {
     if (byName.has(name)) throw invalid(`The secret ${name} is declared twice`);
     const text = value.reveal();
     if (text !== text.trim()) throw invalid(`The value of the secret ${name} begins or ends with white space`);
-    if (text.length < LIMITS.secretCharsMin || text.length > LIMITS.secretCharsMax) {
-      const bounds = `${LIMITS.secretCharsMin} to ${LIMITS.secretCharsMax} characters`;
+    if (text.length < SECRET_CHARS_MIN || text.length > LIMITS.secretCharsMax) {
+      const bounds = `${SECRET_CHARS_MIN} to ${LIMITS.secretCharsMax} characters`;
       throw invalid(`The value of the secret ${name} needs ${bounds}: any other could not be kept out of outputs`);
     }
     if (hosts.some((host) => host.trim() === "")) throw invalid(`The secret ${name} has an empty host`);
