@@ -26,6 +26,7 @@ import type { HostCall } from "#/sandbox/host_call.ts";
 import { HostService, type NetService, type Touched } from "#/sandbox/host_service.ts";
 import { type Replacement, type ToolReply, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
+import type { Secrets } from "#/sandbox/secrets.ts";
 
 /** The children of one tool package: what runs a component, and parses what it sends. A rejection is AppError `cancelled`, or a fault of the pool itself. */
 export interface ToolChildren {
@@ -69,6 +70,8 @@ export interface BrokerOptions {
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
   readonly hidden?: readonly Replacement[];
+  /** What no output may hold. */
+  readonly secrets?: Secrets;
   /** A call waits for a child at most this long; `brokerWaitMs` by default. */
   readonly waitMs?: number;
 }
@@ -132,7 +135,7 @@ class OneUserBroker implements Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     const roots = Object.entries(options.files.hostPaths).map(([name, host]) => ({ host, virtual: `/${name}` }));
-    this.#scrub = toScrubber([...roots, ...options.hidden ?? []]);
+    this.#scrub = toScrubber([...roots, ...options.hidden ?? []], options.secrets?.values ?? []);
   }
 
   async call(request: ToolRequest, signal: AbortSignal): Promise<Outcome> {
