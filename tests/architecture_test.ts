@@ -36,6 +36,11 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:buffer": /^sandbox\/file_read/,
   "node:crypto": /^sandbox\/kept/,
   "node:os": /^runner\//,
+  "node:dns/promises": /^sandbox\/egress_connect/,
+  "node:net": /^sandbox\/egress_connect/,
+  "node:tls": /^sandbox\/egress_connect/,
+  "node:http": /^sandbox\/egress_/,
+  "node:zlib": /^sandbox\/egress_exchange/,
 };
 
 const FILE_LINES_MAX = 400;
@@ -43,7 +48,7 @@ const SRC_LINES_MAX = 25_000;
 const BROKER_LINES_MAX = 2_500;
 
 /** The runner's trusted part: what decides, opens and audits. Tier drivers, the child's side and the guest's side are not in it. */
-const OUTSIDE_BROKER = /^sandbox\/(config|child|children|broker_client|component)/;
+const OUTSIDE_BROKER = /^sandbox\/(config|child|children|broker_client|component|egress)/;
 
 Deno.test("an import goes down a floor, or stays inside its folder; F1 folders do not know each other", () => {
   const wrong: string[] = [];

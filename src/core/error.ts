@@ -50,7 +50,10 @@ export type ErrorCode =
   | "store_newer"
   | "store_corrupt"
   | "store_failed"
-  | "component_invalid";
+  | "component_invalid"
+  | "egress_denied"
+  | "egress_failed"
+  | "egress_timeout";
 
 /** Parameters of an error, for logs and machine readers. Never a secret, never a host path meant for the model. */
 export type ErrorParams = Readonly<Record<string, string | number | boolean>>;
