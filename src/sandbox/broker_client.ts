@@ -2,7 +2,7 @@ import type { Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
 import { type AnswerRequest, CallReply, RunnerNotice } from "#/sandbox/call_frames.ts";
-import { openLink } from "#/sandbox/link.ts";
+import { openLink } from "#/lib/link.ts";
 
 /** A guest's end of the link to its runner. */
 export interface BrokerClient {

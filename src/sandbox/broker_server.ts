@@ -3,7 +3,7 @@ import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
 import type { Broker } from "#/sandbox/broker.ts";
 import { AnswerRequest, CallRequest, type RunnerNotice } from "#/sandbox/call_frames.ts";
-import { openLink } from "#/sandbox/link.ts";
+import { openLink } from "#/lib/link.ts";
 
 /** A guest's notices and who hears them. */
 export interface GuestNotices<Notice> {
