@@ -57,6 +57,8 @@ export const LIMITS = {
   requestBytesMax: 1_048_576,
   /** Body of an answer from the web, inflated, that a tool is given. */
   responseBytesMax: 5_242_880,
+  /** One request of a tool, a redirect's counted anew. */
+  webTimeoutMs: 25_000,
   /** Redirects that one request follows. */
   redirectsMax: 5,
   /** Silence after an approval was asked for; then it is a no. */

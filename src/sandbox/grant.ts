@@ -137,8 +137,9 @@ export class GrantMeter {
     const spent = this.#spent.get(capability) ?? 0;
     const bytesMax = Math.max(0, bytesOf(capability) - spent);
     const entriesMax = capability.kind === "fs.list" ? Math.min(capability.entriesMax, LIMITS.listEntriesMax) : 0;
+    const redirectsMax = capability.kind === "http" ? capability.redirectsMax : 0;
     return {
-      allowance: { bytesMax, entriesMax },
+      allowance: { bytesMax, entriesMax, redirectsMax },
       spend: (bytes) => void this.#spent.set(capability, (this.#spent.get(capability) ?? 0) + bytes),
     };
   }
@@ -167,6 +168,7 @@ function bytesOf(capability: Capability): number {
 function opens(capability: Capability, call: HostCall): boolean {
   switch (call.fn) {
     case "fs-read.read-text":
+    case "fs-read.read-bytes":
       return capability.kind === "fs.read" && reaches(capability.path, capability.scope, call.path);
     case "fs-read.scan":
       return capability.kind === "fs.read" && capability.scope === "tree" && isWithin(call.path, capability.path);
@@ -174,6 +176,7 @@ function opens(capability: Capability, call: HostCall): boolean {
       if (capability.kind !== "fs.list" || call.recursive && capability.scope !== "tree") return false;
       return reaches(capability.path, capability.scope, call.path);
     case "fs-write.write-text":
+    case "fs-write.write-bytes":
       return capability.kind === "fs.write" && capability.mode === "write" && capability.path === call.path;
     case "fs-write.remove":
       return capability.kind === "fs.write" && capability.mode === "delete" && capability.path === call.path;

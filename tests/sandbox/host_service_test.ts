@@ -50,8 +50,8 @@ const answer = (text: string): HostAnswer => ({
 
 Deno.test("HostService serves requests, settings and log lines within the grant, and counts them", async () => {
   const allowed: number[] = [];
-  using made = makeService([http, { kind: "config", section: "web_search" }, { kind: "log" }], (_call, bytesMax) => {
-    allowed.push(bytesMax);
+  using made = makeService([http, { kind: "config", section: "web_search" }, { kind: "log" }], (_call, bounds) => {
+    allowed.push(bounds.bytesMax);
     return Promise.resolve(answer("1234"));
   });
   const { service, logged } = made;
