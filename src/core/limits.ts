@@ -57,6 +57,12 @@ export const LIMITS = {
   responseBytesMax: 5_242_880,
   /** Redirects that one request follows. */
   redirectsMax: 5,
+  /** Random bytes that a component gets at once. */
+  randomBytesMax: 1_024,
+  /** Text of one search query, in UTF-16 code units. */
+  queryCharsMax: 1_000,
+  /** Text of a page that one call can ask for, in UTF-16 code units. */
+  pageCharsMax: 1_000_000,
   /** Rules of a person's policy. */
   policyRulesMax: 256,
   /** Virtual path, in UTF-8 bytes. */
