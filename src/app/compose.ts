@@ -114,7 +114,7 @@ async function openTurns(
   log: EventLog,
   provider: Provider,
 ): Promise<Turns> {
-  const [{ openSessions }, { toSystemPrompt }, { TOOLS }, { toSchema }] = await Promise.all([
+  const [{ openSessions }, { toSystemPrompt }, { toTools }, { toSchema }] = await Promise.all([
     import("#/session/session.ts"),
     import("#/turn/prompt.ts"),
     import("#/tools/registry.ts"),
@@ -127,7 +127,7 @@ async function openTurns(
     now: deps.now,
     report: deps.report,
   });
-  const tools = [...TOOLS.values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
+  const tools = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
   const principal = { user, agent: [AGENT], origin: "channel" } as const;
   const send = (): SendDeps => ({
     provider,

@@ -145,6 +145,7 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       folders: launch.folders,
       hosts: plan.hosts,
       port: 0,
+      settings: { webSearch: loaded.config.tools.web_search },
       lock,
       bootstrap: async () => {
         const { timezone, model, settings } = await lookAround(launch, plan);

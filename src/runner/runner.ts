@@ -12,6 +12,7 @@ import { openLogFile } from "#/runner/log_file.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
+import type { ToolSettings } from "#/tools/registry.ts";
 
 /** Everything that one start is made of. */
 export interface RunnerInput {
@@ -24,6 +25,8 @@ export interface RunnerInput {
   /** Finds out what the guest is told; called when its process is starting. */
   readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">>;
   readonly port: number;
+  /** What the person set about tools. */
+  readonly settings?: ToolSettings;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
 }

@@ -10,17 +10,23 @@ import { openFiles } from "#/sandbox/files.ts";
 import { openKept } from "#/sandbox/kept.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
-import { TOOLS } from "#/tools/registry.ts";
+import { type ToolSettings, toTools } from "#/tools/registry.ts";
 
 /** What runs tools: the broker, the files it opens and the children it starts. */
 export interface ToolHost {
   readonly broker: Broker;
-  /** Starts a child of each package, so that the first call of a turn finds one while the model still thinks. */
+  /**
+   * Starts a child of the file tools, so that the first call of a turn finds one while the model still thinks. Those of the other
+   * packages start on demand: most turns do not need them, and each costs 50 ms and 60 MB.
+   */
   warm(): Promise<void>;
   /** Process ids of the tool children that live. */
   readonly childPids: readonly number[];
   close(): Promise<void>;
 }
+
+/** Nearly every turn that uses a tool uses one of these. */
+const WARM_PACKAGE = "files";
 
 /** What a tool host is opened with. */
 export interface ToolHostInput {
@@ -30,6 +36,8 @@ export interface ToolHostInput {
   readonly folders: UserFolders;
   /** Integer ms UTC. */
   readonly now: () => number;
+  /** What the person set about tools; defaults when absent. */
+  readonly settings?: ToolSettings;
 }
 
 /**
@@ -43,7 +51,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const files = openFiles({ roots: { shared: folders.shared, tmp: folders.tmp, vault: folders.vault }, kept });
   const children: Children[] = [];
   try {
-    const packages = new Map<string, ToolPackage>();
+    const packages = new Map<string, ToolPackage & { readonly children: Children }>();
     for (const artefact of await loadArtefacts()) {
       const component = await openComponent(artefact);
       const pool = openChildren({ component, plan: planToolChild(input) });
@@ -56,7 +64,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     }
     const broker = openBroker({
       user: input.user,
-      tools: TOOLS,
+      tools: toTools(input.settings),
       packages,
       policy: await openPolicy([DEFAULT_POLICY]),
       files,
@@ -68,7 +76,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     return {
       broker,
       async warm() {
-        await Promise.all(children.map((pool) => pool.warm()));
+        await packages.get(WARM_PACKAGE)?.children.warm();
       },
       get childPids() {
         return children.flatMap((pool) => [...pool.pids]);
@@ -101,6 +109,9 @@ export function planToolChild({ program, env }: Pick<ToolHostInput, "program" | 
 
 /** Every tool package there is: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
 async function loadArtefacts(): Promise<readonly unknown[]> {
-  const files = await import("../../tools-wasm/files.json", { with: { type: "json" } });
-  return [files.default];
+  const [files, web] = await Promise.all([
+    import("../../tools-wasm/files.json", { with: { type: "json" } }),
+    import("../../tools-wasm/web.json", { with: { type: "json" } }),
+  ]);
+  return [files.default, web.default];
 }
