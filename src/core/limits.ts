@@ -75,6 +75,12 @@ export const LIMITS = {
   controlBytesMax: 65_536,
   /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
+  /** Random bytes that a component gets at once. */
+  randomBytesMax: 1_024,
+  /** Text of one search query, in UTF-16 code units. */
+  queryCharsMax: 1_000,
+  /** Text of a page that one call can ask for, in UTF-16 code units. */
+  pageCharsMax: 1_000_000,
   /** Rules of a person's policy. */
   policyRulesMax: 256,
   /** Virtual path, in UTF-8 bytes. */

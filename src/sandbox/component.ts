@@ -2,9 +2,9 @@ import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
+import { INTERFACES, toImportName } from "#/sandbox/component_interfaces.ts";
 
-/** Interfaces that a tool child has functions for. A component that wants another one is refused before it is loaded. */
-const KNOWN_INTERFACES = ["oxydra:tool/fs-read", "oxydra:tool/fs-write"];
+const KNOWN_IMPORTS: readonly string[] = INTERFACES.map(toImportName);
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -43,7 +43,7 @@ export async function openComponent(json: unknown): Promise<ComponentPackage> {
     throw invalid(`the artefact is malformed at ${parsed.error.issues[0]?.path.join(".") || "its root"}`);
   }
   const artefact = parsed.data;
-  const unknown = artefact.imports.filter((name) => !KNOWN_INTERFACES.includes(name));
+  const unknown = artefact.imports.filter((name) => !KNOWN_IMPORTS.includes(name));
   if (unknown.length > 0) throw invalid(`${artefact.package} imports ${unknown.join(", ")}, which no child offers`);
   const names = new Set(artefact.files.map((file) => file.name));
   if (names.size !== artefact.files.length) throw invalid(`${artefact.package} names a file twice`);

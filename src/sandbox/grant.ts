@@ -1,5 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import type { Capability, Grant } from "#/core/capability.ts";
+import { DEFAULT_PORTS, type HttpCapability, toHttpNeed } from "#/core/http_need.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Allowance } from "#/sandbox/files.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
@@ -77,33 +78,6 @@ function toUrlText({ scheme, host, port, path }: HttpCapability): string {
   const isDefault = port === DEFAULT_PORTS[scheme];
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}${isDefault ? "" : `:${port}`}${path}`;
 }
-
-/** The capability that one request needs. Throws AppError `tool_args_invalid` for what is no http address without a user name. Pure. */
-export function toHttpNeed(
-  text: string,
-  rest: Pick<HttpCapability, "methods" | "scope" | "bytesUpMax" | "bytesDownMax" | "redirectsMax">,
-): HttpCapability {
-  const url = URL.parse(text);
-  const scheme = url?.protocol.slice(0, -1);
-  if (url === null || (scheme !== "http" && scheme !== "https") || url.username !== "" || url.password !== "") {
-    throw new AppError("tool_args_invalid", "The address must begin with http:// or https:// and hold no user name");
-  }
-  return {
-    kind: "http",
-    scheme,
-    host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port === "" ? DEFAULT_PORTS[scheme] : Number(url.port),
-    methods: rest.methods,
-    path: rest.scope === "exact" ? url.pathname + url.search : url.pathname,
-    scope: rest.scope,
-    bytesUpMax: rest.bytesUpMax,
-    bytesDownMax: rest.bytesDownMax,
-    redirectsMax: rest.redirectsMax,
-  };
-}
-
-type HttpCapability = Extract<Capability, { kind: "http" }>;
-const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
 /** What one tool call has used of its grant. */
 export class GrantMeter {

@@ -3,7 +3,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Egress } from "#/sandbox/egress_client.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
-import { toHttpNeed } from "#/sandbox/grant.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
 import type { NetHostCall } from "#/sandbox/host_call.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 

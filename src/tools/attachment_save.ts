@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { LIMITS } from "#/core/limits.ts";
-import { defineTool } from "#/core/tool.ts";
+import { defineTool, type Tool } from "#/core/tool.ts";
 import { normalizeVirtualPath } from "#/tools/path.ts";
 import { pathArg } from "#/tools/path_arg.ts";
 
@@ -14,18 +14,20 @@ export const AttachmentSaveArgs = z.strictObject({
 });
 export type AttachmentSaveArgs = z.infer<typeof AttachmentSaveArgs>;
 
-/** Saves an attachment of this turn's message as a file. */
-export const attachmentSave = defineTool<AttachmentSaveArgs>({
-  name: "attachment_save",
-  description: "Save one file that the person attached to this message below /shared or /tmp, byte for byte.",
-  args: AttachmentSaveArgs,
-  effect: "side_effecting",
-  timeoutMs: 60_000,
-  needs: (args) => [{
-    kind: "fs.write",
-    path: normalizeVirtualPath(args.path),
-    mode: "write",
-    bytesMax: LIMITS.attachmentBytesMax,
-  }],
-  run: { host: "attachment_save" },
-});
+/** Saves an attachment of this turn's message as a file. `timeoutSecs` is `[tools.attachment_save] timeout_secs`. */
+export function toAttachmentSave(timeoutSecs: number): Tool<AttachmentSaveArgs> {
+  return defineTool<AttachmentSaveArgs>({
+    name: "attachment_save",
+    description: "Save one file that the person attached to this message below /shared or /tmp, byte for byte.",
+    args: AttachmentSaveArgs,
+    effect: "side_effecting",
+    timeoutMs: timeoutSecs * 1_000,
+    needs: (args) => [{
+      kind: "fs.write",
+      path: normalizeVirtualPath(args.path),
+      mode: "write",
+      bytesMax: LIMITS.attachmentBytesMax,
+    }],
+    run: { host: "attachment_save" },
+  });
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Capability } from "#/core/capability.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
-import { toHttpNeed } from "#/sandbox/grant.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
 import { HostService, type NetService } from "#/sandbox/host_service.ts";
 import { openTempFiles } from "./temp_files.ts";
 

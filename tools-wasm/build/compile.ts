@@ -1,10 +1,12 @@
 /**
  * TypeScript in, artefact out: one process under a fixed clock and fixed randomness, started by build.ts. Arguments: the folder that
- * holds wit/, sdk/ and files/; the file to write; the bound of each linear memory in 64 KiB pages.
+ * holds wit/, sdk/ and the packages; the package, which is also the name of its world; the file to write; the bound of each linear
+ * memory in 64 KiB pages.
  */
 import { $init, generate } from "@bytecodealliance/jco-transpile/component";
 import { componentize } from "componentize-qjs";
 import { build } from "esbuild";
+import { INTERFACES, toImportName } from "../../src/sandbox/component_interfaces.ts";
 import { type Artefact, pack, type PackedFile, toText } from "./artefact.ts";
 import { capMemory } from "./cap_memory.ts";
 import { checkNames } from "./check_names.ts";
@@ -13,25 +15,25 @@ import { checkNames } from "./check_names.ts";
 const DEBUG_LOOKUP = "globalThis?.process?.env?.JCO_DEBUG";
 /** Exists in every QuickJS component for the build; nobody calls it later. */
 const EXPORTS = ["describe", "execute", "init"];
-const KNOWN_IMPORTS = ["oxydra:tool/fs-read", "oxydra:tool/fs-write"];
+const KNOWN_IMPORTS: readonly string[] = INTERFACES.map(toImportName);
 
-const [root, out, pagesMax] = Deno.args as [string, string, string];
-const { IDENTITY } = await import(`file://${root}/files/tools.ts`);
-const component = await compile(root);
+const [root, name, out, pagesMax] = Deno.args as [string, string, string, string];
+const { IDENTITY } = await import(`file://${root}/${name}/tools.ts`);
+const component = await compile(root, name);
 const { imports, files } = await transpile(component, Number(pagesMax));
 const artefact: Artefact = {
   package: IDENTITY.name,
   version: IDENTITY.version,
-  world: "oxydra:tool/files@0.1.0",
+  world: `oxydra:tool/${name}@0.1.0`,
   imports,
   component: await pack(component),
   files,
 };
 await Deno.writeTextFile(out, toText(artefact));
 
-async function compile(folder: string): Promise<Uint8Array<ArrayBuffer>> {
+async function compile(folder: string, world: string): Promise<Uint8Array<ArrayBuffer>> {
   const bundle = await build({
-    entryPoints: ["files/main.js"],
+    entryPoints: [`${world}/main.js`],
     absWorkingDir: folder,
     bundle: true,
     write: false,
@@ -39,11 +41,13 @@ async function compile(folder: string): Promise<Uint8Array<ArrayBuffer>> {
     target: "es2023",
     external: ["oxydra:*"],
     charset: "utf8",
+    // A component carries the text of its functions: short names make it smaller, and name no folder.
+    minify: true,
     logLevel: "silent",
   });
   const options = {
     witPath: `${folder}/wit/tool.wit`,
-    world: "files",
+    world,
     stubWasi: true,
     sync: true,
     optSize: true,
