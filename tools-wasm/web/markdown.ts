@@ -291,7 +291,7 @@ class PageWriter implements HtmlSink {
   /** Ends the block: what is still open goes on in the next one, a link only here. */
   #flush(): void {
     if (this.#pieces.length === 0) return;
-    for (const mark of this.#marks.toReversed()) this.#wrap(mark);
+    for (let at = this.#marks.length - 1; at >= 0; at--) this.#wrap(this.#marks[at]!);
     const text = this.#pieces.join("");
     this.#pieces = [];
     for (const mark of this.#marks) mark.at = 0;
