@@ -54,6 +54,7 @@ const TABLE: [html: string, markdown: string][] = [
     "<table><tr><td>a</td><td>b</td><td>c</td></tr><tr><td>d</td></tr></table>",
     "| a | b | c |\n| --- | --- | --- |\n| d |",
   ],
+  ["<table><tr><th colspan=2>a<tr><td>b<td>c</table>", "| a | |\n| --- | --- |\n| b | c |"],
   ["<table><tr><td>only</td><td>layout</td></tr></table>", "only\n\nlayout"],
   [
     "<table><tr><td>menu<td><table><tr><td>1<td>2<tr><td>3<td>4</table><p>text<tr><td>x<td>y</table>",

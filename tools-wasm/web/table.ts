@@ -32,6 +32,8 @@ export class Table {
     const isData = rows.length > 1 && columns > 1 && rows.every((row) => row.every((cell) => cell.every(isShort)));
     if (!isData) return rows.flat(2);
     const lines = rows.map((row) => `| ${row.map(toCell).join(" | ")} |`);
+    // The first row says how many columns a reader of Markdown sees.
+    lines[0] = lines[0]! + " |".repeat(columns - rows[0]!.length);
     lines.splice(1, 0, `|${" --- |".repeat(columns)}`);
     return [lines.join("\n")];
   }
