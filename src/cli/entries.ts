@@ -3,5 +3,10 @@
  * Deno's cache when the program runs from a URL (facts/packaging.md §1.5).
  */
 export function nameEntries(): readonly (() => Promise<unknown>)[] {
-  return [() => import("#/app/guest.ts"), () => import("#/cli/client.ts"), () => import("#/sandbox/child.ts")];
+  return [
+    () => import("#/app/guest.ts"),
+    () => import("#/cli/client.ts"),
+    () => import("#/sandbox/child.ts"),
+    () => import("#/sandbox/component_inspect.ts"),
+  ];
 }

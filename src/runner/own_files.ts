@@ -13,6 +13,8 @@ const OPENED: readonly (readonly [folder: keyof UserFolders, name: string, kind:
   ["run", "runner.lock", "file"],
   ["run", "guest.lock", "file"],
   ["run", "kept", "folder"],
+  ["run", "packages", "folder"],
+  ["run", "packages.lock", "file"],
   ["run", "kept/index.jsonl", "file"],
 ];
 

@@ -22,7 +22,7 @@ export interface RunnerInput {
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called when its process is starting. */
-  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">>;
+  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
@@ -70,6 +70,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     async () => ({
       v: 1,
       ...await input.bootstrap(),
+      // Only then does the guest wait for the tools to open.
+      ...(hasPackages(folders) ? { offered: [...(await tools.promise).offered] } : {}),
       user: input.user,
       internalDir: folders.internal,
       port: input.port,
@@ -88,7 +90,9 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
       new URL("./tool_host.ts", import.meta.url).href
     );
-    tools.resolve(await openTools({ ...input, env, now: Date.now }));
+    const host = await openTools({ ...input, env, now: Date.now });
+    for (const { reason } of host.refused) log.write(`runner: a tool package is not used: ${reason}`);
+    tools.resolve(host);
     const port = await guest.listening;
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     return new LiveRunner(parts, await tools.promise, endpoint);
@@ -144,6 +148,15 @@ async function closeParts(parts: Parts, tools: ToolHost | undefined): Promise<vo
     parts.closeLog();
   } finally {
     parts.input.lock.release();
+  }
+}
+
+/** True when a package may be installed. A look at one folder: who has none does not wait for what reads them. */
+function hasPackages({ run }: UserFolders): boolean {
+  try {
+    return !Deno.readDirSync(join(run, "packages"))[Symbol.iterator]().next().done;
+  } catch {
+    return false;
   }
 }
 

@@ -1,24 +1,31 @@
 import { join } from "#/lib/path.ts";
+import type { OfferedTool } from "#/app/bootstrap.ts";
+import { openPackages, type RefusedPackage } from "#/runner/packages.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";
-import { type ChildPlan, planChild } from "#/sandbox/child_plan.ts";
+import { type ChildPlan, type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
 import { type Children, openChildren } from "#/sandbox/children.ts";
-import { openComponent } from "#/sandbox/component.ts";
+import { type ComponentPackage, openComponent } from "#/sandbox/component.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openFiles } from "#/sandbox/files.ts";
 import { openKept } from "#/sandbox/kept.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
 import { TOOLS } from "#/tools/registry.ts";
+import { toSchema } from "#/tools/to_schema.ts";
 
 /** What runs tools: the broker, the files it opens and the children it starts. */
 export interface ToolHost {
   readonly broker: Broker;
-  /** Starts a child of each package, so that the first call of a turn finds one while the model still thinks. */
+  /** Starts a child of each package of ours, so that the first call of a turn finds one while the model still thinks. */
   warm(): Promise<void>;
   /** Process ids of the tool children that live. */
   readonly childPids: readonly number[];
+  /** Tools of installed packages, as a model is told of them; it knows ours. */
+  readonly offered: readonly OfferedTool[];
+  /** Installed packages that are not used, with the reason. */
+  readonly refused: readonly RefusedPackage[];
   close(): Promise<void>;
 }
 
@@ -44,19 +51,20 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const children: Children[] = [];
   try {
     const packages = new Map<string, ToolPackage>();
-    for (const artefact of await loadArtefacts()) {
-      const component = await openComponent(artefact);
+    const open = (component: ComponentPackage) => {
       const pool = openChildren({ component, plan: planToolChild(input) });
       children.push(pool);
-      packages.set(component.package, {
-        version: component.version,
-        sha256: component.sha256,
-        children: pool,
-      });
-    }
+      packages.set(component.package, { version: component.version, sha256: component.sha256, children: pool });
+      return pool;
+    };
+    const own: Children[] = [];
+    for (const artefact of await loadArtefacts()) own.push(open(await openComponent(artefact)));
+    const installed = await openPackages(folders, input.env.HOME);
+    for (const { component } of installed.packages) open(component);
+    const foreign = installed.packages.flatMap(({ tools }) => tools);
     const broker = openBroker({
       user: input.user,
-      tools: TOOLS,
+      tools: new Map([...TOOLS, ...foreign.map((tool) => [tool.name, tool] as const)]),
       packages,
       policy: await openPolicy(DEFAULT_POLICY),
       files,
@@ -68,8 +76,10 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     return {
       broker,
       async warm() {
-        await Promise.all(children.map((pool) => pool.warm()));
+        await Promise.all(own.map((pool) => pool.warm()));
       },
+      offered: foreign.map((tool) => ({ schema: toSchema(tool), effect: tool.effect })),
+      refused: installed.refused,
       get childPids() {
         return children.flatMap((pool) => [...pool.pids]);
       },
@@ -88,18 +98,27 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
 }
 
 /** The plan of a tool child; `doctor` shows the same value. */
-export function planToolChild({ program, env }: Pick<ToolHostInput, "program" | "env">): ChildPlan {
-  return planChild({
+export function planToolChild(input: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+  return planChild(toPlanInput(input, "sandbox/child.ts"));
+}
+
+/** The plan of the process that inspects a component. */
+export function planInspector(input: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+  return planInspect(toPlanInput(input, "sandbox/component_inspect.ts"));
+}
+
+function toPlanInput({ program, env }: Pick<ToolHostInput, "program" | "env">, entry: string): ChildPlanInput {
+  return {
     denoPath: program.denoPath,
-    entryUrl: new URL("sandbox/child.ts", program.srcUrl).href,
+    entryUrl: new URL(entry, program.srcUrl).href,
     source: program.source,
     ...(program.source === "url" ? { host: new URL(program.srcUrl).host } : {}),
     ...(program.setprivPath === null ? {} : { pdeathsig: program.setprivPath }),
     env,
-  });
+  };
 }
 
-/** Every tool package there is: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
+/** Every tool package of ours: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
 async function loadArtefacts(): Promise<readonly unknown[]> {
   const files = await import("../../tools-wasm/files.json", { with: { type: "json" } });
   return [files.default];

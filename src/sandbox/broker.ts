@@ -1,4 +1,4 @@
-import type { Capability, Decision, Grant, Outcome, Policy, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import type { Decision, Grant, Outcome, Policy, ToolIdentity, ToolRequest } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -7,6 +7,7 @@ import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Files, HostAnswer } from "#/sandbox/files.ts";
 import { GrantMeter } from "#/sandbox/grant.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
+import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 import { type Replacement, type ToolReply, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
 
@@ -60,11 +61,6 @@ export interface Broker {
 }
 
 const UNKNOWN_TOOL: ToolIdentity = { name: "", package: "", version: "", sha256: "" };
-const INTERFACES: Readonly<Record<Capability["kind"], string>> = {
-  "fs.read": "fs-read",
-  "fs.list": "fs-read",
-  "fs.write": "fs-write",
-};
 
 /** Opens a broker for one user. */
 export function openBroker(options: BrokerOptions): Broker {
@@ -199,7 +195,7 @@ class OneUserBroker implements Broker {
         if (state === "busy") state = "idle";
       }
     };
-    const interfaces = [...new Set(call.grant.capabilities.map((capability) => INTERFACES[capability.kind]))];
+    const interfaces = [...new Set(call.grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
     try {
       const { tool, args } = call;
       return await call.children.run(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { nameEntries } from "#/cli/entries.ts";
-import { planToolChild } from "#/runner/tool_host.ts";
+import { planInspector, planToolChild } from "#/runner/tool_host.ts";
 import { thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("nameEntries() names the entry of every process that is started with --cached-only", () => {
@@ -11,6 +11,7 @@ Deno.test("nameEntries() names the entry of every process that is started with -
     planGuest({ program, env: {}, internalDir: "/i", lockPath: "/l", port: 0, hosts: [] }),
     planClient({ program, env: {}, port: 1, endpointPath: "/e" }, []),
     planToolChild({ program, env: {} }),
+    planInspector({ program, env: {} }),
   ];
   const started = plans.map(({ args }) =>
     args.find((arg) => arg.startsWith(program.srcUrl))!.slice(program.srcUrl.length)
