@@ -139,7 +139,7 @@ Deno.test("a start function or a describe() without an end dies at the deadline 
 });
 
 /** A package whose glue is not the transpiler's: what a hole in the checks would let run in a tool child. */
-function openHostile(execute: string): Children & AsyncDisposable {
+function openHostile(execute: string, begin = ""): Children & AsyncDisposable {
   const glue = `const encoder = new TextEncoder();
     const frame = (kind, id, body, length = body.length + 5) => { const out = new Uint8Array(9 + body.length);
       const view = new DataView(out.buffer); view.setUint32(0, length); view.setUint8(4, kind); view.setUint32(5, id); out.set(body, 9);
@@ -147,7 +147,7 @@ function openHostile(execute: string): Children & AsyncDisposable {
     const send = (id, head) => frame(0, id, encoder.encode(JSON.stringify(head)));
     const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     const read = { v: 1, type: "host", call: { fn: "fs-read.read-text", path: "/shared/a.txt" } };
-    export async function instantiate(cores, imports) {
+    export async function instantiate() { ${begin}
       return { describe: () => "", execute: (tool, args) => { if (args.length > 4) { ${execute} } return "done"; } };
     }`;
   return openWith({
@@ -188,17 +188,21 @@ Deno.test("hostile glue: a forged frame ends its process and becomes no result",
   }
 });
 
-Deno.test("hostile glue: a question after the deadline reaches nobody", async () => {
-  // Blocked in a read, so that the deadline inside the child does not interrupt it before it asks.
-  await using pool = openHostile(`
-    const until = Date.now() + 350; while (Date.now() < until) { try { sleep(50); } catch {} } for (;;) { try { send(1, read); sleep(5); } catch {} }`);
-  let asked = 0;
-  const outcome = await attack(pool, 300, () => {
-    asked++;
-    return Promise.resolve({ value: {} });
-  });
-  assert.deepEqual([outcome.code, asked], ["tool_timeout", 0]);
-  await servesNext(pool);
+Deno.test("hostile glue: one that took its guard away is ended by SIGKILL, and its question after the deadline reaches nobody", async () => {
+  for (const [waitMs, reached] of [[50, 1], [380, 0]] as const) {
+    await using pool = openHostile(
+      `const until = performance.now() + ${waitMs}; while (performance.now() < until); send(1, read); sleep(10_000);`,
+      `const vm = (await import("node:vm")).default; vm.Script.prototype.runInThisContext = () => globalThis.__oxydraCall();`,
+    );
+    let asked = 0;
+    const outcome = await attack(pool, 300, () => {
+      asked++;
+      return Promise.resolve({ value: {} });
+    });
+    assert.deepEqual([outcome.code, asked], ["tool_timeout", reached]);
+    assert.ok(outcome.elapsedMs >= 300 + LIMITS.killGraceMs, "the guard inside ended it");
+    await servesNext(pool);
+  }
 });
 
 Deno.test("hostile glue: it has no file, network, environment, process or module to reach", async () => {
