@@ -13,6 +13,7 @@ import type { ProcessPlan } from "#/runner/process_plan.ts";
 import { findProgram } from "#/runner/program.ts";
 import { planToolChild } from "#/runner/tool_host.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
+import { describeRule } from "#/sandbox/policy_rule.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { toLoadOptions } from "#/cli/load_options.ts";
@@ -112,7 +113,7 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
       gateway: live === null ? "not running" : `127.0.0.1:${live.port}`,
       processes: processes.map(({ env, ...rest }) => ({ ...rest, environment: Object.keys(env).sort() })),
       policy: DEFAULT_POLICY.map((rule) => ({
-        rule: `${rule.kinds.join(", ")} under ${rule.under}`,
+        rule: describeRule(rule),
         effect: rule.effect,
       })),
     },

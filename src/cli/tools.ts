@@ -81,8 +81,7 @@ const EFFECTS = {
 } as const;
 
 function toWords(need: PackageManifest["tools"][number]["needs"][number]): string {
-  const isArg = need.path.startsWith("$");
-  const where = isArg ? `that its argument ${need.path.slice(1)} names` : need.path;
+  const where = "path" in need ? toPlace(need.path) : "";
   switch (need.kind) {
     case "fs.read":
       return `reads ${
@@ -96,7 +95,22 @@ function toWords(need: PackageManifest["tools"][number]["needs"][number]): strin
       return need.mode === "delete"
         ? `deletes the file ${where}`
         : `writes the file ${where}, ≤ ${need.bytesMax} bytes`;
+    case "http":
+      return `sends ${need.methods.join("/")} to ${
+        need.scope === "tree" ? "everything below the address" : "the address"
+      } ${
+        toPlace(need.url)
+      }, ≤ ${need.bytesUpMax} bytes up, ≤ ${need.bytesDownMax} down, ≤ ${need.redirectsMax} redirects`;
+    case "clock":
+    case "random":
+      return need.kind === "clock" ? "reads the time" : "gets random numbers";
+    case "log":
+      return "writes to the log";
   }
+}
+
+function toPlace(text: string): string {
+  return text.startsWith("$") ? `that its argument ${text.slice(1)} names` : text;
 }
 
 async function toOwner(options: CommonOptions): Promise<PackageOwner> {

@@ -14,6 +14,7 @@ import {
   UserId,
   UserRegistration,
 } from "#/sandbox/config.ts";
+import { PolicyConfig } from "#/sandbox/policy_rule.ts";
 import { SchedulerConfig } from "#/scheduler/config.ts";
 import { ToolsConfig } from "#/tools/config.ts";
 import { AgentDefinition, RuntimeConfig } from "#/turn/config.ts";
@@ -51,6 +52,7 @@ export const AgentFile = z.strictObject({
   catalog: CatalogConfig.prefault({}),
   observability: ObservabilityConfig.prefault({}),
   mcp: McpConfig.prefault({}),
+  policy: PolicyConfig.prefault({}),
 });
 export type AgentFile = z.infer<typeof AgentFile>;
 

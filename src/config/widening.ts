@@ -36,6 +36,8 @@ const besideFile = outside((source) => dirname(source.file ?? "/"));
  */
 const RULES: Readonly<Record<string, Widens>> = {
   "mcp.servers": always,
+  // A list takes the place of the one beneath it, so that also a rule that forbids may be gone.
+  "policy.rules": always,
   "memory.remote_url": always,
   "catalog.pinned_url": always,
   "observability.otlp_endpoint": always,

@@ -17,11 +17,39 @@ export interface ToolIdentity {
   readonly sha256: string;
 }
 
-/** One power, as narrow as the arguments of a call allow. Paths are virtual (`/shared/a.txt`). */
+/** Methods of HTTP that a tool can ask for (RFC 9110 §9; no CONNECT, no TRACE). */
+export const HTTP_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+/** One of them. */
+export type HttpMethod = (typeof HTTP_METHODS)[number];
+
+/**
+ * One power, as narrow as the arguments of a call allow. Paths of fs.* are virtual (`/shared/a.txt`); `host` is a name or an address as
+ * the WHATWG URL parser writes it, without brackets; `path` of http is with its query for `exact`, a prefix of whole segments for `tree`.
+ */
 export type Capability =
   | { readonly kind: "fs.read"; readonly path: string; readonly scope: "file" | "tree"; readonly bytesMax: number }
   | { readonly kind: "fs.list"; readonly path: string; readonly scope: "dir" | "tree"; readonly entriesMax: number }
-  | { readonly kind: "fs.write"; readonly path: string; readonly mode: "write" | "delete"; readonly bytesMax: number };
+  | { readonly kind: "fs.write"; readonly path: string; readonly mode: "write" | "delete"; readonly bytesMax: number }
+  | {
+    readonly kind: "http";
+    readonly scheme: "http" | "https";
+    readonly host: string;
+    readonly port: number;
+    readonly methods: readonly HttpMethod[];
+    readonly path: string;
+    readonly scope: "exact" | "tree";
+    readonly bytesUpMax: number;
+    readonly bytesDownMax: number;
+    /** Each hop is judged by policy like a call of its own. */
+    readonly redirectsMax: number;
+  }
+  /** Spends a named secret, in a header, on these hosts; its value reaches nobody else. */
+  | { readonly kind: "secret"; readonly name: string; readonly hosts: readonly string[] }
+  /** Reads the settings of one section, e.g. `web_search`. */
+  | { readonly kind: "config"; readonly section: string }
+  | { readonly kind: "clock" }
+  | { readonly kind: "random" }
+  | { readonly kind: "log" };
 
 /** Name of a capability as policy and messages use it. */
 export type CapabilityKind = Capability["kind"];
@@ -45,7 +73,60 @@ export type Decision =
     readonly policyDigest: string;
     readonly source: string;
     readonly reason: string;
+  }
+  /** A person decides. `wanted` is the grant that a yes would make. */
+  | {
+    readonly kind: "ask";
+    readonly wanted: readonly Capability[];
+    /** Those of them that nobody grants unasked. */
+    readonly missing: readonly Capability[];
+    /** Who may say yes: only the owner at the control socket, or also whoever answers through the guest. */
+    readonly answer: AnswerClass;
+    readonly policyDigest: string;
+    readonly source: string;
+    readonly reason: string;
   };
+
+/**
+ * What a person is shown before they decide, made by the runner from the typed grant. An answer is bound to `key`: the sha256 of the
+ * tool, its component, the arguments and `wanted`. Times are integer ms UTC.
+ */
+export interface ApprovalCard {
+  readonly id: string;
+  readonly key: string;
+  readonly session: string;
+  readonly turn: string;
+  readonly callId: string;
+  readonly principal: Principal;
+  readonly tool: ToolIdentity;
+  readonly argsSha256: string;
+  readonly wanted: readonly Capability[];
+  /** `wanted` in words, a line each. */
+  readonly lines: readonly string[];
+  readonly reason: string;
+  readonly answer: AnswerClass;
+  readonly askedAt: number;
+  /** Silence until then is a no. */
+  readonly expiresAt: number;
+}
+
+/** What a person can say to a card: yes to this call, to equal calls of this session, to equal calls until a time; no to this call, or to equal calls for ever. */
+export const APPROVAL_ANSWERS = ["once", "session", "until", "no", "never"] as const;
+/** One of them. */
+export type ApprovalAnswer = (typeof APPROVAL_ANSWERS)[number];
+
+/** What became of a card. `by` is `owner`, `relayed`, or `silence` when nobody answered in time. */
+export interface ApprovalResolution {
+  readonly id: string;
+  readonly session: string;
+  readonly turn: string;
+  readonly callId: string;
+  readonly answer: ApprovalAnswer;
+  readonly by: AnswerClass | "silence";
+}
+
+/** Where an approval's answer may come from (DESIGN, "Against whom"). */
+export type AnswerClass = "owner" | "relayed";
 
 /** Answers what a principal may reach. Pure: same input, same decision. */
 export interface Policy {
@@ -55,6 +136,8 @@ export interface Policy {
     readonly principal: Principal;
     readonly tool: ToolIdentity;
     readonly needs: readonly Capability[];
+    /** The session has read from the vault or spent a private secret: what leaves now could carry it. */
+    readonly isPrivate: boolean;
     readonly now: number;
     readonly timeoutMs: number;
     readonly grantId: string;
@@ -78,6 +161,8 @@ export interface Outcome {
   readonly kind: "ok" | "failed" | "denied" | "ask";
   readonly tool: ToolIdentity;
   readonly decision?: Decision;
+  /** With `ask`: what a person is shown. The same call again, after their answer, is run or denied. */
+  readonly card?: ApprovalCard;
   /** Absent for `ok`. */
   readonly code?: ErrorCode;
   /** Full text for `ok` (≤ toolOutputBytesMax), else a sentence the model can act on. */

@@ -78,8 +78,11 @@ export interface EventPayloads {
     readonly truncated: boolean;
     readonly elapsedMs: number;
   };
+  /** `card` is an ApprovalCard as the runner made it. */
   approval_asked: { readonly callId: string; readonly card: unknown };
+  /** `answer` is an ApprovalAnswer, `by` is `owner`, `relayed` or `silence`. */
   approval_answered: { readonly callId: string; readonly answer: string; readonly by: string };
+  /** The turn waits for a person and runs no further until the call is answered; the next event of the turn, if any, is that answer. */
   parked: { readonly callId: string; readonly reason: string };
   summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };
   budget: { readonly kind: BudgetKind; readonly used: number; readonly limit: number };

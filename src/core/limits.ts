@@ -47,6 +47,28 @@ export const LIMITS = {
   keptBytesMax: 67_108_864,
   /** Old contents kept, per user; the oldest goes first. */
   keptEntriesMax: 10_000,
+  /** A URL that a tool asks for, in UTF-16 code units. */
+  urlCharsMax: 8_192,
+  /** Headers of a request that a tool makes. */
+  requestHeadersMax: 32,
+  /** Body of a request that a tool makes. */
+  requestBytesMax: 1_048_576,
+  /** Body of an answer from the web, inflated, that a tool is given. */
+  responseBytesMax: 5_242_880,
+  /** Redirects that one request follows. */
+  redirectsMax: 5,
+  /** Silence after an approval was asked for; then it is a no. */
+  approvalWaitMs: 900_000,
+  /** Approvals of one user that wait for an answer; a further call is denied. */
+  approvalsPendingMax: 64,
+  /** Answers that stand for longer than one call, per user; the oldest goes first, and is asked for again. */
+  approvalsKeptMax: 1_000,
+  /** Sessions that are remembered as having seen something private, per user; beyond it every session counts as one. */
+  privateSessionsMax: 10_000,
+  /** What runner and guests remember of approvals, as one file. */
+  approvalsBytesMax: 4_194_304,
+  /** Rules of a person's policy. */
+  policyRulesMax: 256,
   /** Virtual path, in UTF-8 bytes. */
   pathBytesMax: 1_024,
   /** Entries of one directory listing. */

@@ -41,8 +41,10 @@ export interface EventLog {
   ): Promise<readonly StoredEvent[]>;
   /** All events of one turn, ascending; empty when there is no such turn. */
   turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]>;
-  /** Turns without an end, oldest first. */
+  /** Turns that neither ended nor wait for a person, oldest first. */
   openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
+  /** Turns whose last event is `parked`, oldest first. */
+  parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** Content of a blob, or undefined. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;

@@ -9,6 +9,11 @@ export interface ComponentRun {
   readonly component: string;
 }
 
+/** Runs in the runner itself, a few lines under the same grant: what no component may do, because it would hold two powers at once. */
+export interface HostRun {
+  readonly host: "vault_copyto" | "attachment_save";
+}
+
 /** One tool. `needs` is pure: the runner computes it from parsed arguments, and nothing else decides what a call may reach. */
 export interface Tool<Args = unknown> {
   readonly name: string;
@@ -19,7 +24,7 @@ export interface Tool<Args = unknown> {
   /** Wall time of one call, its waiting for a child excluded. */
   readonly timeoutMs: number;
   needs(args: Args): readonly Capability[];
-  readonly run: ComponentRun;
+  readonly run: ComponentRun | HostRun;
 }
 
 /** Declares a tool. The identity function, for its types. */

@@ -88,7 +88,15 @@ export class SqlEventLog implements EventLog {
   }
 
   async openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
-    const rows = await this.#deps.driver.all({ sql: SQL.OPEN_TURNS });
+    return await this.#turns(SQL.OPEN_TURNS);
+  }
+
+  async parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    return await this.#turns(SQL.PARKED_TURNS);
+  }
+
+  async #turns(sql: string): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    const rows = await this.#deps.driver.all({ sql });
     return rows.map((row) => ({ session: String(row["session"]), turn: String(row["turn"]) }));
   }
 

@@ -55,6 +55,15 @@ const decision: z.ZodType<Decision> = z.discriminatedUnion("kind", [
     source: text,
     reason: text,
   }),
+  z.looseObject({
+    kind: z.literal("ask"),
+    wanted: z.array(capability),
+    missing: z.array(capability),
+    answer: z.enum(["owner", "relayed"]),
+    policyDigest: text,
+    source: text,
+    reason: text,
+  }),
 ]);
 
 /**

@@ -60,5 +60,8 @@ export const TURN_EVENTS = `
 /** Turns that neither ended nor wait for an answer, the first begun first. */
 export const OPEN_TURNS = `SELECT session, turn FROM turns WHERE state = 'open' ORDER BY id`;
 
+/** Turns that wait for an answer, the first begun first. */
+export const PARKED_TURNS = `SELECT session, turn FROM turns WHERE state = 'parked' ORDER BY id`;
+
 /** Content of blob 1. */
 export const BLOB = `SELECT content FROM blobs WHERE sha256 = ?1`;

@@ -23,6 +23,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       UNIQUE (session, turn)
     ) STRICT`,
     `CREATE INDEX turns_open ON turns (id) WHERE state = 'open'`,
+    `CREATE INDEX turns_parked ON turns (id) WHERE state = 'parked'`,
     `CREATE TABLE events (
       id INTEGER PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions (id), seq INTEGER NOT NULL, turn TEXT NOT NULL,
       type TEXT NOT NULL, v INTEGER NOT NULL, at INTEGER NOT NULL, blobs INTEGER NOT NULL, payload TEXT NOT NULL,

@@ -9,7 +9,9 @@ import { TOOL_NAMES } from "#/tools/config.ts";
 import { TOOLS } from "#/tools/registry.ts";
 
 /** The packages of this program, by name. */
-export const OWN_PACKAGES: ReadonlySet<string> = new Set([...TOOLS.values()].map((tool) => tool.run.component));
+export const OWN_PACKAGES: ReadonlySet<string> = new Set(
+  [...TOOLS.values()].flatMap(({ run }) => "component" in run ? [run.component] : []),
+);
 
 /** A package that is not used, and why. */
 export interface RefusedPackage {

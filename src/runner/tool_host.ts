@@ -66,7 +66,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       user: input.user,
       tools: new Map([...TOOLS, ...foreign.map((tool) => [tool.name, tool] as const)]),
       packages,
-      policy: await openPolicy(DEFAULT_POLICY),
+      policy: await openPolicy([DEFAULT_POLICY]),
       files,
       now: input.now,
       hidden: [{ host: folders.root, virtual: "" }],

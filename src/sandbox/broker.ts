@@ -1,12 +1,26 @@
-import type { Decision, Grant, Outcome, Policy, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import type {
+  ApprovalCard,
+  Capability,
+  Decision,
+  Grant,
+  Outcome,
+  Policy,
+  ToolIdentity,
+  ToolRequest,
+} from "#/core/capability.ts";
+import { isWithin } from "#/core/virtual_path.ts";
+import { canonicalJson } from "#/lib/canonical_json.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+import type { Approvals } from "#/sandbox/approvals.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Files, HostAnswer } from "#/sandbox/files.ts";
-import { GrantMeter } from "#/sandbox/grant.ts";
+import { describeCapability } from "#/sandbox/grant.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
+import { HostService, type NetService } from "#/sandbox/host_service.ts";
 import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 import { type Replacement, type ToolReply, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
@@ -42,6 +56,12 @@ export interface BrokerOptions {
   readonly packages: ReadonlyMap<string, ToolPackage>;
   readonly policy: Policy;
   readonly files: Files;
+  /** Without it, what asks is denied. */
+  readonly approvals?: Approvals;
+  /** Network, settings and log of one call, whose redirects `decide` judges. Without it they are not there. */
+  readonly net?: (decide: (need: Capability) => Decision) => NetService;
+  /** Names of secrets whose answers are public, such as the key of a search engine. */
+  readonly publicSecrets?: ReadonlySet<string>;
   /** Integer ms UTC. */
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
@@ -61,18 +81,21 @@ export interface Broker {
 }
 
 const UNKNOWN_TOOL: ToolIdentity = { name: "", package: "", version: "", sha256: "" };
-
 /** Opens a broker for one user. */
 export function openBroker(options: BrokerOptions): Broker {
   return new OneUserBroker(options);
 }
 
-/** A call that policy let through. */
-interface GrantedCall {
+/** A call whose arguments are good. */
+interface ParsedCall {
   readonly tool: Tool;
   readonly identity: ToolIdentity;
   readonly children: ToolChildren;
   readonly args: unknown;
+}
+
+/** A call that policy, or a person, let through. */
+interface GrantedCall extends ParsedCall {
   readonly grant: Grant;
 }
 
@@ -97,19 +120,18 @@ class OneUserBroker implements Broker {
       const refused = this.#admit(request);
       if (refused !== undefined) return toRefusal(identity, refused);
       const tool = this.#find(request.tool);
-      const installed = this.#options.packages.get(tool.run.component);
-      if (installed === undefined) {
-        throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
-      }
+      const { component, installed } = this.#packageOf(tool);
       const { version, sha256, children } = installed;
-      identity = { name: tool.name, package: tool.run.component, version, sha256 };
-      const args = parseArgs(tool, request.args);
-      const decision = this.#decide(request, tool, identity, args);
+      identity = { name: tool.name, package: component, version, sha256 };
+      const call = { tool, identity, children, args: parseArgs(tool, request.args) };
+      const { decision, card } = await this.#decide(request, call);
       decided = { decision };
-      if (decision.kind === "denied") {
-        return toRefusal(identity, { kind: "denied", code: "tool_denied", text: decision.reason, decision });
+      if (decision.kind !== "granted") {
+        const { kind, reason: text } = decision;
+        const code = kind === "ask" ? "approval_needed" : "tool_denied";
+        return toRefusal(identity, { kind, code, text, decision, ...(card === undefined ? {} : { card }) });
       }
-      const reply = await this.#run(request, { tool, identity, children, args, grant: decision.grant }, signal);
+      const reply = await this.#run(request, { ...call, grant: decision.grant }, signal);
       return toOutcome(identity, decision, reply, this.#scrub);
     } catch (error) {
       if (signal.aborted) throw cancelled();
@@ -140,6 +162,13 @@ class OneUserBroker implements Broker {
     return undefined;
   }
 
+  #packageOf(tool: Tool): { component: string; installed: ToolPackage } {
+    const component = "component" in tool.run ? tool.run.component : tool.run.host;
+    const installed = this.#options.packages.get(component);
+    if (installed !== undefined) return { component, installed };
+    throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
+  }
+
   #find(name: string): Tool {
     const tool = this.#options.tools.get(name);
     if (tool !== undefined) return tool;
@@ -147,13 +176,55 @@ class OneUserBroker implements Broker {
     throw new AppError("tool_unknown", `There is no tool of that name. There are: ${names}`);
   }
 
-  #decide(request: ToolRequest, tool: Tool, identity: ToolIdentity, args: unknown): Decision {
-    const now = this.#options.now();
-    // The grant covers the wait for a child; the pool's own deadline is the tighter one once it runs.
-    const timeoutMs = tool.timeoutMs + (this.#options.waitMs ?? LIMITS.brokerWaitMs);
+  /** Policy first; where it asks, what a person has said to this very call. */
+  async #decide(request: ToolRequest, call: ParsedCall): Promise<{ decision: Decision; card?: ApprovalCard }> {
+    const decision = this.#judge(request, call, call.tool.needs(call.args));
+    if (decision.kind !== "ask") return { decision };
+    const { wanted, missing, policyDigest, reason, answer } = decision;
+    const { approvals } = this.#options;
+    const denied = { kind: "denied", missing, policyDigest } as const;
+    if (approvals === undefined) return { decision: { ...denied, source: decision.source, reason } };
+    const { principal, session, turn, callId } = request;
+    const { identity: tool, args } = call;
+    const [key, argsSha256] = await Promise.all([
+      sha256Hex(canonicalJson([tool.name, tool.sha256, args, wanted])),
+      sha256Hex(canonicalJson(args)),
+    ]);
+    const lines = wanted.map(describeCapability);
+    const found = approvals.find({
+      key,
+      session,
+      turn,
+      callId,
+      principal,
+      tool,
+      argsSha256,
+      wanted,
+      lines,
+      reason,
+      answer,
+    });
+    if (found.kind === "open") return { decision, card: found.card };
+    const source = `${decision.source}, ${found.answer} by ${found.by}`;
+    if (found.kind === "yes") {
+      const { now, timeoutMs, grantId } = this.#life(call.tool);
+      const grant = { id: grantId, capabilities: wanted, source, expiresAt: now + timeoutMs };
+      return { decision: { kind: "granted", grant, policyDigest, source } };
+    }
+    const who = found.by === "silence" ? "Nobody answered in time" : "The person said no";
+    return { decision: { ...denied, source, reason: `${who}: ${reason}. Do not ask for it again unless told to` } };
+  }
+
+  #judge(request: ToolRequest, { tool, identity }: ParsedCall, needs: readonly Capability[]): Decision {
+    const isPrivate = this.#options.approvals?.isPrivate(request.session) ?? true;
     const { principal } = request;
-    const needs = tool.needs(args);
-    return this.#options.policy.decide({ principal, tool: identity, needs, now, timeoutMs, grantId: uuidv7(now) });
+    return this.#options.policy.decide({ principal, tool: identity, needs, isPrivate, ...this.#life(tool) });
+  }
+
+  /** The grant covers the wait for a child; the pool's own deadline is the tighter one once it runs. */
+  #life(tool: Tool): { now: number; timeoutMs: number; grantId: string } {
+    const now = this.#options.now();
+    return { now, timeoutMs: tool.timeoutMs + (this.#options.waitMs ?? LIMITS.brokerWaitMs), grantId: uuidv7(now) };
   }
 
   async #run(request: ToolRequest, call: GrantedCall, signal: AbortSignal): Promise<ToolReply> {
@@ -164,7 +235,7 @@ class OneUserBroker implements Broker {
     const timer = setTimeout(() => expired.abort(), lifeMs);
     const key = keyOf(request);
     this.#live.add(key);
-    const running = this.#runInChild(call, stop).finally(() => {
+    const running = this.#runInChild(request, call, stop).finally(() => {
       clearTimeout(timer);
       this.#live.delete(key);
     });
@@ -177,27 +248,18 @@ class OneUserBroker implements Broker {
     throw new AppError("tool_timeout", `${call.tool.name} did not end within its time`);
   }
 
-  async #runInChild(call: GrantedCall, stop: AbortSignal): Promise<ToolReply> {
-    const meter = new GrantMeter(call.grant);
+  async #runInChild(request: ToolRequest, call: GrantedCall, stop: AbortSignal): Promise<ToolReply> {
+    const { grant, tool, args } = call;
+    if (grant.capabilities.some((capability) => this.#isPrivate(capability))) {
+      this.#options.approvals?.markPrivate(request.session);
+    }
     using files = this.#options.files.openCall();
-    let state: "idle" | "busy" | "over" = "idle";
-    const onHostCall = async (hostCall: HostCall, signal: AbortSignal): Promise<HostAnswer> => {
-      if (state === "over" || stop.aborted) throw new AppError("tool_interrupted", "The call is over");
-      // Two at once would both be measured against what neither has spent yet.
-      if (state === "busy") throw new AppError("protocol", "One host call at a time");
-      state = "busy";
-      try {
-        const { allowance, spend } = meter.take(hostCall, this.#options.now());
-        const answer = await files.run(hostCall, allowance, AbortSignal.any([signal, stop]));
-        spend(bytesOf(hostCall, answer));
-        return answer;
-      } finally {
-        if (state === "busy") state = "idle";
-      }
-    };
-    const interfaces = [...new Set(call.grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
+    const net = this.#options.net?.((need) => this.#judge(request, call, [need]));
+    const host = new HostService(grant, { files, net, now: this.#options.now });
+    const onHostCall = (hostCall: HostCall, signal: AbortSignal) =>
+      host.answer(hostCall, AbortSignal.any([signal, stop]));
+    const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
     try {
-      const { tool, args } = call;
       return await call.children.run(
         { tool: tool.name, args, timeoutMs: tool.timeoutMs, interfaces },
         onHostCall,
@@ -207,14 +269,14 @@ class OneUserBroker implements Broker {
       if (stop.aborted || !(error instanceof AppError) || error.code !== "cancelled") throw error;
       throw new AppError("tool_interrupted", "The tool's processes are stopping", { cause: error });
     } finally {
-      state = "over";
+      host.close();
     }
   }
-}
 
-function bytesOf(call: HostCall, answer: HostAnswer): number {
-  if (answer.content !== undefined) return answer.content.length;
-  return call.fn === "fs-write.write-text" && "bytes" in answer.value ? answer.value.bytes : 0;
+  #isPrivate(capability: Capability): boolean {
+    if (capability.kind === "secret") return !(this.#options.publicSecrets?.has(capability.name) ?? false);
+    return (capability.kind === "fs.read" || capability.kind === "fs.list") && isWithin(capability.path, "/vault");
+  }
 }
 
 /** As JSON, so that no choice of ids looks like another. */

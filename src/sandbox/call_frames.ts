@@ -1,5 +1,14 @@
 import { z } from "zod";
-import type { Capability, Decision, Outcome, Principal, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import {
+  type ApprovalCard,
+  type Capability,
+  type Decision,
+  HTTP_METHODS,
+  type Outcome,
+  type Principal,
+  type ToolIdentity,
+  type ToolRequest,
+} from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import { USER_ID } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -30,6 +39,21 @@ const CapabilityShape: z.ZodType<Capability> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fs.read"), path: z.string(), scope: z.enum(["file", "tree"]), bytesMax: Count }),
   z.strictObject({ kind: z.literal("fs.list"), path: z.string(), scope: z.enum(["dir", "tree"]), entriesMax: Count }),
   z.strictObject({ kind: z.literal("fs.write"), path: z.string(), mode: z.enum(["write", "delete"]), bytesMax: Count }),
+  z.strictObject({
+    kind: z.literal("http"),
+    scheme: z.enum(["http", "https"]),
+    host: z.string(),
+    port: Count,
+    methods: z.array(z.enum(HTTP_METHODS)),
+    path: z.string(),
+    scope: z.enum(["exact", "tree"]),
+    bytesUpMax: Count,
+    bytesDownMax: Count,
+    redirectsMax: Count,
+  }),
+  z.strictObject({ kind: z.literal("secret"), name: z.string(), hosts: z.array(z.string()) }),
+  z.strictObject({ kind: z.literal("config"), section: z.string() }),
+  z.strictObject({ kind: z.enum(["clock", "random", "log"]) }),
 ]);
 
 const ToolIdentityShape: z.ZodType<ToolIdentity> = z.strictObject({
@@ -58,7 +82,34 @@ const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
     source: z.string(),
     reason: z.string(),
   }),
+  z.strictObject({
+    kind: z.literal("ask"),
+    wanted: z.array(CapabilityShape),
+    missing: z.array(CapabilityShape),
+    answer: z.enum(["owner", "relayed"]),
+    policyDigest: z.string(),
+    source: z.string(),
+    reason: z.string(),
+  }),
 ]);
+
+/** A card as it is kept and sent. */
+export const ApprovalCardShape: z.ZodType<ApprovalCard> = z.strictObject({
+  id: Id,
+  key: Id,
+  session: Id,
+  turn: Id,
+  callId: Id,
+  principal: PrincipalShape,
+  tool: ToolIdentityShape,
+  argsSha256: Id,
+  wanted: z.array(CapabilityShape),
+  lines: z.array(z.string()),
+  reason: z.string(),
+  answer: z.enum(["owner", "relayed"]),
+  askedAt: Count,
+  expiresAt: Count,
+});
 
 /** An outcome without its text, which follows as bytes. */
 export type CallReply = Omit<Outcome, "text">;
@@ -68,6 +119,7 @@ export const CallReply: z.ZodType<CallReply> = z.strictObject({
   kind: z.enum(["ok", "failed", "denied", "ask"]),
   tool: ToolIdentityShape,
   decision: DecisionShape.exactOptional(),
+  card: ApprovalCardShape.exactOptional(),
   code: Code.exactOptional(),
   outputBytes: Count,
   elapsedMs: Count,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { HTTP_METHODS } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { FromChild } from "#/sandbox/host_call.ts";
@@ -17,6 +18,20 @@ const HostCallFrame = z.discriminatedUnion("fn", [
     expectSha256: z.string().max(64).exactOptional(),
   }),
   z.strictObject({ fn: z.literal("fs-write.remove"), path }),
+  z.strictObject({
+    fn: z.literal("http.fetch"),
+    method: z.enum(HTTP_METHODS),
+    url: z.string().max(LIMITS.urlCharsMax),
+    headers: z.array(z.tuple([z.string().max(256), z.string().max(8_192)])).max(LIMITS.requestHeadersMax),
+    body: z.string().max(LIMITS.requestBytesMax),
+    secrets: z.array(z.strictObject({ header: z.string().max(256), name: z.string().max(64) })).max(4),
+  }),
+  z.strictObject({ fn: z.literal("config.get"), key: z.string().max(256) }),
+  z.strictObject({
+    fn: z.literal("log.write"),
+    level: z.enum(["debug", "info", "warn", "error"]),
+    message: z.string().max(LIMITS.logLineCharsMax),
+  }),
 ]);
 
 const v = z.literal(1);

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import type { Capability } from "#/core/capability.ts";
+import { type Capability, HTTP_METHODS } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { normalizeVirtualPath } from "#/core/normalize_path.ts";
 import type { Tool } from "#/core/tool.ts";
+import { toHttpNeed } from "#/sandbox/grant.ts";
 import { INTERFACE_OF, KNOWN_INTERFACES, toInterface } from "#/sandbox/interfaces.ts";
 
 const description = z.string().max(4_000).exactOptional();
@@ -39,7 +40,7 @@ const Args = z.strictObject({
   additionalProperties: z.literal(false).exactOptional(),
 });
 
-/** A fixed virtual path, or `$name` of a string argument. */
+// A path or an address is fixed, or `$name` of a string argument. No secret and no setting: those are for tools of ours.
 const path = z.string().min(1).max(LIMITS.pathBytesMax);
 const bytesMax = (most: number) => z.int().min(0).max(most);
 const Need = z.discriminatedUnion("kind", [
@@ -61,6 +62,16 @@ const Need = z.discriminatedUnion("kind", [
     mode: z.enum(["write", "delete"]),
     bytesMax: bytesMax(LIMITS.fileBytesMax),
   }),
+  z.strictObject({
+    kind: z.literal("http"),
+    url: z.string().min(1).max(4_096),
+    methods: z.array(z.enum(HTTP_METHODS)).min(1).max(HTTP_METHODS.length),
+    scope: z.enum(["exact", "tree"]),
+    bytesUpMax: bytesMax(LIMITS.fileBytesMax),
+    bytesDownMax: bytesMax(LIMITS.fileBytesMax),
+    redirectsMax: z.int().min(0).max(10),
+  }),
+  z.strictObject({ kind: z.enum(["clock", "random", "log"]) }),
 ]);
 type Need = z.infer<typeof Need>;
 
@@ -133,21 +144,33 @@ function checkNeed(manifest: PackageManifest, tool: PackageTool, need: Need, at:
   if (!manifest.imports.includes(wanted)) {
     throw wrong(`${at}.kind`, `${need.kind} needs ${wanted}, which imports lacks`);
   }
-  if (tool.effect === "read_only" && need.kind === "fs.write") throw wrong(`${at}.kind`, "a read_only tool writes");
-  if (!need.path.startsWith("$")) {
+  if (tool.effect === "read_only" && changesThings(need)) throw wrong(`${at}.kind`, "a read_only tool changes nothing");
+  const [field, text] = slotOf(need);
+  if (!text.startsWith("$")) {
     try {
-      if (normalizeVirtualPath(need.path) !== need.path) throw new RangeError("is not in its one form");
+      toCapability(need, {});
     } catch (error) {
-      throw wrong(`${at}.path`, (error as Error).message);
+      throw wrong(`${at}.${field}`, (error as Error).message);
     }
     return;
   }
-  const name = need.path.slice(1);
+  const name = text.slice(1);
   const arg = Object.hasOwn(tool.args.properties, name) ? tool.args.properties[name] : undefined;
-  if (arg?.type !== "string") throw wrong(`${at}.path`, `${need.path} names no argument that is a string`);
+  if (arg?.type !== "string") throw wrong(`${at}.${field}`, `${text} names no argument that is a string`);
   if (!tool.args.required.includes(name) && arg.default === undefined) {
-    throw wrong(`${at}.path`, `${need.path} names an argument that may be absent`);
+    throw wrong(`${at}.${field}`, `${text} names an argument that may be absent`);
   }
+}
+
+function changesThings(need: Need): boolean {
+  if (need.kind === "http") return need.methods.some((method) => method !== "GET" && method !== "HEAD");
+  return need.kind === "fs.write";
+}
+
+/** The one field of a need that may name an argument, and what it says. */
+function slotOf(need: Need): readonly [field: string, text: string] {
+  if ("path" in need) return ["path", need.path];
+  return need.kind === "http" ? ["url", need.url] : ["kind", need.kind];
 }
 
 /** The tools of a manifest, as the broker runs them and a model is told of them. */
@@ -163,10 +186,15 @@ export function toTools(manifest: PackageManifest): Tool[] {
   }));
 }
 
-/** Pure: a capability follows from the parsed arguments and nothing else. Throws AppError `path_*` for a path that is none. */
+/**
+ * Pure: a capability follows from the parsed arguments and nothing else. Throws AppError `path_*` for a path that is none,
+ * `tool_args_invalid` for an address that is none.
+ */
 function toCapability(need: Need, args: Readonly<Record<string, unknown>>): Capability {
-  const path = need.path.startsWith("$") ? String(args[need.path.slice(1)]) : need.path;
-  return { ...need, path: normalizeVirtualPath(path) };
+  const [, text] = slotOf(need);
+  const filled = text.startsWith("$") ? String(args[text.slice(1)]) : text;
+  if ("path" in need) return { ...need, path: normalizeVirtualPath(filled) };
+  return need.kind === "http" ? toHttpNeed(filled, need) : need;
 }
 
 function wrong(field: string, reason: string): AppError {

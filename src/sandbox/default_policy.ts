@@ -1,19 +1,56 @@
 import { LIMITS } from "#/core/limits.ts";
-import type { PolicyRule } from "#/sandbox/policy.ts";
+import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 
-/** The policy that ships (DESIGN, "Against whom"). Everything that no line allows is denied. */
+const { searchBytesMax, listEntriesMax, fileBytesMax, responseBytesMax } = LIMITS;
+
+/** The policy that ships (DESIGN, "Against whom"). Everything that no line is for is denied. */
 export const DEFAULT_POLICY: readonly PolicyRule[] = [
-  { id: "default:read /shared", kinds: ["fs.read"], under: "/shared", effect: "allow", most: LIMITS.searchBytesMax },
-  { id: "default:read /tmp", kinds: ["fs.read"], under: "/tmp", effect: "allow", most: LIMITS.searchBytesMax },
-  { id: "default:list /shared", kinds: ["fs.list"], under: "/shared", effect: "allow", most: LIMITS.listEntriesMax },
-  { id: "default:list /tmp", kinds: ["fs.list"], under: "/tmp", effect: "allow", most: LIMITS.listEntriesMax },
-  { id: "default:write /shared", kinds: ["fs.write"], under: "/shared", effect: "allow", most: LIMITS.fileBytesMax },
-  { id: "default:write /tmp", kinds: ["fs.write"], under: "/tmp", effect: "allow", most: LIMITS.fileBytesMax },
+  { id: "default:read /shared", kinds: ["fs.read"], under: "/shared", effect: "allow", most: searchBytesMax },
+  { id: "default:read /tmp", kinds: ["fs.read"], under: "/tmp", effect: "allow", most: searchBytesMax },
+  { id: "default:list /shared", kinds: ["fs.list"], under: "/shared", effect: "allow", most: listEntriesMax },
+  { id: "default:list /tmp", kinds: ["fs.list"], under: "/tmp", effect: "allow", most: listEntriesMax },
+  { id: "default:write /shared", kinds: ["fs.write"], under: "/shared", effect: "allow", most: fileBytesMax },
+  { id: "default:write /tmp", kinds: ["fs.write"], under: "/tmp", effect: "allow", most: fileBytesMax },
   {
     id: "default:vault",
     kinds: ["fs.read", "fs.list"],
     under: "/vault",
     effect: "ask",
-    reason: "the vault needs an approval, which arrives later",
+    reason: "the vault is private",
   },
+  { id: "default:tools", kinds: ["config", "clock", "random", "log"], effect: "allow" },
+  {
+    id: "default:web",
+    kinds: ["http"],
+    hosts: ["*"],
+    methods: ["GET", "HEAD"],
+    ports: ["80", "443"],
+    effect: "allow",
+    most: responseBytesMax,
+  },
+  {
+    id: "default:web methods",
+    kinds: ["http"],
+    hosts: ["*"],
+    methods: ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+    effect: "ask",
+    reason: "this request may change something",
+  },
+  {
+    id: "default:web ports",
+    kinds: ["http"],
+    hosts: ["*"],
+    ports: ["1-79", "81-442", "444-65535"],
+    effect: "ask",
+    reason: "this is not a port of the web",
+  },
+  {
+    id: "default:web after private",
+    kinds: ["http"],
+    hosts: ["*"],
+    when: "private",
+    effect: "ask",
+    reason: "this session has read from the vault or spent a secret, and the address could carry it out",
+  },
+  { id: "default:secret", kinds: ["secret"], hosts: ["*"], effect: "ask", reason: "this spends a secret" },
 ];

@@ -1,6 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { HostAnswers, HostCall } from "#/sandbox/host_call.ts";
+import type { FileHostCall, HostAnswers } from "#/sandbox/host_call.ts";
 import { toFileError } from "#/sandbox/file_error.ts";
 import { listFolder, readText } from "#/sandbox/file_read.ts";
 import { removeFile, type WriteDeps, writeText } from "#/sandbox/file_write.ts";
@@ -16,7 +16,7 @@ import type { OpenRoot } from "#/sandbox/walk.ts";
 
 /** A host call's answer: its value, and the content that follows it. */
 export interface HostAnswer {
-  readonly value: HostAnswers[HostCall["fn"]];
+  readonly value: HostAnswers[keyof HostAnswers];
   readonly content?: Uint8Array;
 }
 
@@ -29,7 +29,7 @@ export interface Allowance {
 /** The file steps of one tool call: a search goes on from page to page. `dispose` ends it. */
 export interface FileCall extends Disposable {
   /** Throws AppError with a sentence for the model; never a host path. */
-  run(call: HostCall, allowance: Allowance, signal: AbortSignal): Promise<HostAnswer>;
+  run(call: FileHostCall, allowance: Allowance, signal: AbortSignal): Promise<HostAnswer>;
 }
 
 /** The folders that tools can name. */
@@ -90,7 +90,7 @@ class OpenFileCall implements FileCall {
     this.#limits = limits;
   }
 
-  async run(call: HostCall, allowance: Allowance, signal: AbortSignal): Promise<HostAnswer> {
+  async run(call: FileHostCall, allowance: Allowance, signal: AbortSignal): Promise<HostAnswer> {
     throwIfAborted(signal);
     const path = parseVirtualPath(call.path);
     const root = this.#roots.get(path.root);
@@ -105,7 +105,7 @@ class OpenFileCall implements FileCall {
   async #step(
     root: Root,
     path: VirtualPath,
-    call: HostCall,
+    call: FileHostCall,
     allowance: Allowance,
     signal: AbortSignal,
   ): Promise<HostAnswer> {
@@ -130,7 +130,7 @@ class OpenFileCall implements FileCall {
   async #nextPage(
     root: Root,
     path: VirtualPath,
-    call: HostCall & { fn: "fs-read.scan" },
+    call: FileHostCall & { fn: "fs-read.scan" },
     allowance: Allowance,
     signal: AbortSignal,
   ): Promise<HostAnswer> {

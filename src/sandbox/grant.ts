@@ -24,7 +24,26 @@ export function intersect(a: Capability, b: Capability): Capability | undefined 
     const inner = innerOf(a, b);
     return inner && { ...inner, entriesMax: Math.min(a.entriesMax, b.entriesMax) };
   }
-  return undefined;
+  if (a.kind === "http" && b.kind === "http") return intersectHttp(a, b);
+  if (a.kind === "secret" && b.kind === "secret") {
+    const hosts = a.hosts.filter((host) => b.hosts.includes(host));
+    return a.name === b.name && hosts.length > 0 ? { ...a, hosts } : undefined;
+  }
+  if (a.kind === "config" && b.kind === "config") return a.section === b.section ? a : undefined;
+  return a.kind === b.kind && (a.kind === "clock" || a.kind === "random" || a.kind === "log") ? a : undefined;
+}
+
+function intersectHttp(a: HttpCapability, b: HttpCapability): HttpCapability | undefined {
+  const methods = a.methods.filter((method) => b.methods.includes(method));
+  if (a.scheme !== b.scheme || a.host !== b.host || a.port !== b.port || methods.length === 0) return undefined;
+  const inner = isPathOpen(a, b.path, b.scope) ? b : isPathOpen(b, a.path, a.scope) ? a : undefined;
+  return inner && {
+    ...inner,
+    methods,
+    bytesUpMax: Math.min(a.bytesUpMax, b.bytesUpMax),
+    bytesDownMax: Math.min(a.bytesDownMax, b.bytesDownMax),
+    redirectsMax: Math.min(a.redirectsMax, b.redirectsMax),
+  };
 }
 
 /**
@@ -36,15 +55,61 @@ export function narrow(grant: Grant, capabilities: readonly Capability[]): Grant
   return { ...grant, capabilities: both.filter((capability) => capability !== undefined) };
 }
 
-/** A capability in words: `fs.read /shared/a.txt`. */
+/** A capability in words: `fs.read /shared/a.txt`, `http GET https://example.com/a`, `secret web_search on example.com`. */
 export function describeCapability(capability: Capability): string {
-  return `${capability.kind} ${capability.path}`;
+  switch (capability.kind) {
+    case "fs.read":
+    case "fs.list":
+    case "fs.write":
+      return `${capability.kind} ${capability.path}`;
+    case "http":
+      return `http ${capability.methods.join("/")} ${toUrlText(capability)}`;
+    case "secret":
+      return `secret ${capability.name} on ${capability.hosts.join(", ")}`;
+    case "config":
+      return `config ${capability.section}`;
+    default:
+      return capability.kind;
+  }
 }
+
+function toUrlText({ scheme, host, port, path }: HttpCapability): string {
+  const isDefault = port === DEFAULT_PORTS[scheme];
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}${isDefault ? "" : `:${port}`}${path}`;
+}
+
+/** The capability that one request needs. Throws AppError `tool_args_invalid` for what is no http address without a user name. Pure. */
+export function toHttpNeed(
+  text: string,
+  rest: Pick<HttpCapability, "methods" | "scope" | "bytesUpMax" | "bytesDownMax" | "redirectsMax">,
+): HttpCapability {
+  const url = URL.parse(text);
+  const scheme = url?.protocol.slice(0, -1);
+  if (url === null || (scheme !== "http" && scheme !== "https") || url.username !== "" || url.password !== "") {
+    throw new AppError("tool_args_invalid", "The address must begin with http:// or https:// and hold no user name");
+  }
+  return {
+    kind: "http",
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? DEFAULT_PORTS[scheme] : Number(url.port),
+    methods: rest.methods,
+    path: rest.scope === "exact" ? url.pathname + url.search : url.pathname,
+    scope: rest.scope,
+    bytesUpMax: rest.bytesUpMax,
+    bytesDownMax: rest.bytesDownMax,
+    redirectsMax: rest.redirectsMax,
+  };
+}
+
+type HttpCapability = Extract<Capability, { kind: "http" }>;
+const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
 /** What one tool call has used of its grant. */
 export class GrantMeter {
   readonly #grant: Grant;
   readonly #spent = new Map<Capability, number>();
+  readonly #sent = new Map<Capability, number>();
   #calls = 0;
 
   constructor(grant: Grant) {
@@ -65,16 +130,38 @@ export class GrantMeter {
     if (now >= this.#grant.expiresAt) throw new AppError("tool_timeout", "The grant of this call has expired");
     const capability = covers(this.#grant, call);
     if (capability === undefined) {
-      throw new AppError("tool_denied", `The grant of this call does not open ${call.fn} on that path`);
+      const what = call.fn === "http.fetch" ? `${call.method} ${call.url.slice(0, 200)}` : `${call.fn} there`;
+      throw new AppError("tool_denied", `The grant of this call does not open ${what}`);
     }
+    if (call.fn === "http.fetch" && capability.kind === "http") this.#send(capability, call);
     const spent = this.#spent.get(capability) ?? 0;
-    const bytesMax = capability.kind === "fs.list" ? 0 : Math.max(0, capability.bytesMax - spent);
+    const bytesMax = Math.max(0, bytesOf(capability) - spent);
     const entriesMax = capability.kind === "fs.list" ? Math.min(capability.entriesMax, LIMITS.listEntriesMax) : 0;
     return {
       allowance: { bytesMax, entriesMax },
       spend: (bytes) => void this.#spent.set(capability, (this.#spent.get(capability) ?? 0) + bytes),
     };
   }
+
+  /** Counts what a request carries out, and checks that each secret it names may go to that host. */
+  #send(capability: HttpCapability, call: Extract<HostCall, { fn: "http.fetch" }>): void {
+    const sent = (this.#sent.get(capability) ?? 0) + new TextEncoder().encode(call.body).length;
+    if (sent > capability.bytesUpMax) {
+      throw new AppError("quota_exceeded", `This call may send ${capability.bytesUpMax} bytes to that address`);
+    }
+    this.#sent.set(capability, sent);
+    for (const { name } of call.secrets) {
+      const isOpen = this.#grant.capabilities.some((other) =>
+        other.kind === "secret" && other.name === name && other.hosts.includes(capability.host)
+      );
+      if (!isOpen) throw new AppError("tool_denied", `The secret ${name} is not granted for ${capability.host}`);
+    }
+  }
+}
+
+function bytesOf(capability: Capability): number {
+  if (capability.kind === "http") return capability.bytesDownMax;
+  return capability.kind === "fs.read" || capability.kind === "fs.write" ? capability.bytesMax : 0;
 }
 
 function opens(capability: Capability, call: HostCall): boolean {
@@ -90,7 +177,25 @@ function opens(capability: Capability, call: HostCall): boolean {
       return capability.kind === "fs.write" && capability.mode === "write" && capability.path === call.path;
     case "fs-write.remove":
       return capability.kind === "fs.write" && capability.mode === "delete" && capability.path === call.path;
+    case "http.fetch":
+      return capability.kind === "http" && isRequestOpen(capability, call);
+    case "config.get":
+      return capability.kind === "config" && call.key.startsWith(`${capability.section}.`);
+    case "log.write":
+      return capability.kind === "log";
   }
+}
+
+function isRequestOpen(capability: HttpCapability, call: Extract<HostCall, { fn: "http.fetch" }>): boolean {
+  const need = toHttpNeed(call.url, { ...capability, methods: [call.method], scope: "exact" });
+  return need.scheme === capability.scheme && need.host === capability.host && need.port === capability.port &&
+    capability.methods.includes(call.method) && isPathOpen(capability, need.path, "exact");
+}
+
+/** A tree opens what lies below it, whatever the query. */
+function isPathOpen(open: HttpCapability, path: string, scope: "exact" | "tree"): boolean {
+  if (open.scope === "tree") return isWithin(path.split("?", 1)[0]!, open.path);
+  return scope === "exact" && path === open.path;
 }
 
 function reaches(folder: string, scope: "file" | "dir" | "tree", path: string): boolean {

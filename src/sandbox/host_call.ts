@@ -1,8 +1,29 @@
+import type { HttpMethod } from "#/core/capability.ts";
+
 /**
  * What a tool child may ask the broker while a call runs, and how it is answered. The broker checks each one against the
  * grant of that call id. A file's content follows the head as byte frames; nothing else does.
  */
-export type HostCall =
+export type HostCall = FileHostCall | NetHostCall;
+
+/** Calls that need the network, a setting or the runner's log. */
+export type NetHostCall =
+  /** One request; redirects are followed as far as policy goes. Headers named in `secrets` get the value of that secret. */
+  | {
+    readonly fn: "http.fetch";
+    readonly method: HttpMethod;
+    readonly url: string;
+    readonly headers: readonly (readonly [name: string, value: string])[];
+    /** Text in UTF-8; `""` for none. */
+    readonly body: string;
+    readonly secrets: readonly { readonly header: string; readonly name: string }[];
+  }
+  /** `key` begins with its section: `web_search.provider`. */
+  | { readonly fn: "config.get"; readonly key: string }
+  | { readonly fn: "log.write"; readonly level: "debug" | "info" | "warn" | "error"; readonly message: string };
+
+/** Calls that touch files. */
+export type FileHostCall =
   | { readonly fn: "fs-read.read-text"; readonly path: string }
   | { readonly fn: "fs-read.list"; readonly path: string; readonly recursive: boolean }
   /** A page of the text files below `path`, in path order; `cursor` is `""` first, then the last page's `next`. */
@@ -34,6 +55,17 @@ export interface HostAnswers {
   };
   "fs-write.write-text": { readonly bytes: number; readonly created: boolean; readonly sha256: string };
   "fs-write.remove": { readonly bytes: number };
+  /** Content: the body after inflating, `bytes` long. `url` is where the answer came from in the end. */
+  "http.fetch": {
+    readonly status: number;
+    readonly url: string;
+    readonly headers: readonly (readonly [name: string, value: string])[];
+    readonly bytes: number;
+    /** The body was longer than the grant's `bytesDownMax`. */
+    readonly truncated: boolean;
+  };
+  "config.get": { readonly value: string | null };
+  "log.write": Record<never, never>;
 }
 
 /** Runner → child. Call id 0 for `load`, the broker's call number for the rest. */
@@ -51,7 +83,7 @@ export type ToChild =
     readonly tool: string;
     readonly args: unknown;
     readonly timeoutMs: number;
-    /** WIT interfaces that the grant opens (`fs-read`, `fs-write`); the others answer "not granted" inside the child. */
+    /** WIT interfaces that the grant opens (`fs-read`, `http`, …); the others answer "not granted" inside the child. */
     readonly interfaces: readonly string[];
   }
   | {

@@ -24,12 +24,13 @@ const decoder = new TextDecoder();
 /** A call that did not run. */
 export function toRefusal(
   tool: ToolIdentity,
-  refusal: { kind: "failed" | "denied"; code: ErrorCode; text: string; decision?: Decision; elapsedMs?: number },
+  refusal: Pick<Outcome, "text" | "decision" | "card"> & {
+    kind: "failed" | "denied" | "ask";
+    code: ErrorCode;
+    elapsedMs?: number;
+  },
 ): Outcome {
-  const { kind, code, text, decision } = refusal;
-  const outputBytes = encoder.encode(text).length;
-  const base = { kind, tool, code, text, outputBytes, elapsedMs: refusal.elapsedMs ?? 0 };
-  return decision === undefined ? base : { ...base, decision };
+  return { elapsedMs: 0, ...refusal, tool, outputBytes: encoder.encode(refusal.text).length };
 }
 
 /** A call that ran: its text without host paths, at most `toolOutputBytesMax`. */

@@ -1,3 +1,4 @@
+import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 import {
   isDurable,
@@ -12,7 +13,8 @@ import { LIMITS } from "#/core/limits.ts";
 import type { InlineMedia } from "#/core/message.ts";
 import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
-import { closeTurn, readHistory, readTurn, TurnLog } from "#/session/turn_log.ts";
+import { cancelParked, closeTurn, readHistory, readTurn, TurnLog } from "#/session/turn_log.ts";
+import { isParked, planResume, type Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
 /** What the sessions of one user stand on. */
@@ -42,10 +44,18 @@ export interface SendDeps extends TurnDeps {
   readonly setup: TurnSetup;
 }
 
-/** Opens the sessions over a log. Turns that an earlier process left open are closed with `turn_failed` `turn_interrupted`. */
+/**
+ * Opens the sessions over a log. Turns that an earlier process left open are closed with `turn_failed` `turn_interrupted`; those that wait
+ * for a person go on waiting (`parked`).
+ */
 export async function openSessions(options: SessionsOptions): Promise<Sessions> {
-  for (const { session, turn } of await options.log.openTurns()) await closeTurn(options.log, session, turn);
-  return new Sessions(options);
+  const parked = new Map((await options.log.parkedTurns()).map(({ session, turn }) => [session, turn]));
+  for (const { session, turn } of await options.log.openTurns()) {
+    // It had its answer and did not come to use it.
+    if (isParked(await options.log.turn(session, turn))) parked.set(session, turn);
+    else await closeTurn(options.log, session, turn);
+  }
+  return new Sessions(options, parked);
 }
 
 /** Where messages become turns: in order, recorded before they are seen, each at most once. */
@@ -54,15 +64,42 @@ export class Sessions {
   readonly #lanes: Lanes;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #parked: Map<string, string>;
 
-  constructor(options: SessionsOptions) {
+  constructor(options: SessionsOptions, parked: ReadonlyMap<string, string> = new Map()) {
     this.#options = options;
     this.#lanes = new Lanes(options.lanes);
+    this.#parked = new Map(parked);
+  }
+
+  /** Turns that wait for a person, by their session. */
+  get parked(): ReadonlyMap<string, string> {
+    return this.#parked;
+  }
+
+  /**
+   * Goes on with a parked turn, as `send` does, after `answer` was recorded; a turn that still waits parks again, and nothing is recorded
+   * twice. Ends at once, with no event, when the turn is not parked (any more).
+   */
+  async *resume(
+    place: { readonly session: string; readonly turn: string },
+    answer: ApprovalResolution | undefined,
+    deps: SendDeps,
+    signal: AbortSignal,
+  ): AsyncGenerator<SessionEvent, void, void> {
+    yield* this.#inLane(place, deps, signal, (run) => this.#resumeInLane(place, answer, deps, run));
+  }
+
+  /** Ends a parked turn as cancelled and returns the events that say so; none when it is not parked. */
+  async endParked(session: string, turn: string, reason: string): Promise<readonly StoredEvent[]> {
+    if (this.#parked.get(session) !== turn) return [];
+    this.#parked.delete(session);
+    return await cancelParked(this.#options.log, session, turn, reason);
   }
 
   /**
    * Runs one turn and yields its events: durable ones with their place in the log, after they were recorded; live ones as they come.
-   * The last event ends the turn. The reader drives it: nothing starts before the reader asks for what follows its intent. A reader that
+   * The last event ends the turn or parks it. The reader drives it: nothing starts before the reader asks for what follows its intent. A reader that
    * leaves (`return()`) cancels the turn, which is recorded.
    *
    * A turn waits while another one of its session runs, or too many of its user do. The same turn id again, with the same text, waits
@@ -85,15 +122,24 @@ export class Sessions {
     const { log } = this.#options;
     const known = await readTurn(log, message);
     if (known.some(isTurnEnd)) return yield* known;
+    yield* this.#inLane(message, deps, signal, (run) => this.#sendInLane(message, deps, run));
+  }
+
+  async *#inLane(
+    place: TurnPlace,
+    deps: SendDeps,
+    signal: AbortSignal,
+    work: (run: RunSignals) => AsyncGenerator<SessionEvent, void, void>,
+  ): AsyncGenerator<SessionEvent, void, void> {
     // A signal of our own, so that a reader that leaves or a program that stops ends the turn like a cancel does.
     const control = new AbortController();
     const ending = AbortSignal.any([signal, this.#closing.signal, control.signal]);
-    const lease = await this.#enter(message, deps, ending);
-    if (lease === undefined) return yield this.#unrecorded(message, CANCELLED_IN_QUEUE);
+    const lease = await this.#enter(place, deps, ending);
+    if (lease === undefined) return yield this.#unrecorded(place, CANCELLED_IN_QUEUE);
     const over = Promise.withResolvers<void>();
     this.#running.add(over.promise);
     try {
-      yield* this.#sendInLane(message, deps, { control, ending });
+      yield* work({ control, ending });
     } finally {
       lease.release();
       this.#running.delete(over.promise);
@@ -107,7 +153,7 @@ export class Sessions {
     await Promise.all(this.#running);
   }
 
-  async #enter(message: SessionMessage, deps: SendDeps, signal: AbortSignal): Promise<Lease | undefined> {
+  async #enter(message: TurnPlace, deps: SendDeps, signal: AbortSignal): Promise<Lease | undefined> {
     try {
       return await this.#lanes.enter(deps.setup.principal.user, message.session, signal);
     } catch (error) {
@@ -126,9 +172,12 @@ export class Sessions {
     const known = await readTurn(log, message);
     if (known.length > 0) {
       yield* known;
-      if (!known.some(isTurnEnd)) yield await closeTurn(log, message.session, message.turn);
+      const isOver = known.some(isTurnEnd) || this.#parked.get(message.session) === message.turn;
+      if (!isOver) yield await closeTurn(log, message.session, message.turn);
       return;
     }
+    const waiting = this.#parked.get(message.session);
+    if (waiting !== undefined) await this.endParked(message.session, waiting, "a new message came");
     let recorded: StoredEvent;
     const turnLog = new TurnLog(log, message.session, message.turn);
     try {
@@ -139,6 +188,33 @@ export class Sessions {
       return yield this.#unrecorded(message, toFailed(error.code, error.message, 0));
     }
     yield* this.#drive(message, deps, { ...run, turnLog, recorded });
+  }
+
+  async *#resumeInLane(
+    place: TurnPlace,
+    answer: ApprovalResolution | undefined,
+    deps: SendDeps,
+    run: RunSignals,
+  ): AsyncGenerator<SessionEvent, void, void> {
+    const { session, turn } = place;
+    if (this.#parked.get(session) !== turn || run.ending.aborted) return;
+    const { log } = this.#options;
+    const before = await log.turn(session, turn);
+    const turnLog = new TurnLog(log, session, turn, before);
+    let recorded = before.at(-1)!;
+    if (answer !== undefined) {
+      const { callId, by } = answer;
+      recorded = await turnLog.append({
+        type: "approval_answered",
+        v: 1,
+        payload: { callId, answer: answer.answer, by },
+      });
+      yield recorded;
+    }
+    const resume = planResume(before);
+    if (resume === undefined) return;
+    this.#parked.delete(session);
+    yield* this.#drive(place, deps, { ...run, turnLog, recorded, resume });
   }
 
   async #ensureSession(message: SessionMessage, deps: SendDeps): Promise<void> {
@@ -157,20 +233,27 @@ export class Sessions {
   }
 
   /** Reads the turn one event at a time: record, then yield, then ask for the next. */
-  async *#drive(message: SessionMessage, deps: SendDeps, run: TurnRun): AsyncGenerator<SessionEvent, void, void> {
+  async *#drive(message: TurnPlace, deps: SendDeps, run: TurnRun): AsyncGenerator<SessionEvent, void, void> {
     const events = this.#runRecorded(message, deps, run);
     let isEnded = false;
     try {
-      yield run.recorded;
+      if (run.resume === undefined) yield run.recorded;
       while (true) {
         const next = await events.next();
         if (next.done) return;
-        if (!isDurable(next.value)) {
-          yield next.value;
+        const event = next.value;
+        if (!isDurable(event)) {
+          yield event;
           continue;
         }
-        const stored = await run.turnLog.append(next.value);
-        isEnded = isTurnEnd(stored);
+        if (event.type === "parked") {
+          isEnded = true;
+          this.#parked.set(message.session, message.turn);
+          // It waited before and nothing has happened since.
+          if (run.turnLog.isParked) return;
+        }
+        const stored = await run.turnLog.append(event);
+        isEnded ||= isTurnEnd(stored);
         yield stored;
       }
     } catch (error) {
@@ -184,11 +267,17 @@ export class Sessions {
     }
   }
 
-  async *#runRecorded(message: SessionMessage, deps: SendDeps, run: TurnRun): AsyncGenerator<TurnEvent, void, void> {
+  async *#runRecorded(message: TurnPlace, deps: SendDeps, run: TurnRun): AsyncGenerator<TurnEvent, void, void> {
     const { session, turn } = message;
     const lastSeq = run.recorded.seq;
-    const history = await readHistory(this.#options.log, session, { toSeq: lastSeq, turn });
-    yield* runTurn({ ...deps.setup, session, turn, history, lastSeq }, deps, run.ending);
+    const { resume } = run;
+    const history = await readHistory(this.#options.log, session, {
+      toSeq: lastSeq,
+      turn,
+      goesOn: resume !== undefined,
+    });
+    const input = { ...deps.setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
+    yield* runTurn(input, deps, run.ending);
   }
 
   /** The reader is gone: cancels the turn and records how it ends. */
@@ -204,7 +293,7 @@ export class Sessions {
     }
   }
 
-  async #fail(message: SessionMessage, turnLog: TurnLog, error: unknown): Promise<StoredEvent> {
+  async #fail(message: TurnPlace, turnLog: TurnLog, error: unknown): Promise<StoredEvent> {
     const id = this.#newId();
     if (!(error instanceof AppError)) this.#options.report(error, id);
     const { code, message: text } = toPublicError(error, id);
@@ -217,7 +306,7 @@ export class Sessions {
     }
   }
 
-  #unrecorded(message: SessionMessage, event: TurnEnd): StoredEvent {
+  #unrecorded(message: TurnPlace, event: TurnEnd): StoredEvent {
     const { session, turn } = message;
     return { seq: 0, session, turn, at: this.#options.now(), blobs: [], ...event };
   }
@@ -236,8 +325,14 @@ interface RunSignals {
 
 interface TurnRun extends RunSignals {
   readonly turnLog: TurnLog;
-  /** The user message. */
+  /** The newest event of the session: the user message, or what a parked turn ended with. */
   readonly recorded: StoredEvent;
+  readonly resume?: Resume;
+}
+
+interface TurnPlace {
+  readonly session: string;
+  readonly turn: string;
 }
 
 type TurnEnd = Extract<NewEvent, { type: "turn_failed" | "turn_cancelled" }>;

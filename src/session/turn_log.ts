@@ -5,6 +5,7 @@ import type { InlineMedia } from "#/core/message.ts";
 import type { Durability, EventLog } from "#/core/store.ts";
 import type { ToolEffect } from "#/core/tool.ts";
 import { HISTORY_TYPES, type HistoryMessage, toHistory } from "#/turn/history.ts";
+import { planResume } from "#/turn/resume.ts";
 
 /** Events of one read; a history is read in pages of this size. */
 const PAGE_EVENTS = 1_000;
@@ -16,11 +17,19 @@ export class TurnLog {
   readonly #turn: string;
   readonly #effects = new Map<string, ToolEffect>();
   #steps = 0;
+  #isParked = false;
 
-  constructor(log: EventLog, session: string, turn: string) {
+  /** `before`: what the turn has recorded already. */
+  constructor(log: EventLog, session: string, turn: string, before: readonly StoredEvent[] = []) {
     this.#log = log;
     this.#session = session;
     this.#turn = turn;
+    for (const event of before) this.#note(event);
+  }
+
+  /** The turn's last event parks it. */
+  get isParked(): boolean {
+    return this.#isParked;
   }
 
   /** Model calls recorded so far. */
@@ -33,11 +42,16 @@ export class TurnLog {
    * crash of any process. Throws AppError `store_failed`.
    */
   async append(event: NewEvent): Promise<StoredEvent> {
-    if (event.type === "model_request") this.#steps++;
-    if (event.type === "tool_intent") this.#effects.set(event.payload.callId, event.payload.effect);
+    this.#note(event);
     const durability = this.#durabilityOf(event);
     const [stored] = await this.#log.append(this.#session, this.#turn, [event], { durability });
     return stored!;
+  }
+
+  #note(event: NewEvent | StoredEvent): void {
+    if (event.type === "model_request") this.#steps++;
+    if (event.type === "tool_intent") this.#effects.set(event.payload.callId, event.payload.effect);
+    this.#isParked = event.type === "parked";
   }
 
   #durabilityOf(event: NewEvent): Durability {
@@ -51,7 +65,7 @@ export class TurnLog {
 export async function readHistory(
   log: EventLog,
   session: string,
-  options: { readonly toSeq: number; readonly turn: string },
+  options: { readonly toSeq: number; readonly turn: string; readonly goesOn?: boolean },
 ): Promise<HistoryMessage[]> {
   const events: StoredEvent[] = [];
   let fromSeq = Math.max(1, options.toSeq - LIMITS.historyEventsMax + 1);
@@ -61,7 +75,11 @@ export async function readHistory(
     if (page.length < PAGE_EVENTS) break;
     fromSeq = page.at(-1)!.seq + 1;
   }
-  return toHistory(events.filter((event) => event.seq <= options.toSeq), { attachmentsOf: options.turn });
+  const { toSeq, turn, goesOn = false } = options;
+  return toHistory(events.filter((event) => event.seq <= toSeq), {
+    attachmentsOf: turn,
+    ...(goesOn ? { open: turn } : {}),
+  });
 }
 
 /** What a client says in one turn. */
@@ -81,6 +99,36 @@ export async function readTurn(log: EventLog, message: TurnText): Promise<readon
     JSON.stringify(first.payload.attachments ?? []) === JSON.stringify(message.attachments ?? []);
   if (isSame) return events;
   throw new AppError("turn_conflict", `Turn ${message.turn} was sent before with another text`);
+}
+
+/** Ends a turn that waits for a person, as cancelled: its calls did not run, and the record says so. Returns the events. */
+export async function cancelParked(
+  log: EventLog,
+  session: string,
+  turn: string,
+  reason: string,
+): Promise<readonly StoredEvent[]> {
+  const events = await log.turn(session, turn);
+  const resume = planResume(events);
+  if (resume === undefined || events.some(isTurnEnd)) return [];
+  const waiting = resume.calls.filter((call) => resume.known.intended.has(call.id));
+  const text = `Not run: it waited for an approval, and ${reason}`;
+  const results = waiting.map((call): NewEvent => ({
+    type: "tool_result",
+    v: 1,
+    payload: {
+      callId: call.id,
+      tool: call.name,
+      ok: false,
+      code: "cancelled",
+      text,
+      outputBytes: 0,
+      truncated: false,
+      elapsedMs: 0,
+    },
+  }));
+  const end: NewEvent = { type: "turn_cancelled", v: 1, payload: { reason, steps: resume.steps } };
+  return await log.append(session, turn, [...results, end], { durability: "normal" });
 }
 
 /** Closes a turn that lost its process or its store; returns its end. */

@@ -25,13 +25,14 @@ const NOT_RUN = "not run: the turn ended before this call started";
  * The conversation that events tell, whatever happened to their turns: every tool call has its result (one that a crash or a cancel
  * swallowed gets a sentence that says so), a turn that ended early keeps its user message, its partial text and a note, and an
  * assistant's text stands between any two user messages. Attachments stay on the message of turn `attachmentsOf` only; older ones
- * leave a line. Pure; `events` ascend by seq, and may start in the middle of a turn.
+ * leave a line. The calls of turn `open` that have no result yet get none: it goes on. Pure; `events` ascend by seq, and may start in
+ * the middle of a turn.
  */
 export function toHistory(
   events: readonly StoredEvent[],
-  options: { readonly attachmentsOf?: string } = {},
+  options: { readonly attachmentsOf?: string; readonly open?: string } = {},
 ): HistoryMessage[] {
-  const transcript = new Transcript();
+  const transcript = new Transcript(options.open);
   for (const event of events) {
     switch (event.type) {
       case "user_message":
@@ -86,6 +87,11 @@ class Transcript {
   readonly #messages: HistoryMessage[] = [];
   #turn: string | undefined;
   #exchange: OpenExchange | undefined;
+  readonly #open: string | undefined;
+
+  constructor(open: string | undefined) {
+    this.#open = open;
+  }
 
   openTurn(turn: string, user: HistoryMessage): void {
     if (this.#turn !== undefined) this.endTurn(this.#turn, user.seq, "this turn was interrupted");
@@ -132,7 +138,7 @@ class Transcript {
   }
 
   finish(): HistoryMessage[] {
-    this.#closeExchange();
+    this.#closeExchange(this.#open !== undefined && this.#turn === this.#open);
     return this.#messages;
   }
 
@@ -140,11 +146,12 @@ class Transcript {
     this.#messages.push({ seq, message: { role: "assistant", content, toolCalls: [] } });
   }
 
-  #closeExchange(): void {
+  #closeExchange(goesOn = false): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     this.#exchange = undefined;
     for (const call of exchange.calls) {
+      if (goesOn && !exchange.results.has(call.id)) continue;
       const content = exchange.intended.has(call.id) ? UNKNOWN_OUTCOME : NOT_RUN;
       this.#messages.push(
         exchange.results.get(call.id) ??

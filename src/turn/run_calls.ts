@@ -10,29 +10,44 @@ import { type CallReport, toReport, toResultEvent } from "#/turn/call_result.ts"
 import { checkCall, type CheckedCall, type ReadyCall } from "#/turn/check_call.ts";
 import { type RunningCall, settleCalls, startCall, waitForCall } from "#/turn/running_call.ts";
 
-/** Whether the turn goes on: `stuck` when a call was repeated once more after the model had been told. */
-export type CallsVerdict = "continue" | "stuck";
+/** Whether the turn goes on: `stuck` when a call was repeated once more after the model had been told, `parked` when a person decides first. */
+export type CallsVerdict = "continue" | "stuck" | "parked";
+
+/** What an earlier run of the same turn has recorded of the calls. */
+export interface KnownCalls {
+  /** Call ids with an intent. */
+  readonly intended: ReadonlySet<string>;
+  /** Ids of the cards that were recorded. */
+  readonly cards: ReadonlySet<string>;
+}
+
+const NOTHING_KNOWN: KnownCalls = { intended: new Set(), cards: new Set() };
 
 /**
  * Answers the calls of one reply, batch by batch in their order. All intents of a batch are yielded first; the calls start when the
  * consumer asks for what follows the last intent, and their results come in call order. When the turn is stopped, every call whose
- * intent was yielded still gets its result, and nothing more starts.
+ * intent was yielded still gets its result, and nothing more starts. A call that asks gets no result: the rest of its batch is answered,
+ * then the turn parks, and the batches behind it wait. Run again with what was known, an intent or a card is not yielded a second time.
  */
 export async function* runCalls(
   calls: readonly ToolCall[],
   context: CallContext,
+  known: KnownCalls = NOTHING_KNOWN,
 ): AsyncGenerator<TurnEvent, CallsVerdict, void> {
   const { state, control } = context;
   const callsLeft = context.toolCallsMax - state.toolCalls;
-  const checked = calls.map((call, index) => checkCall(call, { index, callsLeft }, context.tools));
+  // A call that was intended has passed these checks: its place in the reply is another one now.
+  const checked = calls.map((call, index) =>
+    checkCall(call, known.intended.has(call.id) ? { index: 0, callsLeft: 1 } : { index, callsLeft }, context.tools)
+  );
   const toolNames = checked.filter((call) => call.kind === "ready").map((call) => call.call.name);
   if (toolNames.length > 0) {
     yield state.progress({ kind: "tool_execution", toolNames }, `Executing tools: ${toolNames.join(", ")}`);
   }
   for (const batch of planBatches(checked, LIMITS.parallelReadsMax)) {
     if (control.signal.aborted) break;
-    const verdict = yield* runBatch(batch, context);
-    if (verdict === "stuck") return verdict;
+    const verdict = yield* runBatch(batch, context, known);
+    if (verdict !== "continue") return verdict;
   }
   return "continue";
 }
@@ -40,12 +55,17 @@ export async function* runCalls(
 async function* runBatch(
   batch: readonly CheckedCall[],
   context: CallContext,
+  known: KnownCalls,
 ): AsyncGenerator<TurnEvent, CallsVerdict, void> {
   const { state, control } = context;
   let verdict: CallsVerdict = "continue";
   const intended: CheckedCall[] = [];
   for (const call of batch) {
     if (control.signal.aborted) break;
+    if (known.intended.has(call.call.id)) {
+      intended.push(call);
+      continue;
+    }
     const streak = state.streak.judge(call.call, state.steps);
     if (streak === "stop") verdict = "stuck";
     const judged = streak === "run" ? call : toRepeated(call);
@@ -54,8 +74,11 @@ async function* runBatch(
   }
   const running = intended.map((call) => call.kind === "ready" ? startCall(call, context) : undefined);
   let isAnswered = false;
+  let parked: NewEvent | undefined;
   try {
-    for (const [index, call] of intended.entries()) yield* answerCall(call, running[index], context);
+    for (const [index, call] of intended.entries()) {
+      parked ??= yield* answerCall(call, running[index], { context, known });
+    }
     isAnswered = true;
   } finally {
     // The reader left: what runs is stopped, and nothing of it outlives this turn.
@@ -64,23 +87,35 @@ async function* runBatch(
       await settleCalls(running.filter((call) => call !== undefined), context);
     }
   }
-  return verdict;
+  if (parked === undefined || control.signal.aborted) return verdict;
+  yield state.stamp(parked);
+  return "parked";
 }
 
+/** Yields what became of a call; returns the event that parks the turn when a person decides about it. */
 async function* answerCall(
   call: CheckedCall,
   running: RunningCall | undefined,
-  context: CallContext,
-): AsyncGenerator<TurnEvent, void, void> {
+  { context, known }: { readonly context: CallContext; readonly known: KnownCalls },
+): AsyncGenerator<TurnEvent, NewEvent | undefined, void> {
   const { state } = context;
   let report: CallReport;
   if (call.kind === "refused") {
     report = { code: call.code, text: call.text, outputBytes: 0, elapsedMs: 0 };
   } else {
     const end = yield* waitForCall(running!, context);
-    if (end.kind === "outcome" && end.outcome.decision !== undefined) {
+    const card = end.kind === "outcome" ? end.outcome.card : undefined;
+    const isAsked = card !== undefined && !context.control.signal.aborted;
+    if (end.kind === "outcome" && end.outcome.decision !== undefined && !(isAsked && known.cards.has(card.id))) {
       const { tool, decision } = end.outcome;
       yield state.stamp({ type: "tool_decision", v: 1, payload: { callId: call.call.id, tool, decision } });
+    }
+    if (isAsked) {
+      const callId = call.call.id;
+      if (!known.cards.has(card.id)) {
+        yield state.stamp({ type: "approval_asked", v: 1, payload: { callId, card } });
+      }
+      return { type: "parked", v: 1, payload: { callId, reason: card.reason } };
     }
     if (end.kind === "outcome" && (end.outcome.kind === "denied" || end.outcome.kind === "ask")) state.denied++;
     report = toReport(call, end, context.now() - running!.startedAt);
@@ -91,6 +126,7 @@ async function* answerCall(
   const stamped = state.stamp(event);
   state.remember({ role: "tool", toolCallId: call.call.id, name: call.call.name, content: text, ok });
   yield stamped;
+  return undefined;
 }
 
 async function toIntent(ready: ReadyCall, context: CallContext): Promise<NewEvent> {

@@ -8,6 +8,7 @@ import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
 import type { HistoryMessage } from "#/turn/history.ts";
 import { callModel, type Reply } from "#/turn/model_call.ts";
+import { restoreState, type Resume } from "#/turn/resume.ts";
 import { runCalls } from "#/turn/run_calls.ts";
 import { estimateTokens } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
@@ -37,6 +38,8 @@ export interface TurnInput extends TurnSetup {
   readonly turn: string;
   /** Valid as `toHistory` makes it; ends with this turn's user message, which is recorded already. */
   readonly history: readonly HistoryMessage[];
+  /** The turn was parked: goes on with the calls that have no result yet, before it asks the model again. */
+  readonly resume?: Resume;
   /** Place of the session's newest event. The consumer gives the durable events of this turn the places behind it, without a gap. */
   readonly lastSeq: number;
 }
@@ -55,8 +58,8 @@ export interface TurnDeps {
 
 /**
  * Runs one turn: model call, tool calls, model call, … until the model answers without calls. Ends with exactly one `turn_done`,
- * `turn_failed` (a `budget` event before it when a budget is spent) or `turn_cancelled`; trouble of a model or a tool is never thrown,
- * a programmer error is.
+ * `turn_failed` (a `budget` event before it when a budget is spent), `turn_cancelled`, or with `parked`, which ends no turn: run again with
+ * `resume` it goes on. Trouble of a model or a tool is never thrown, a programmer error is.
  *
  * - A side effect starts only when the consumer has pulled past its `tool_intent`, so pull only after you recorded what you got.
  * - Each `model_request` is followed by one `model_result`. When the call fails or is cancelled, that holds the text shown so far,
@@ -83,6 +86,7 @@ export async function* runTurn(
   }
   const isPriced = costMax === undefined || deps.costOf !== undefined;
   const state = new TurnState(input.history, input.lastSeq, stepsMax, isPriced ? 0 : undefined);
+  if (input.resume !== undefined) restoreState(state, input.resume);
   const startedAt = deps.now();
   const schemas = input.tools.map((tool) => tool.schema);
   const hasher = new WindowHasher();
@@ -115,6 +119,10 @@ function toReason(reason: unknown): string {
 async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
   const { input, control, state } = run;
   const calls = toCallContext(run);
+  if (input.resume !== undefined) {
+    const verdict = yield* runCalls(input.resume.calls, calls, input.resume.known);
+    if (verdict === "parked") return;
+  }
   while (true) {
     if (control.signal.aborted) return yield* stopTurn(run);
     const spent = findSpentBudget(state, input.budgets);
@@ -132,6 +140,7 @@ async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
     state.wasEmpty = false;
     if (state.toolCalls >= calls.toolCallsMax) return yield* endSpent(run, toSpentCalls(state, calls.toolCallsMax));
     const verdict = yield* runCalls(reply.toolCalls, calls);
+    if (verdict === "parked") return;
     if (verdict === "stuck") {
       return yield failTurn(run, "turn_stuck", "Stopped: the model repeated a call that brings nothing new");
     }

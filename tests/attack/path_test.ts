@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AppError } from "#/core/error.ts";
-import type { HostCall } from "#/sandbox/host_call.ts";
+import type { FileHostCall } from "#/sandbox/host_call.ts";
 import { openTempFiles } from "../sandbox/temp_files.ts";
 
-function everyCall(path: string): HostCall[] {
+function everyCall(path: string): FileHostCall[] {
   return [
     { fn: "fs-read.read-text", path },
     { fn: "fs-read.list", path, recursive: true },

@@ -245,11 +245,13 @@ function testTurns(withLog: WithLog): void {
     assert.deepEqual(await open(), []);
   });
 
-  withLog("openTurns() leaves a parked turn out until it goes on", async (log) => {
+  withLog("openTurns() leaves a parked turn to parkedTurns() until it goes on", async (log) => {
     await log.append("s", "1", [messageOf("x"), SAMPLES.approval_asked, SAMPLES.parked], FULL);
     assert.deepEqual(await log.openTurns(), []);
+    assert.deepEqual(await log.parkedTurns(), [{ session: "s", turn: "1" }]);
     await log.append("s", "1", [SAMPLES.approval_answered], FULL);
     assert.deepEqual(await log.openTurns(), [{ session: "s", turn: "1" }]);
+    assert.deepEqual(await log.parkedTurns(), []);
     await log.append("s", "1", [SAMPLES.turn_done], FULL);
     assert.deepEqual(await log.openTurns(), []);
   });

@@ -65,13 +65,23 @@ export class MemoryLog implements EventLog {
   }
 
   openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    return Promise.resolve(this.#without("parked"));
+  }
+
+  parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    const open = new Set(this.#without("parked").map(({ session, turn }) => `${session}\0${turn}`));
+    return Promise.resolve(this.#without().filter(({ session, turn }) => !open.has(`${session}\0${turn}`)));
+  }
+
+  /** Turns that have no end, and whose last event is not of these kinds. */
+  #without(...kinds: string[]): { session: string; turn: string }[] {
     const open = new Map<string, { session: string; turn: string }>();
     for (const event of this.#events) {
       const key = `${event.session}\0${event.turn}`;
-      if (isTurnEnd(event)) open.delete(key);
+      if (isTurnEnd(event) || kinds.includes(event.type)) open.delete(key);
       else open.set(key, { session: event.session, turn: event.turn });
     }
-    return Promise.resolve([...open.values()]);
+    return [...open.values()];
   }
 
   blob(sha256: string): Promise<Uint8Array | undefined> {

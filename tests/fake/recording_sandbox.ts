@@ -60,3 +60,22 @@ function granted(): NonNullable<Outcome["decision"]> {
   const grant = { id: "g", capabilities: [], source: "default:fs.read", expiresAt: 2_000_000_000_000 };
   return { kind: "granted", grant, policyDigest: "d", source: "default:fs.read" };
 }
+
+/** An outcome of a call that a person decides about. */
+export function asks(request: ToolRequest, id = `card-${request.callId}`): Outcome {
+  const { session, turn, callId, principal } = request;
+  const reason = `${request.tool}: a person decides`;
+  const asked = { policyDigest: "d", source: "default:vault", reason, answer: "owner" } as const;
+  const place = { session, turn, callId, principal, tool: identity(request.tool) };
+  const card = { id, key: "k", ...place, argsSha256: "a", wanted: [], lines: [], reason, answer: "owner" } as const;
+  return {
+    kind: "ask",
+    tool: identity(request.tool),
+    decision: { kind: "ask", wanted: [], missing: [], ...asked },
+    card: { ...card, askedAt: 1, expiresAt: 2 },
+    code: "approval_needed",
+    text: reason,
+    outputBytes: 0,
+    elapsedMs: 0,
+  };
+}

@@ -30,7 +30,7 @@ async function openReal(temp: TempFiles): Promise<AsyncDisposable & { broker: Br
     user: "default",
     tools: TOOLS,
     packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
-    policy: await openPolicy(DEFAULT_POLICY),
+    policy: await openPolicy([DEFAULT_POLICY]),
     files: temp.files,
     now: Date.now,
   });

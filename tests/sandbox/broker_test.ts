@@ -5,10 +5,14 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
+import { openApprovals } from "#/sandbox/approvals.ts";
+import { toHttpNeed } from "#/sandbox/grant.ts";
+import { openPolicy } from "#/sandbox/policy.ts";
 import { brief, openTempBroker, type ProbeRun, requestOf, says } from "./temp_broker.ts";
 import { openTempFiles } from "./temp_files.ts";
 
 const never = new AbortController().signal;
+const GET = { fn: "http.fetch", method: "GET", headers: [], body: "", secrets: [] } as const;
 
 /** A run that makes these host calls and says how each ended. */
 function asks(...calls: HostCall[]): ProbeRun {
@@ -87,9 +91,10 @@ Deno.test("openBroker() answers an unknown tool, a missing package, a denial and
   const unknown = await broker.call(requestOf({}, { tool: "shell_exec" }), never);
   assert.deepEqual(brief(unknown), ["failed", "tool_unknown", "There is no tool of that name. There are: probe"]);
   assert.equal(unknown.tool.name, "shell_exec");
-  const denied = await broker.call(requestOf({ path: "/vault/a" }), never);
+  const strict = await openTempBroker(temp, says("never"), { policy: await openPolicy([]) });
+  const denied = await strict.call(requestOf({ path: "/shared/a" }), never);
   assert.deepEqual(brief(denied).slice(0, 2), ["denied", "tool_denied"]);
-  assert.match(denied.text, /fs\.read \/vault\/a is missing/);
+  assert.match(denied.text, /fs\.read \/shared\/a is missing/);
   assert.equal(denied.decision?.kind, "denied");
   const bare = await openTempBroker(temp, says("never"), { packages: new Map() });
   assert.equal((await bare.call(requestOf({ path: "/shared/a" }), never)).code, "component_invalid");
@@ -209,4 +214,63 @@ Deno.test("openBroker() keeps host paths out of every text", async () => {
   assert.equal(outcome.text, "at /shared/x, /sharedx, file:///run/kept and ");
   const failing = await openTempBroker(temp, () => Promise.reject(new AppError("tool_failed", leak)), { hidden });
   assert.ok(!(await failing.call(requestOf({ path: "/shared/a" }), never)).text.includes(temp.dir));
+});
+
+Deno.test("openBroker() asks a person where policy asks, and runs the very call that they said yes to", async () => {
+  using temp = openTempFiles();
+  Deno.writeTextFileSync(join(temp.dir, "vault/a"), "alpha");
+  const path = join(temp.dir, "run/approvals.json");
+  const approvals = openApprovals({ path, now: () => 5_000, onResolved: () => {} });
+  const broker = await openTempBroker(temp, asks({ fn: "fs-read.read-text", path: "/vault/a" }), { approvals });
+  const request = requestOf({ path: "/vault/a" }, { callId: "c1" });
+  const asked = await broker.call(request, never);
+  assert.deepEqual([asked.kind, asked.code, asked.card?.lines], ["ask", "approval_needed", ["fs.read /vault/a"]]);
+  assert.equal((await broker.call(request, never)).card?.id, asked.card!.id, "the same call is the same card");
+  approvals.answer({ id: asked.card!.id, answer: "once" }, "owner");
+  // Another call, and this one with other arguments: the yes was for neither.
+  for (const other of [requestOf({ path: "/vault/a" }, { callId: "c2" }), { ...request, args: { path: "/vault/b" } }]) {
+    assert.equal((await broker.call(other, never)).kind, "ask");
+  }
+  const granted = await broker.call(request, never);
+  assert.deepEqual([granted.kind, granted.text], ["ok", "alpha"]);
+  assert.equal(granted.decision?.kind === "granted" && granted.decision.source, "default:vault, once by owner");
+  assert.equal((await broker.call(request, never)).kind, "ask", "once is once");
+  approvals.answer({ id: (await broker.call(request, never)).card!.id, answer: "no" }, "owner");
+  const refused = await broker.call(request, never);
+  assert.deepEqual([refused.kind, refused.code], ["denied", "tool_denied"]);
+  assert.match(refused.text, /The person said no/);
+  approvals.close();
+});
+
+Deno.test("openBroker() asks before the web is read once the session has seen the vault, and judges each redirect", async () => {
+  using temp = openTempFiles();
+  Deno.writeTextFileSync(join(temp.dir, "vault/a"), "alpha");
+  const path = join(temp.dir, "run/approvals.json");
+  const approvals = openApprovals({ path, now: () => 5_000, onResolved: () => {} });
+  const web = (url: string): Capability =>
+    toHttpNeed(url, { methods: ["GET"], scope: "exact", bytesUpMax: 0, bytesDownMax: 9, redirectsMax: 1 });
+  const judged: string[] = [];
+  const broker = await openTempBroker(temp, asks({ ...GET, url: "https://a.com/" }), {
+    approvals,
+    net: (decide) => ({
+      fetch() {
+        for (const url of ["https://b.com/", "https://b.com:8080/"]) judged.push(decide(web(url)).kind);
+        const value = { status: 200, url: "https://a.com/", headers: [], bytes: 0, truncated: false };
+        return Promise.resolve({ value, content: new Uint8Array(0) });
+      },
+      setting: () => null,
+      log: () => {},
+    }),
+  });
+  const get = { path: "", needs: [web("https://a.com/")] };
+  assert.equal((await broker.call(requestOf(get), never)).kind, "ok");
+  assert.deepEqual(judged, ["granted", "ask"]);
+  const vault = requestOf({ path: "/vault/a" });
+  approvals.answer({ id: (await broker.call(vault, never)).card!.id, answer: "once" }, "owner");
+  await broker.call(vault, never);
+  const after = await broker.call(requestOf(get), never);
+  assert.equal(after.kind, "ask");
+  assert.match(after.text, /could carry it out/);
+  assert.equal((await broker.call(requestOf(get, { session: "another" }), never)).kind, "ok");
+  approvals.close();
 });

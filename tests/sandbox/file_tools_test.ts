@@ -1,3 +1,4 @@
+import type { FileHostCall } from "#/sandbox/host_call.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { TOOLS } from "#/tools/registry.ts";
@@ -20,7 +21,11 @@ async function withTools(test: (run: RunTool, temp: TempFiles) => Promise<void>)
     };
     using call = temp.files.openCall();
     const allowance = { bytesMax: 300_000_000, entriesMax: 10_000 };
-    return await children.run(request, (hostCall, signal) => call.run(hostCall, allowance, signal), never());
+    return await children.run(
+      request,
+      (hostCall, signal) => call.run(hostCall as FileHostCall, allowance, signal),
+      never(),
+    );
   }, temp);
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Capability, Grant } from "#/core/capability.ts";
+import type { Capability, Grant, HttpMethod } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { covers, describeCapability, GrantMeter, intersect, narrow } from "#/sandbox/grant.ts";
+import { covers, describeCapability, GrantMeter, intersect, narrow, toHttpNeed } from "#/sandbox/grant.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
 
 const grantOf = (...capabilities: Capability[]): Grant => ({ id: "g", capabilities, source: "test", expiresAt: 2_000 });
@@ -9,6 +9,23 @@ const readTree = (path: string, bytesMax = 100): Capability => ({ kind: "fs.read
 const readFile = (path: string, bytesMax = 100): Capability => ({ kind: "fs.read", path, scope: "file", bytesMax });
 
 const PATHS = ["/shared", "/sharedx", "/shared/a", "/shared/a/b", "/shared/ab", "/tmp", "/tmp/a", "/vault/a"];
+
+const URLS = [
+  "https://a.com/",
+  "https://a.com/x?q=1",
+  "https://a.com/x/y",
+  "http://a.com/",
+  "https://a.com:8443/",
+  "https://b.com/x",
+];
+
+function httpOf(url: string, scope: "exact" | "tree", methods: readonly HttpMethod[] = ["GET"]): Capability {
+  return toHttpNeed(url, { methods, scope, bytesUpMax: 3, bytesDownMax: 10, redirectsMax: 1 });
+}
+
+function fetchOf(url: string, rest: Partial<Extract<HostCall, { fn: "http.fetch" }>> = {}): HostCall {
+  return { fn: "http.fetch", method: "GET", url, headers: [], body: "", secrets: [], ...rest };
+}
 
 function allCalls(): HostCall[] {
   return PATHS.flatMap((path): HostCall[] => [
@@ -18,10 +35,23 @@ function allCalls(): HostCall[] {
     { fn: "fs-read.list", path, recursive: true },
     { fn: "fs-write.write-text", path, text: "" },
     { fn: "fs-write.remove", path },
-  ]);
+  ]).concat(
+    URLS.flatMap((url) => [fetchOf(url), fetchOf(url, { method: "POST" })]),
+    [{ fn: "config.get", key: "web_search.provider" }, { fn: "log.write", level: "info", message: "m" }],
+  );
 }
 
 function allCapabilities(): Capability[] {
+  const others: Capability[] = [
+    ...URLS.flatMap((
+      url,
+    ) => [httpOf(url, "exact"), httpOf(url, "tree", ["GET", "POST"]), httpOf(url, "tree", ["POST"])]),
+    { kind: "config", section: "web_search" },
+    { kind: "config", section: "web" },
+    { kind: "log" },
+    { kind: "clock" },
+    { kind: "secret", name: "k", hosts: ["a.com"] },
+  ];
   return PATHS.flatMap((path): Capability[] => [
     readFile(path, 10),
     readTree(path, 20),
@@ -29,7 +59,7 @@ function allCapabilities(): Capability[] {
     { kind: "fs.list", path, scope: "tree", entriesMax: 4 },
     { kind: "fs.write", path, mode: "write", bytesMax: 5 },
     { kind: "fs.write", path, mode: "delete", bytesMax: 0 },
-  ]);
+  ]).concat(others);
 }
 
 Deno.test("covers() opens what the capability says and nothing beside it", () => {
@@ -90,7 +120,7 @@ Deno.test("covers() opens what the capability says and nothing beside it", () =>
 Deno.test("intersect() and narrow() never give more than either side, for every pair", () => {
   const calls = allCalls();
   const sizeOf = (capability: Capability) =>
-    capability.kind === "fs.list" ? capability.entriesMax : capability.bytesMax;
+    "entriesMax" in capability ? capability.entriesMax : "bytesMax" in capability ? capability.bytesMax : 0;
   for (const a of allCapabilities()) {
     for (const b of allCapabilities()) {
       const both = intersect(a, b);
@@ -128,4 +158,44 @@ Deno.test("GrantMeter refuses what is not granted, too late, or one call too man
   assert.throws(() => meter.take(call, 2_000), { code: "tool_timeout" });
   for (let i = 2; i < LIMITS.hostCallsMax; i++) meter.take(call, 1_999);
   assert.throws(() => meter.take(call, 0), { code: "quota_exceeded" });
+});
+
+Deno.test("toHttpNeed() takes an address apart as the platform does, and refuses what is none", () => {
+  const rest = { methods: ["GET"], scope: "exact", bytesUpMax: 0, bytesDownMax: 1, redirectsMax: 0 } as const;
+  const table: [string, string][] = [
+    ["https://Example.COM/a/../b?x=1#frag", "http GET https://example.com/b?x=1"],
+    ["http://example.com:80", "http GET http://example.com/"],
+    ["http://example.com:8080/%2e%2e/x", "http GET http://example.com:8080/x"],
+    ["https://[2001:DB8::1]/", "http GET https://[2001:db8::1]/"],
+    ["http://0x7f.1/", "http GET http://127.0.0.1/"],
+  ];
+  for (const [url, words] of table) assert.equal(describeCapability(toHttpNeed(url, rest)), words);
+  for (
+    const url of [
+      "",
+      "example.com",
+      "ftp://a/",
+      "file:///etc/passwd",
+      "https://user@a/",
+      "https://:pw@a/",
+      "javascript:1",
+    ]
+  ) {
+    assert.throws(() => toHttpNeed(url, rest), { code: "tool_args_invalid" }, url);
+  }
+});
+
+Deno.test("GrantMeter bounds what goes up, what comes down, and where a secret goes", () => {
+  const http = httpOf("https://a.com/x", "tree", ["POST"]);
+  const secret: Capability = { kind: "secret", name: "k", hosts: ["a.com"] };
+  const meter = new GrantMeter(grantOf(http, secret));
+  const post = (rest: Partial<Extract<HostCall, { fn: "http.fetch" }>>) =>
+    meter.take(fetchOf("https://a.com/x/1", { method: "POST", ...rest }), 0);
+  post({ body: "ä", secrets: [{ header: "x-key", name: "k" }] }).spend(4);
+  assert.equal(post({ body: "b" }).allowance.bytesMax, 6);
+  assert.throws(() => post({ body: "c" }), { code: "quota_exceeded" });
+  assert.throws(() => post({ secrets: [{ header: "x-key", name: "other" }] }), { code: "tool_denied" });
+  const elsewhere = new GrantMeter(grantOf(httpOf("https://b.com/", "tree"), secret));
+  const leak = fetchOf("https://b.com/", { secrets: [{ header: "x-key", name: "k" }] });
+  assert.throws(() => elsewhere.take(leak, 0), { code: "tool_denied" });
 });

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import type { Capability, Decision, Principal } from "#/core/capability.ts";
+import type { Capability, Decision, HttpMethod, Principal } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
-import { openPolicy, PolicyRule } from "#/sandbox/policy.ts";
+import { toHttpNeed } from "#/sandbox/grant.ts";
+import { openPolicy } from "#/sandbox/policy.ts";
+import { PolicyRule } from "#/sandbox/policy_rule.ts";
 
 const principal: Principal = { user: "default", agent: ["default"], origin: "channel" };
 const tool = { name: "t", package: "p", version: "1", sha256: "0" };
@@ -15,8 +17,8 @@ const read = (path: string, scope: "file" | "tree" = "file"): Capability => ({
 const write = (path: string, bytesMax = 50): Capability => ({ kind: "fs.write", path, mode: "write", bytesMax });
 
 async function decide(rules: readonly PolicyRule[], ...needs: Capability[]): Promise<Decision> {
-  const policy = await openPolicy(rules);
-  return policy.decide({ principal, tool, needs, now: 1_000, timeoutMs: 500, grantId: "id" });
+  const policy = await openPolicy([rules]);
+  return policy.decide({ principal, tool, needs, isPrivate: false, now: 1_000, timeoutMs: 500, grantId: "id" });
 }
 
 Deno.test("DEFAULT_POLICY lets agents use /shared and /tmp and keeps the vault", async () => {
@@ -36,18 +38,16 @@ Deno.test("DEFAULT_POLICY lets agents use /shared and /tmp and keeps the vault",
     }
   }
   const vault = await decide(DEFAULT_POLICY, read("/shared/a"), read("/vault/a"));
-  assert.equal(vault.kind, "denied");
-  if (vault.kind === "denied") {
+  assert.equal(vault.kind, "ask");
+  if (vault.kind === "ask") {
     assert.deepEqual([vault.missing, vault.source], [[read("/vault/a")], "default:vault"]);
-    assert.equal(
-      vault.reason,
-      "fs.read /vault/a is missing: the vault needs an approval, which arrives later (rule default:vault)",
-    );
+    assert.deepEqual([vault.wanted, vault.answer], [[read("/shared/a"), read("/vault/a")], "owner"]);
+    assert.equal(vault.reason, "fs.read /vault/a: the vault is private (rule default:vault)");
   }
   const written = await decide(DEFAULT_POLICY, write("/vault/a"));
   assert.match(
     written.kind === "denied" ? written.reason : "",
-    /fs\.write \/vault\/a is missing: no rule grants it; a rule that allows fs\.write under \/vault\/a would/,
+    /fs\.write \/vault\/a is missing: no rule grants it; .*kinds = \["fs\.write"\], under = "\/vault\/a", effect = "allow"/,
   );
 });
 
@@ -87,7 +87,7 @@ Deno.test("openPolicy() lets the strictest rule win, in any order, and refuses a
     );
     assert.equal((await decide(order, read("/shared", "tree"))).kind, "denied");
     const asked = await decide(order, read("/shared/mail/1"));
-    assert.match(asked.kind === "denied" ? asked.reason : "", /needs an approval, which arrives later \(rule c\)/);
+    assert.match(asked.kind === "ask" ? asked.reason : "", /a person decides \(rule c\)/);
   }
 });
 
@@ -106,15 +106,58 @@ Deno.test("openPolicy() gives no more than asked and no more than the widest rul
   assert.equal(await bytes(write("/tmp/big/a", 50)), 40);
 });
 
+Deno.test("openPolicy() asks a person's rules first, and those that ship where they say nothing", async () => {
+  const own: PolicyRule[] = [
+    { id: "open", kinds: ["fs.read"], under: "/vault/public", effect: "allow" },
+    { id: "shut", kinds: ["fs.read", "fs.write"], under: "/shared/keys", effect: "deny" },
+  ];
+  const policy = await openPolicy([own, DEFAULT_POLICY]);
+  const kindOf = (need: Capability) => {
+    const asked = { principal, tool, needs: [need], isPrivate: false, now: 0, timeoutMs: 1, grantId: "g" };
+    return policy.decide(asked).kind;
+  };
+  assert.equal(kindOf(read("/vault/public/a")), "granted");
+  assert.equal(kindOf(read("/vault/a")), "ask");
+  assert.equal(kindOf(read("/vault", "tree")), "ask", "an allowed folder does not open the tree around it");
+  assert.equal(kindOf(read("/shared", "tree")), "denied");
+  assert.equal(kindOf(write("/shared/keys/k")), "denied");
+  assert.equal(kindOf(write("/shared/a")), "granted");
+});
+
+Deno.test("DEFAULT_POLICY lets the web be read, asks for the rest, and for everything once something private was seen", async () => {
+  const policy = await openPolicy([DEFAULT_POLICY]);
+  const http = (methods: readonly HttpMethod[], url: string) =>
+    toHttpNeed(url, { methods, scope: "exact", bytesUpMax: 0, bytesDownMax: 9_000_000, redirectsMax: 5 });
+  const decideHttp = (need: Capability, isPrivate = false) =>
+    policy.decide({ principal, tool, needs: [need], isPrivate, now: 0, timeoutMs: 1, grantId: "g" });
+  const granted = decideHttp(http(["GET"], "https://example.com/a?b"));
+  assert.equal(granted.kind, "granted");
+  if (granted.kind === "granted") {
+    const [first] = granted.grant.capabilities;
+    assert.equal(first?.kind === "http" && first.bytesDownMax, LIMITS.responseBytesMax);
+  }
+  assert.equal(decideHttp(http(["GET", "POST"], "https://example.com/")).kind, "ask");
+  assert.equal(decideHttp(http(["DELETE"], "http://example.com/")).kind, "ask");
+  for (const port of [1, 79, 81, 442, 444, 65_535]) {
+    assert.equal(decideHttp(http(["GET"], `https://example.com:${port}/`)).kind, "ask", String(port));
+  }
+  const after = decideHttp(http(["GET"], "https://example.com/a"), true);
+  assert.match(after.kind === "ask" ? after.reason : "", /could carry it out/);
+  const secret: Capability = { kind: "secret", name: "x", hosts: ["example.com"] };
+  assert.equal(decideHttp(secret).kind, "ask");
+  for (const kind of ["clock", "random", "log"] as const) assert.equal(decideHttp({ kind }).kind, "granted");
+  assert.equal(decideHttp({ kind: "config", section: "web_search" }).kind, "granted");
+});
+
 Deno.test("openPolicy() has one digest for one set of rules", async () => {
-  const one = (await openPolicy(DEFAULT_POLICY)).digest;
+  const one = (await openPolicy([DEFAULT_POLICY])).digest;
   assert.match(one, /^[0-9a-f]{64}$/);
-  assert.equal((await openPolicy(DEFAULT_POLICY.toReversed())).digest, one);
-  assert.notEqual((await openPolicy(DEFAULT_POLICY.slice(1))).digest, one);
+  assert.equal((await openPolicy([DEFAULT_POLICY.toReversed()])).digest, one);
+  assert.notEqual((await openPolicy([DEFAULT_POLICY.slice(1)])).digest, one);
   const changed = DEFAULT_POLICY.map((rule) =>
     rule.id === "default:vault" ? { ...rule, effect: "allow" as const } : rule
   );
-  assert.notEqual((await openPolicy(changed)).digest, one);
+  assert.notEqual((await openPolicy([changed])).digest, one);
 });
 
 Deno.test("PolicyRule refuses what is not a rule", () => {

@@ -26,7 +26,7 @@ export async function openTempBroker(
   run: ProbeRun,
   options: Partial<BrokerOptions> = {},
 ): Promise<Broker> {
-  const policy: Policy = await openPolicy(DEFAULT_POLICY);
+  const policy: Policy = await openPolicy([DEFAULT_POLICY]);
   return openBroker({
     user: "default",
     tools: new Map([["probe", probe as Tool]]),

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type FileCall, type Files, type HostAnswer, openFiles } from "#/sandbox/files.ts";
-import type { HostAnswers, HostCall } from "#/sandbox/host_call.ts";
+import type { FileHostCall, HostAnswers } from "#/sandbox/host_call.ts";
 import { type Kept, openKept } from "#/sandbox/kept.ts";
 
 /** Roots, a run folder and something outside, in a fresh folder that `dispose` removes. */
@@ -11,8 +11,8 @@ export interface TempFiles extends Disposable {
   readonly kept: Kept;
   readonly files: Files;
   /** One host call with generous allowances, in a call of its own. */
-  run<F extends HostCall["fn"]>(
-    call: Extract<HostCall, { fn: F }>,
+  run<F extends FileHostCall["fn"]>(
+    call: Extract<FileHostCall, { fn: F }>,
   ): Promise<{ value: HostAnswers[F]; content: Uint8Array; text: string }>;
 }
 
@@ -32,7 +32,7 @@ export function openTempFiles(options: { keptBytesMax?: number; rootBytesMax?: n
     outside: join(dir, "outside"),
     kept,
     files,
-    async run<F extends HostCall["fn"]>(call: Extract<HostCall, { fn: F }>) {
+    async run<F extends FileHostCall["fn"]>(call: Extract<FileHostCall, { fn: F }>) {
       using one = files.openCall();
       return await runOne<F>(one, call);
     },
@@ -44,9 +44,9 @@ export function openTempFiles(options: { keptBytesMax?: number; rootBytesMax?: n
 }
 
 /** One host call of a call that goes on. */
-export async function runOne<F extends HostCall["fn"]>(
+export async function runOne<F extends FileHostCall["fn"]>(
   call: FileCall,
-  hostCall: Extract<HostCall, { fn: F }>,
+  hostCall: Extract<FileHostCall, { fn: F }>,
   options: { bytesMax?: number; entriesMax?: number; signal?: AbortSignal } = {},
 ): Promise<{ value: HostAnswers[F]; content: Uint8Array; text: string }> {
   const allowance = { bytesMax: options.bytesMax ?? 10_000_000, entriesMax: options.entriesMax ?? 10_000 };

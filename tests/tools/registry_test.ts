@@ -15,7 +15,7 @@ Deno.test("the registry holds the six file tools, and the component runs each of
   assert.deepEqual(Object.keys(IN_COMPONENT).sort(), [...TOOLS.keys()].sort());
   for (const [name, tool] of TOOLS) {
     assert.equal(tool.name, name);
-    assert.equal(tool.run.component, "files");
+    assert.deepEqual(tool.run, { component: "files" });
     assert.ok(tool.timeoutMs > 0 && tool.timeoutMs <= 60_000, name);
     assert.equal(tool.effect, /read|list|search/.test(name) ? "read_only" : "side_effecting", name);
   }

@@ -1,0 +1,173 @@
+import type { AnswerClass, ApprovalAnswer, ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
+import { uuidv7 } from "#/core/id.ts";
+import { LIMITS } from "#/core/limits.ts";
+import {
+  appliesTo,
+  type ApprovalState,
+  readApprovals,
+  type Standing,
+  writeApprovals,
+} from "#/sandbox/approval_state.ts";
+
+/** What approvals stand on. */
+export interface ApprovalsOptions {
+  /** File that only the runner writes; `<path>.new` lies beside it. */
+  readonly path: string;
+  /** Integer ms UTC. */
+  readonly now: () => number;
+  readonly waitMs?: number;
+  /** Told of each card that was answered, by a person or by silence; after it is on disk. */
+  readonly onResolved: (resolution: ApprovalResolution, card: ApprovalCard) => void;
+}
+
+/** What a person said to a call: `yes`, `no`, or nothing yet. */
+export type ApprovalFinding =
+  | { readonly kind: "yes" | "no"; readonly answer: ApprovalAnswer; readonly by: Standing["by"] }
+  | { readonly kind: "open"; readonly card: ApprovalCard };
+
+/** An answer as it comes in. `until` in ms UTC, only with `until`. */
+export interface GivenAnswer {
+  readonly id: string;
+  readonly answer: ApprovalAnswer;
+  readonly until?: number;
+}
+
+/** The cards of one user that wait for a person, and the answers that stand. */
+export interface Approvals {
+  /**
+   * Looks for an answer to this very call; takes a `once` or a `no` away, so that it counts for one run. Without one the card is kept and
+   * comes back, with the same id for the same call. Throws AppError `queue_full` with `approvalsPendingMax` cards open.
+   */
+  find(card: Omit<ApprovalCard, "id" | "askedAt" | "expiresAt">): ApprovalFinding;
+  /**
+   * Takes an answer. Throws AppError `approval_unknown` for a card that is not open (answered, expired, never asked), `approval_refused`
+   * when only the owner may answer it, `usage` for an `until` that is not in the future.
+   */
+  answer(given: GivenAnswer, from: AnswerClass): void;
+  readonly pending: readonly ApprovalCard[];
+  /** From now on this session has seen something private. */
+  markPrivate(session: string): void;
+  isPrivate(session: string): boolean;
+  /** No card expires any more. */
+  close(): void;
+}
+
+/** Opens the approvals of one user. Throws what the file system throws. */
+export function openApprovals(options: ApprovalsOptions): Approvals {
+  return new StoredApprovals(options);
+}
+
+class StoredApprovals implements Approvals {
+  readonly #options: ApprovalsOptions;
+  readonly #isWhole: boolean;
+  readonly #private: Set<string>;
+  #state: ApprovalState;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(options: ApprovalsOptions) {
+    this.#options = options;
+    const { state, isWhole } = readApprovals(options.path);
+    this.#state = state;
+    this.#isWhole = isWhole;
+    this.#private = new Set(state.private);
+    this.#arm();
+  }
+
+  get pending(): readonly ApprovalCard[] {
+    return this.#state.pending;
+  }
+
+  find(asked: Omit<ApprovalCard, "id" | "askedAt" | "expiresAt">): ApprovalFinding {
+    const now = this.#options.now();
+    const found = this.#state.standing.filter((standing) => appliesTo(standing, asked, now));
+    // A no is stronger than a yes, whichever came first.
+    const standing = found.find(({ answer }) => answer === "never" || answer === "no") ?? found[0];
+    if (standing !== undefined) {
+      const { answer, by } = standing;
+      if (answer === "once" || answer === "no") this.#save({ standing: this.#without(standing) });
+      return { kind: answer === "no" || answer === "never" ? "no" : "yes", answer, by };
+    }
+    const isSame = (card: ApprovalCard) =>
+      card.key === asked.key && card.session === asked.session && card.turn === asked.turn &&
+      card.callId === asked.callId;
+    const open = this.#state.pending.find(isSame);
+    if (open !== undefined) return { kind: "open", card: open };
+    if (this.#state.pending.length >= LIMITS.approvalsPendingMax) {
+      throw new AppError("queue_full", `${LIMITS.approvalsPendingMax} calls wait for an approval already`);
+    }
+    const waitMs = this.#options.waitMs ?? LIMITS.approvalWaitMs;
+    const card = { ...asked, id: uuidv7(now), askedAt: now, expiresAt: now + waitMs };
+    this.#save({ pending: [...this.#state.pending, card] });
+    this.#arm();
+    return { kind: "open", card };
+  }
+
+  answer({ id, answer, until }: GivenAnswer, from: AnswerClass): void {
+    const card = this.#state.pending.find((open) => open.id === id);
+    if (card === undefined) throw new AppError("approval_unknown", "There is no open approval of that id");
+    if (card.answer === "owner" && from !== "owner") {
+      throw new AppError("approval_refused", "Only the owner may answer this, in a terminal on this machine");
+    }
+    if ((answer === "until") !== (until !== undefined) || (until !== undefined && until <= this.#options.now())) {
+      throw new AppError("usage", "An approval until a time needs a time that is still to come");
+    }
+    this.#resolve(card, answer, from, until);
+  }
+
+  markPrivate(session: string): void {
+    if (this.#private.has(session) || this.#private.size >= LIMITS.privateSessionsMax) return;
+    this.#private.add(session);
+    this.#save({ private: [...this.#private] });
+  }
+
+  isPrivate(session: string): boolean {
+    return !this.#isWhole || this.#private.has(session) || this.#private.size >= LIMITS.privateSessionsMax;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #resolve(card: ApprovalCard, answer: ApprovalAnswer, by: Standing["by"], until?: number): void {
+    const { key, session, turn, callId, id } = card;
+    const where = answer === "once" || answer === "no"
+      ? { session, turn, callId }
+      : answer === "session"
+      ? { session }
+      : {};
+    const standing = { key, answer, by, ...where, ...(until === undefined ? {} : { until }), at: this.#options.now() };
+    // A second answer to equal calls takes the place of the first.
+    const others = this.#state.standing.filter((other) => !appliesTo(other, card, standing.at));
+    this.#save({
+      pending: this.#state.pending.filter((open) => open !== card),
+      standing: [...others, standing].slice(-LIMITS.approvalsKeptMax),
+    });
+    this.#options.onResolved({ id, session, turn, callId, answer, by }, card);
+  }
+
+  #without(standing: Standing): Standing[] {
+    return this.#state.standing.filter((other) => other !== standing);
+  }
+
+  /** On disk first: what cannot be remembered does not happen. */
+  #save(change: Partial<ApprovalState>): void {
+    const state = { ...this.#state, ...change };
+    writeApprovals(this.#options.path, state);
+    this.#state = state;
+  }
+
+  /** Silence is a no. One timer, for the card that expires first. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#isClosed || this.#state.pending.length === 0) return;
+    const next = Math.min(...this.#state.pending.map((card) => card.expiresAt)) - this.#options.now();
+    this.#timer = setTimeout(() => {
+      const now = this.#options.now();
+      for (const card of this.#state.pending) if (card.expiresAt <= now) this.#resolve(card, "no", "silence");
+      this.#arm();
+    }, Math.max(0, next));
+  }
+}
