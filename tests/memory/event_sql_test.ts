@@ -10,7 +10,9 @@ Deno.test("every question of the log goes by an index and reads no table from en
     await migrate(driver, 0);
     for (const [name, sql] of Object.entries(SQL)) {
       const steps = (await driver.all({ sql: `EXPLAIN QUERY PLAN ${sql}` })).map((row) => String(row["detail"]));
-      const scans = steps.filter((step) => /^SCAN (?!json_each|.* USING (COVERING )?INDEX turns_(open|parked)$)/.test(step));
+      const scans = steps.filter((step) =>
+        /^SCAN (?!json_each|.* USING (COVERING )?INDEX turns_(open|parked)$)/.test(step)
+      );
       assert.deepEqual(scans, [], name);
       assert.deepEqual(steps.filter((step) => step.includes("TEMP B-TREE FOR ORDER BY")), [], name);
     }
