@@ -62,23 +62,17 @@ async function compile(
 
 async function verify(built: string, committed: string): Promise<number> {
   const [now, then]: Artefact[] = await Promise.all(
-    [built, committed].map(async (path) =>
-      JSON.parse(await Deno.readTextFile(path))
-    ),
+    [built, committed].map(async (path) => JSON.parse(await Deno.readTextFile(path))),
   ) as [Artefact, Artefact];
   const parts = differences(now!, then!);
   if (parts.length === 0) {
     console.log(
-      `${committed} is what its source builds to (component ${
-        now!.component.sha256
-      })`,
+      `${committed} is what its source builds to (component ${now!.component.sha256})`,
     );
     return 0;
   }
   console.error(
-    `${committed} is not what its source builds to. Different: ${
-      parts.join(", ")
-    }. Run: deno task tools:build`,
+    `${committed} is not what its source builds to. Different: ${parts.join(", ")}. Run: deno task tools:build`,
   );
   return 1;
 }

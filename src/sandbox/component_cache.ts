@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
+import { TEMP_PREFIX } from "#/core/virtual_path.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
@@ -9,7 +10,7 @@ import { BINDGEN_SHA256, type ComponentPackage } from "#/sandbox/component.ts";
 import type { Transpiled } from "#/sandbox/component_check.ts";
 import { CAP_VERSION } from "#/sandbox/component_core.ts";
 import { PackageManifest, toTools } from "#/sandbox/component_manifest.ts";
-import { TEMP_PREFIX } from "#/core/virtual_path.ts";
+import { KNOWN_INTERFACES, toInterface } from "#/sandbox/interfaces.ts";
 
 /** A package that was judged, ready for a pool of children and for the broker. */
 export interface InstalledPackage {
@@ -27,7 +28,7 @@ const Meta = z.strictObject({
   v: z.literal(1),
   bindgen: Sha256,
   cap: z.string().max(16),
-  imports: z.array(z.string().max(256)).max(16),
+  imports: z.array(z.enum(KNOWN_INTERFACES)).max(16),
   /** The manifest first, the component second, then what is loaded. */
   files: z.array(z.strictObject({ name: z.string().regex(/^[a-z][a-z0-9_.]{0,63}$/), sha256: Sha256 }))
     .min(3).max(LIMITS.componentFilesMax + 2),
@@ -65,7 +66,7 @@ export async function writeEntry(
     ...component.files,
   ];
   const files = await Promise.all(contents.map(async ({ name, bytes }) => ({ name, sha256: await sha256Hex(bytes) })));
-  const imports = component.interfaces.map((name) => `oxydra:tool/${name}`);
+  const imports = component.interfaces.map(toInterface);
   const meta = canonicalJson({ v: 1, bindgen: BINDGEN_SHA256, cap: CAP_VERSION, imports, files });
   const path = await toEntryPath(dir, source.manifest, manifest);
   const temporary = join(dir, `${TEMP_PREFIX}${crypto.randomUUID()}`);

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { capMemory, checkNames } from "#/sandbox/component_core.ts";
+import {
+  capMemory,
+  checkNames,
+  Reader,
+  readerOf,
+  sectionsOf,
+  toQuietGlue,
+  toSafeCore,
+} from "#/sandbox/component_core.ts";
 
 const HEAD = [0, 97, 115, 109, 1, 0, 0, 0];
 
@@ -67,4 +75,45 @@ Deno.test("checkNames() refuses them in imports too", () => {
   checkNames(imported("env", "memory"));
   assert.throws(() => checkNames(imported("e'", "memory")), /import name is unsafe/);
   assert.throws(() => checkNames(imported("env", "m'")), /import name is unsafe/);
+});
+
+Deno.test("checkNames() lets what toSafeCore() gives back pass, and toSafeCore() refuses what it does not", async () => {
+  const bounds = { pagesMax: 300, tableEntriesMax: 4, segmentsMax: 2 };
+  const safe = await toSafeCore(moduleWithMemory([0, 1]), bounds);
+  assert.throws(() => memoryOf(safe).grow(300), RangeError);
+  const section = (id: number, ...body: number[]) => new Uint8Array([...HEAD, id, body.length, ...body]);
+  await toSafeCore(section(4, 1, 0x70, 0, 4), bounds);
+  await toSafeCore(section(11, 2, 1, 0, 1, 0), bounds);
+  const wrong: [Uint8Array<ArrayBuffer>, RegExp][] = [
+    [section(4, 1, 0x70, 0, 5), /tables start with 5 entries, 4 are allowed/],
+    [section(4, 2, 0x70, 0, 3, 0x6f, 0, 2), /tables start with 5 entries/],
+    [section(4, 1, 0x70, 4, 1), /table is shared or 64-bit/],
+    [section(5, 2, 0, 1, 0, 1), /more than one memory/],
+    [section(11, 3, 1, 0, 1, 0, 1, 0), /more than 2 segments/],
+    [moduleWithMemory([0, 1], "a'"), /export name is unsafe/],
+    [section(5, 1), /cut off/],
+    [new Uint8Array([...HEAD, 99, 0]), /./],
+  ];
+  for (const [module, message] of wrong) await assert.rejects(toSafeCore(module, bounds), { message }, `${message}`);
+});
+
+Deno.test("toQuietGlue() takes the look at the environment away, and refuses another one", () => {
+  const quiet = (text: string) => new TextDecoder().decode(toQuietGlue(new TextEncoder().encode(text)));
+  assert.equal(quiet("if (!globalThis?.process?.env?.JCO_DEBUG) { return; }"), "if (!false) { return; }");
+  assert.throws(() => quiet("process.env.JCO_DEBUG"), /in a new way/);
+});
+
+Deno.test("Reader reads numbers and names, and nothing behind its section", () => {
+  const bytes = new Uint8Array([...HEAD, 1, 4, 0xff, 0xff, 0xff, 0xff, 2, 3, 1, 97, 200]);
+  const [first, second] = [...sectionsOf(bytes)];
+  assert.deepEqual([first, second], [
+    { id: 1, at: 8, bodyAt: 10, end: 14 },
+    { id: 2, at: 14, bodyAt: 16, end: 19 },
+  ]);
+  assert.throws(() => readerOf(bytes, first!).u32(), /cut off/);
+  assert.equal(readerOf(bytes, second!).name(), "a");
+  assert.equal(new Reader(new Uint8Array([0xff, 0xff, 0xff, 0xff, 0x0f]), 0, 5).u32(), 0xffff_ffff);
+  assert.throws(() => new Reader(new Uint8Array([0xff, 0xff, 0xff, 0xff, 0x1f]), 0, 5).u32(), /broken/);
+  assert.throws(() => new Reader(new Uint8Array([9]), 0, 1).name(), /cut off/);
+  assert.throws(() => [...sectionsOf(new Uint8Array([...HEAD, 1, 9]))], /cut off/);
 });

@@ -36,12 +36,9 @@ export async function pack(
 /** Names of the parts in which two artefacts differ; empty when they are equal. */
 export function differences(a: Artefact, b: Artefact): string[] {
   const names = new Set([...a.files, ...b.files].map((file) => file.name));
-  const parts = [...names].filter((name) =>
-    hashOf(a, name) !== hashOf(b, name)
-  );
+  const parts = [...names].filter((name) => hashOf(a, name) !== hashOf(b, name));
   if (a.component.sha256 !== b.component.sha256) parts.unshift("component");
-  const head = (it: Artefact) =>
-    JSON.stringify([it.package, it.version, it.world, it.imports]);
+  const head = (it: Artefact) => JSON.stringify([it.package, it.version, it.world, it.imports]);
   if (head(a) !== head(b)) parts.unshift("head");
   return parts.length === 0 && toText(a) !== toText(b) ? ["packing"] : parts;
 }

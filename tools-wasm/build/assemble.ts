@@ -2,11 +2,7 @@
  * Components by hand, for tests. Arguments: a JSON file with `{ name: { wat } }` or `{ name: { core, wit, world } }` in text form; the
  * folder that gets NAME.wasm.
  */
-import {
-  componentEmbed,
-  componentNew,
-  parse,
-} from "@bytecodealliance/jco-transpile/wasm-tools";
+import { componentEmbed, componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
 
 const [file, out] = Deno.args as [string, string];
 const sources: Record<

@@ -36,8 +36,7 @@ await Deno.writeTextFile(
 async function bundle(): Promise<Uint8Array<ArrayBuffer>> {
   const bundled = await build({
     stdin: {
-      contents:
-        `export { $init, generate } from "./js-component-bindgen-component.js";`,
+      contents: `export { $init, generate } from "./js-component-bindgen-component.js";`,
       resolveDir: vendor.pathname,
     },
     bundle: true,
@@ -51,8 +50,7 @@ async function bundle(): Promise<Uint8Array<ArrayBuffer>> {
     logLevel: "silent",
     plugins: [{
       name: "no-loader",
-      setup: (it) =>
-        void it.onLoad({ filter: /bindgen-component\.js$/ }, withoutLoader),
+      setup: (it) => void it.onLoad({ filter: /bindgen-component\.js$/ }, withoutLoader),
     }],
   });
   return new Uint8Array(bundled.outputFiles[0]!.contents);
@@ -68,8 +66,7 @@ async function withoutLoader(
   if (start < 0 || end < start) {
     throw new Error(`${PACKAGE} loads its modules in a new way`);
   }
-  const loader =
-    "const fetchCompile = (url) => WebAssembly.compile(globalThis.bindgenCores.get(url));\n";
+  const loader = "const fetchCompile = (url) => WebAssembly.compile(globalThis.bindgenCores.get(url));\n";
   const contents = (source.slice(0, start) + loader + source.slice(end))
     .replaceAll(/new URL\('\.\/([\w.-]+)', import\.meta\.url\)/g, "'$1'")
     .replaceAll("globalThis?.process?.env?.JCO_DEBUG", "false");

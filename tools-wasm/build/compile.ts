@@ -3,12 +3,7 @@
  * holds wit/, sdk/ and files/; the file to write; the bounds of each core module as JSON.
  */
 import { $init, generate } from "@bytecodealliance/jco-transpile/component";
-import {
-  type CoreBounds,
-  GENERATE_OPTIONS,
-  toQuietGlue,
-  toSafeCore,
-} from "../../src/sandbox/component_core.ts";
+import { type CoreBounds, GENERATE_OPTIONS, toQuietGlue, toSafeCore } from "../../src/sandbox/component_core.ts";
 import { type Artefact, pack, type PackedFile, toText } from "./artefact.ts";
 import { toComponent } from "./to_component.ts";
 
@@ -38,9 +33,7 @@ await Deno.writeTextFile(out, toText(artefact));
 async function transpile(bytes: Uint8Array<ArrayBuffer>, bounds: CoreBounds) {
   await $init;
   const made = generate(bytes, GENERATE_OPTIONS);
-  const unknown = made.imports.filter((name: string) =>
-    !KNOWN_IMPORTS.includes(name)
-  );
+  const unknown = made.imports.filter((name: string) => !KNOWN_IMPORTS.includes(name));
   if (unknown.length > 0) {
     throw new Error(`the component imports ${unknown.join(", ")}`);
   }
@@ -50,9 +43,7 @@ async function transpile(bytes: Uint8Array<ArrayBuffer>, bounds: CoreBounds) {
   }
   const files: PackedFile[] = [];
   for (const [name, content] of made.files as [string, Uint8Array][]) {
-    const final = name.endsWith(".wasm")
-      ? await toSafeCore(content, bounds)
-      : toQuietGlue(content);
+    const final = name.endsWith(".wasm") ? await toSafeCore(content, bounds) : toQuietGlue(content);
     files.push({ name, ...await pack(final) });
   }
   return { imports: made.imports as string[], files };

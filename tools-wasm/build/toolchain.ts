@@ -64,9 +64,7 @@ export async function runCommand(
     stderr: "piped",
   });
   const { success, stderr } = await child.output().catch((cause) => {
-    throw cause instanceof Deno.errors.NotFound
-      ? new Error(prerequisite)
-      : cause;
+    throw cause instanceof Deno.errors.NotFound ? new Error(prerequisite) : cause;
   });
   if (!success) {
     throw new Error(
