@@ -11,7 +11,9 @@ import {
 import { openPackages, OWN_PACKAGES, packagesDir, toTaken, toTrusts } from "#/runner/packages.ts";
 import { openTools } from "#/runner/tool_host.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { listEntries } from "#/sandbox/component_cache.ts";
+import { changeTrust } from "#/config/trust.ts";
+import { listEntries, toInstalled, writeEntry } from "#/sandbox/component_cache.ts";
+import { PackageManifest } from "#/sandbox/component_manifest.ts";
 import { denoEnv, isAlive } from "../fixture/system.ts";
 import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 import { assemble, coreOf, DONE, READ, toManifest, toPackage } from "../sandbox/component_kit.ts";
@@ -172,6 +174,28 @@ Deno.test("addPackage() stops at manifestsBytesMax, over all packages", async ()
   assert.ok(installed > 5);
   const { packages, refused } = await openPackages(owner.folders, owner.env.HOME);
   assert.deepEqual([packages.length, refused], [installed, []]);
+});
+
+Deno.test("addPackage() stops at packagesMax, and replaces one of them still", async () => {
+  const owner = makeOwner();
+  const { manifest: text } = await toPackage(other, asOther("other"));
+  const made = { imports: [], files: [{ name: "tool.js", bytes: new Uint8Array(1) }] };
+  for (let at = 0; at < LIMITS.packagesMax; at++) {
+    const manifest = PackageManifest.parse({
+      ...JSON.parse(text),
+      name: `p${at}`,
+      tools: [{ ...TOOL, name: `t${at}` }],
+    });
+    const source = { manifest: JSON.stringify(manifest), component: other };
+    const { trusted } = await writeEntry(packagesDir(owner.folders), source, toInstalled(manifest, made));
+    await changeTrust(owner.env.HOME!, [], trusted);
+  }
+  await assert.rejects(addPackage(await toPackage(plain), owner), { message: /at most 32 packages/ });
+  await removePackage("p7", owner);
+  await addPackage(await toPackage(plain), owner);
+  await addPackage(await toPackage(reads), owner);
+  const { packages, refused } = await openPackages(owner.folders, owner.env.HOME);
+  assert.deepEqual([packages.length, refused], [LIMITS.packagesMax, []]);
 });
 
 Deno.test("loadBindgen() gives the three files of the pinned transpiler", async () => {
