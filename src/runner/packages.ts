@@ -2,7 +2,7 @@ import type { UserFolders } from "#/config/user.ts";
 import { isTrusted, readTrustList } from "#/config/trust.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { join } from "#/lib/path.ts";
+import { packagesDir } from "#/runner/packages_dir.ts";
 import { type InstalledPackage, listEntries, readEntry, type Trusts } from "#/sandbox/component_cache.ts";
 import { checkManifest, type TakenNames } from "#/sandbox/component_manifest.ts";
 import { TOOL_NAMES } from "#/tools/config.ts";
@@ -17,11 +17,6 @@ export const OWN_PACKAGES: ReadonlySet<string> = new Set(
 export interface RefusedPackage {
   readonly path: string;
   readonly reason: string;
-}
-
-/** Where a user's packages lie: in `run/`, which no guest and no tool reaches. */
-export function packagesDir(folders: Pick<UserFolders, "run">): string {
-  return join(folders.run, "packages");
 }
 
 /** Which files of the cache this person's own installs wrote. Throws AppError `config_invalid` for a broken list. */

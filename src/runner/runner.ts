@@ -9,6 +9,7 @@ import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { openLogFile } from "#/runner/log_file.ts";
+import { hasPackages } from "#/runner/packages_dir.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
@@ -148,15 +149,6 @@ async function closeParts(parts: Parts, tools: ToolHost | undefined): Promise<vo
     parts.closeLog();
   } finally {
     parts.input.lock.release();
-  }
-}
-
-/** True when a package may be installed. A look at one folder: who has none does not wait for what reads them. */
-function hasPackages({ run }: UserFolders): boolean {
-  try {
-    return !Deno.readDirSync(join(run, "packages"))[Symbol.iterator]().next().done;
-  } catch {
-    return false;
   }
 }
 

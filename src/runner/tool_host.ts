@@ -1,6 +1,7 @@
 import { join } from "#/lib/path.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
-import { openPackages, type RefusedPackage } from "#/runner/packages.ts";
+import type { openPackages, RefusedPackage } from "#/runner/packages.ts";
+import { hasPackages } from "#/runner/packages_dir.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";
@@ -59,7 +60,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     };
     const own: Children[] = [];
     for (const artefact of await loadArtefacts()) own.push(open(await openComponent(artefact)));
-    const installed = await openPackages(folders, input.env.HOME);
+    const installed = await loadPackages(input);
     for (const { component } of installed.packages) open(component);
     const foreign = installed.packages.flatMap(({ tools }) => tools);
     const broker = openBroker({
@@ -95,6 +96,15 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     files[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The installed packages. What reads and checks them is loaded only where there are some (4 ms). */
+async function loadPackages({ folders, env }: ToolHostInput): ReturnType<typeof openPackages> {
+  if (!hasPackages(folders)) return { packages: [], refused: [] };
+  const { openPackages }: typeof import("#/runner/packages.ts") = await import(
+    new URL("./packages.ts", import.meta.url).href
+  );
+  return await openPackages(folders, env.HOME);
 }
 
 /** The plan of a tool child; `doctor` shows the same value. */

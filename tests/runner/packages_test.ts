@@ -8,7 +8,8 @@ import {
   reinstallPackage,
   removePackage,
 } from "#/runner/package_admin.ts";
-import { openPackages, OWN_PACKAGES, packagesDir, toTaken, toTrusts } from "#/runner/packages.ts";
+import { openPackages, OWN_PACKAGES, toTaken, toTrusts } from "#/runner/packages.ts";
+import { hasPackages, packagesDir } from "#/runner/packages_dir.ts";
 import { openTools } from "#/runner/tool_host.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { changeTrust } from "#/config/trust.ts";
@@ -72,6 +73,7 @@ Deno.test("addPackage() makes a tool that the broker runs with what its manifest
 
 Deno.test("addPackage() replaces a package of the same name; removePackage() leaves nothing of it", async () => {
   const owner = makeOwner();
+  assert.equal(hasPackages(owner.folders), false);
   const first = await addPackage(await toPackage(reads), owner);
   const second = await addPackage(await toPackage(plain), owner);
   await addPackage(await toPackage(other, asOther("other")), owner);
@@ -79,6 +81,7 @@ Deno.test("addPackage() replaces a package of the same name; removePackage() lea
   const { packages, refused } = await openPackages(owner.folders, owner.env.HOME);
   assert.deepEqual([packages.map(({ manifest }) => manifest.name).sort(), refused], [["other", "probe"], []]);
   assert.equal(listEntries(packagesDir(owner.folders)).length, 2);
+  assert.equal(hasPackages(owner.folders), true);
   await removePackage("probe", owner);
   await removePackage("other", owner);
   assert.deepEqual(listEntries(packagesDir(owner.folders)), []);
