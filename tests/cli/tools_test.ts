@@ -1,13 +1,15 @@
 /** `oxydra tools`, and a turn with the tool of a package that an author built: tests/fixture/packages/wordcount. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { toCard } from "#/cli/tools.ts";
+import { runToolsAdd, runToolsList, runToolsReinstall, runToolsRemove, toCard } from "#/cli/tools.ts";
 import { PackageManifest } from "#/sandbox/component_manifest.ts";
 import { reply, text, toolCall } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
 import { startFakeOpenAi } from "../fake/openai_server.ts";
 import { denoEnv, makeMachine, runOxydra, vendorEnv } from "../fixture/system.ts";
 import { SRC } from "../fixture/source_tree.ts";
+import { makeMachine as makeFiles } from "../config/layers_on_disk.ts";
+import { enterRealm } from "./realm.ts";
 import { buildPackage } from "../../tools-wasm/package.ts";
 
 const built = await Deno.makeTempDir({ prefix: "oxydra-wordcount-" });
@@ -148,4 +150,15 @@ Deno.test("toCard() says every need in words", async () => {
       "reaches nothing",
     ]
   ) assert.ok(card.includes(words), `${words}\n${card}`);
+});
+
+Deno.test("runToolsAdd(), runToolsList(), runToolsReinstall() and runToolsRemove() in one process", async () => {
+  using machine = makeFiles({});
+  using realm = enterRealm({ cwd: machine.cwd, env: { ...denoEnv(), HOME: machine.home } });
+  assert.equal(await runToolsAdd(WASM, { manifest: MANIFEST, yes: true }), 0);
+  assert.equal(await runToolsReinstall("wordcount", {}), 0);
+  assert.equal(await runToolsList({}), 0);
+  assert.equal(await runToolsRemove("wordcount", {}), 0);
+  assert.match(realm.out(), /installed wordcount[\s\S]*again[\s\S]*word_count[\s\S]*removed wordcount/);
+  await assert.rejects(runToolsRemove("wordcount", {}), { code: "usage" });
 });

@@ -1,3 +1,4 @@
+/** Installs, each with a real process of src/sandbox/component_inspect.ts and a real tool child. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LIMITS } from "#/core/limits.ts";
