@@ -105,6 +105,15 @@ Deno.test("a recursion without an end, 40 MB of output and a memory that grows t
   }
 });
 
+Deno.test("a manifest can only lower the cap of the memory", async () => {
+  await using deps = await makeInstall();
+  const install = async (memoryPagesMax: number) =>
+    await installPackage(await toPackage(components.grows, { limits: { memoryPagesMax } }), deps);
+  await using pool = openWith((await install(66)).component);
+  assert.equal((await attack(pool)).text.length, 66);
+  await assert.rejects(install(LIMITS.componentPagesMax + 1), { message: /at limits\.memoryPagesMax/ });
+});
+
 Deno.test("of a million host calls the meter lets hostCallsMax through, and the deadline ends the rest", async () => {
   await using pool = await openPool("asks");
   const capability = { kind: "fs.read", path: "/shared/a.txt", scope: "file", bytesMax: 1_000_000_000 } as const;
