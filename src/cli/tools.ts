@@ -27,6 +27,11 @@ export async function runToolsAdd(file: string, options: AddOptions): Promise<nu
   const manifest = await readManifest(text, owner);
   const component = await readBounded(file, LIMITS.componentBytesMax);
   say(toCard(manifest));
+  const { packages } = await openPackages(owner.folders, owner.env.HOME);
+  const replaced = packages.find((one) => one.manifest.name === manifest.name)?.manifest;
+  if (replaced !== undefined) {
+    say(`  replaces ${replaced.name} ${replaced.version}  (sha256 ${replaced.component.sha256})`);
+  }
   if (!options.yes && !agrees()) {
     say("nothing was installed");
     return EXIT.usage;

@@ -10,7 +10,7 @@ import { findDenoDir } from "#/runner/prepare.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import { planInspector, planToolChild } from "#/runner/tool_host.ts";
 import { type NamedBytes, openBindgen } from "#/sandbox/component.ts";
-import { type InstalledPackage, listEntries, readKept, removeEntry } from "#/sandbox/component_cache.ts";
+import { type InstalledPackage, listEntries, readKept, removeEntry, sweepEntries } from "#/sandbox/component_cache.ts";
 import { type ForeignPackage, installPackage } from "#/sandbox/component_install.ts";
 import { type PackageManifest, parseManifest, type TakenNames } from "#/sandbox/component_manifest.ts";
 
@@ -105,6 +105,7 @@ async function withLock<T>(owner: PackageOwner, change: (home: string) => Promis
   if (!home) throw new AppError("usage", "HOME is not set, so there is nowhere to write down which packages are yours");
   using lock = await Deno.open(join(owner.folders.run, "packages.lock"), { create: true, write: true, mode: 0o600 });
   await lock.lock(true);
+  sweepEntries(packagesDir(owner.folders));
   return await change(home);
 }
 

@@ -125,9 +125,18 @@ export async function readEntry(path: string, trusts: Trusts): Promise<Installed
 
 /** The folders of installed packages; what an interrupted install left is not among them. */
 export function listEntries(dir: string): string[] {
+  const names = namesIn(dir).filter((name) => Sha256.safeParse(name).success);
+  return names.sort().slice(0, LIMITS.packagesMax).map((name) => join(dir, name));
+}
+
+/** Removes what interrupted installs left. For the holder of the lock: the folder of a running one looks the same. */
+export function sweepEntries(dir: string): void {
+  for (const name of namesIn(dir)) if (name.startsWith(TEMP_PREFIX)) removeEntry(join(dir, name));
+}
+
+function namesIn(dir: string): string[] {
   try {
-    const names = [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => Sha256.safeParse(name).success);
-    return names.sort().slice(0, LIMITS.packagesMax).map((name) => join(dir, name));
+    return [...Deno.readDirSync(dir)].map(({ name }) => name);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;

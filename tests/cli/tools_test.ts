@@ -156,6 +156,9 @@ Deno.test("runToolsAdd(), runToolsList(), runToolsReinstall() and runToolsRemove
   using machine = makeFiles({});
   using realm = enterRealm({ cwd: machine.cwd, env: { ...denoEnv(), HOME: machine.home } });
   assert.equal(await runToolsAdd(WASM, { manifest: MANIFEST, yes: true }), 0);
+  assert.doesNotMatch(realm.out(), /replaces/);
+  assert.equal(await runToolsAdd(WASM, { manifest: MANIFEST, yes: true }), 0);
+  assert.match(realm.out(), /replaces wordcount 1\.0\.0 {2}\(sha256 /);
   assert.equal(await runToolsReinstall("wordcount", {}), 0);
   assert.equal(await runToolsList({}), 0);
   assert.equal(await runToolsRemove("wordcount", {}), 0);

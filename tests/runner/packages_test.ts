@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   addPackage,
   loadBindgen,
@@ -74,7 +74,9 @@ Deno.test("addPackage() makes a tool that the broker runs with what its manifest
 Deno.test("addPackage() replaces a package of the same name; removePackage() leaves nothing of it", async () => {
   const owner = makeOwner();
   assert.equal(hasPackages(owner.folders), false);
+  Deno.mkdirSync(join(packagesDir(owner.folders), ".oxydra-tmp-killed"), { recursive: true });
   const first = await addPackage(await toPackage(reads), owner);
+  assert.deepEqual([...Deno.readDirSync(packagesDir(owner.folders))].map(({ name }) => name), [basename(first.path)]);
   const second = await addPackage(await toPackage(plain), owner);
   await addPackage(await toPackage(other, asOther("other")), owner);
   assert.notEqual(first.path, second.path);

@@ -5,6 +5,7 @@ import {
   readEntry,
   readKept,
   removeEntry,
+  sweepEntries,
   toEntryPath,
   toInstalled,
   writeEntry,
@@ -115,4 +116,7 @@ Deno.test("listEntries() lists at most packagesMax folders, and nothing that an 
   const names = Array.from({ length: LIMITS.packagesMax + 1 }, (_, at) => at.toString(16).padStart(64, "0"));
   for (const name of [...names, ".oxydra-tmp-x", "other"]) Deno.mkdirSync(join(dir, name));
   assert.deepEqual(listEntries(dir), names.slice(0, LIMITS.packagesMax).map((name) => join(dir, name)));
+  sweepEntries(dir);
+  assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), [...names, "other"]);
+  sweepEntries(join(dir, "none"));
 });
