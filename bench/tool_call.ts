@@ -37,7 +37,15 @@ type Folder = (typeof FOLDERS)[number];
 
 async function measure(folders: Record<Folder | "root", string>, gapMs: number): Promise<number[]> {
   const program = findProgram(import.meta.resolve("#/runner/program.ts"));
-  const tools = await openTools({ program, env: Deno.env.toObject(), user: "default", folders, now: Date.now });
+  const tools = await openTools({
+    version: "0.0.0",
+    program,
+    env: Deno.env.toObject(),
+    user: "default",
+    folders,
+    now: Date.now,
+    onResolved: () => {},
+  });
   const guest = new Deno.Command(Deno.execPath(), {
     args: [
       "run",

@@ -1,5 +1,5 @@
 import { join } from "#/lib/path.ts";
-import type { Sandbox } from "#/core/capability.ts";
+import type { ApprovalResolution, Sandbox } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
@@ -8,7 +8,7 @@ import { Secret } from "#/lib/secret.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
-import { type Listener, openGateway } from "#/gateway/app.ts";
+import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import { withRetries } from "#/provider/reliable.ts";
@@ -25,6 +25,8 @@ export interface ComposeDeps {
   onClients(count: number): void;
   /** A turn begins. */
   onTurn(): void;
+  /** Called once, with what is to hear of each card that was answered. */
+  onResolved(listener: (resolution: ApprovalResolution) => void): void;
   /** Told of an error that nobody outside may read, with the id that the client was given. */
   report(error: unknown, id: string): void;
 }
@@ -51,10 +53,17 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     const provider = await toProvider(bootstrap, deps);
     const turns = Promise.withResolvers<Turns>();
     turns.promise.catch(() => {});
-    const listener = await listen(bootstrap, deps, { log, turns: turns.promise });
+    const { listener, resume } = await listen(bootstrap, deps, { log, turns: turns.promise });
     // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
     const opening = openTurns(bootstrap, deps, log, provider.retrying);
     opening.then(turns.resolve, turns.reject);
+    deps.onResolved((resolution) => {
+      void opening.then(() => resume(resolution, resolution), () => {});
+    });
+    // Whether they were answered while nobody was here to hear it, the runner says.
+    void opening.then(({ sessions }) => {
+      for (const [session, turn] of sessions.parked) resume({ session, turn }, undefined);
+    }, () => {});
     void opening.then(provider.warm).catch((error: unknown) => deps.report(error, bootstrap.model.provider));
     return {
       port: listener.port,
@@ -82,7 +91,11 @@ interface Parts {
   readonly turns: Promise<Turns>;
 }
 
-async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Promise<Listener> {
+async function listen(
+  bootstrap: Bootstrap,
+  deps: ComposeDeps,
+  parts: Parts,
+): Promise<{ listener: Listener; resume: Gateway["resume"] }> {
   const { settings, model, user } = bootstrap;
   const tokens = [bootstrap.startToken, await readOrMakeToken(bootstrap.internalDir)];
   const gateway = openGateway({
@@ -92,7 +105,16 @@ async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Pr
         const { sessions, send } = await parts.turns;
         yield* sessions.send(turn, send(), signal);
       },
+      async *resume(place, answer, signal) {
+        deps.onTurn();
+        const { sessions, send } = await parts.turns;
+        yield* sessions.resume(place, answer, send(), signal);
+      },
+      async endParked({ session, turn }, reason) {
+        return await (await parts.turns).sessions.endParked(session, turn, reason);
+      },
     },
+    answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,
     tokenHashes: await Promise.all(tokens.map((token) => sha256Hex(token))),
@@ -104,7 +126,8 @@ async function listen(bootstrap: Bootstrap, deps: ComposeDeps, parts: Parts): Pr
     onClients: deps.onClients,
     report: deps.report,
   });
-  return gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
+  const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
+  return { listener, resume: gateway.resume };
 }
 
 /** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */

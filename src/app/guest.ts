@@ -3,6 +3,7 @@
  * frames; its stdout takes frames. The end of stdin ends it.
  */
 import "#/lib/stderr_console.ts";
+import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
@@ -17,7 +18,10 @@ const ONCE = { jitless: true };
 async function main(): Promise<number> {
   const input = new ByteReader(Deno.stdin.readable);
   const bootstrap = Bootstrap.parse(await readLengthJson(input, LIMITS.bootstrapBytesMax), ONCE);
-  const runner = openBrokerClient({ input, output: Deno.stdout.writable });
+  const resolved: ApprovalResolution[] = [];
+  let onResolved: (resolution: ApprovalResolution) => void = (resolution) => void resolved.push(resolution);
+  const io = { input, output: Deno.stdout.writable };
+  const runner = openBrokerClient(io, (notice) => onResolved(notice.resolution));
   const notify = (notice: GuestNotice) => runner.notify(notice);
   let guest: Guest;
   try {
@@ -26,6 +30,10 @@ async function main(): Promise<number> {
       fetch,
       now: Date.now,
       onClients: (count) => void notify({ v: 1, type: "clients", count }).catch(ignoreEnd),
+      onResolved(listener) {
+        onResolved = listener;
+        resolved.splice(0).forEach(listener);
+      },
       onTurn: () => void notify({ v: 1, type: "turn" }).catch(ignoreEnd),
       report: (error, id) => console.error(`guest: ${id}:`, error),
     });

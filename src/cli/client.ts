@@ -8,9 +8,11 @@ import { concatBytes } from "#/lib/bytes.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
 import { type Connection, openConnection, type ServerFrame } from "#/cli/connection.ts";
+import { answerApproval, readApprovals } from "#/cli/control_client.ts";
+import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
-import { readLines } from "#/cli/lines.ts";
-import { runClientTurn, type Screen } from "#/cli/turn_client.ts";
+import { LineReader, readLines } from "#/cli/lines.ts";
+import { followTurn, runClientTurn, type Screen, type TurnWatch } from "#/cli/turn_client.ts";
 
 const encoder = new TextEncoder();
 const CHAT_HELP =
@@ -50,15 +52,37 @@ async function runSession(request: ClientRequest, connection: Connection, screen
   const interrupt = new Interrupt(screen);
   const frames = connection.frames()[Symbol.asyncIterator]();
   if (request.mode === "run") {
-    return await runClientTurn(connection, frames, await readPrompt(), screen, interrupt.watch);
+    const prompt = await readPrompt();
+    // stdin was the message; a person, if there is one, is at the terminal itself.
+    const desk = toDesk(request, screen, request.json || !Deno.stderr.isTerminal() ? undefined : openTerminal());
+    return await runClientTurn(connection, frames, prompt, screen, { onCancel: interrupt.watch, desk });
   }
-  return await runChat(connection, frames, screen, interrupt);
+  return await runChat(request, { connection, frames }, screen, interrupt);
+}
+
+function toDesk(request: ClientRequest, screen: Screen, lines: LineReader | undefined): CardDesk {
+  return new CardDesk({
+    read: () => readApprovals(request.controlPath),
+    answer: (given) => answerApproval(request.controlPath, given),
+    nextLine: lines && (() => lines.next()),
+    say: screen.err,
+    now: Date.now,
+  });
+}
+
+/** The lines that a person types, whatever stdin is; undefined where there is no terminal. */
+function openTerminal(): LineReader | undefined {
+  try {
+    return new LineReader(readLines(Deno.openSync("/dev/tty", { read: true }).readable, LIMITS.promptCharsMax));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Line mode: on a terminal a prompt mark and a person; from a pipe one turn a line. */
 async function runChat(
-  connection: Connection,
-  frames: AsyncIterator<ServerFrame>,
+  request: ClientRequest,
+  { connection, frames }: { connection: Connection; frames: AsyncIterator<ServerFrame> },
   screen: Screen,
   interrupt: Interrupt,
 ): Promise<number> {
@@ -66,7 +90,10 @@ async function runChat(
   if (terminal) screen.err(CHAT_HELP);
   const mark = () => terminal && screen.err("› ");
   const gone = connection.closed.then(() => "gone" as const);
-  const lines = readLines(Deno.stdin.readable, LIMITS.promptCharsMax);
+  const lines = new LineReader(readLines(Deno.stdin.readable, LIMITS.promptCharsMax));
+  const desk = toDesk(request, screen, terminal ? lines : undefined);
+  const watch = { onCancel: interrupt.watch, desk };
+  if (terminal) await takeUp(request, { connection, frames }, screen, watch);
   let worst: number = EXIT.done;
   for (;;) {
     mark();
@@ -76,14 +103,29 @@ async function runChat(
       screen.err("oxydra: the gateway has stopped\n");
       return EXIT.internal;
     }
-    const prompt = next.value?.trim();
-    if (next.done || prompt === "/exit" || prompt === "/quit") return worst;
+    const prompt = next?.trim();
+    if (prompt === undefined || prompt === "/exit" || prompt === "/quit") return worst;
     if (prompt === "/help") screen.err(CHAT_HELP);
     else if (prompt) {
-      const code = await runClientTurn(connection, frames, prompt, screen, interrupt.watch);
+      const code = await runClientTurn(connection, frames, prompt, screen, watch);
       if (code !== EXIT.done && !terminal) worst = code;
     }
   }
+}
+
+/** A turn of this session that waits for an approval since an earlier time is taken up: its cards are asked, and it is shown to its end. */
+async function takeUp(
+  request: ClientRequest,
+  { connection, frames }: { connection: Connection; frames: AsyncIterator<ServerFrame> },
+  screen: Screen,
+  watch: TurnWatch,
+): Promise<void> {
+  const cards = (await readApprovals(request.controlPath)).filter((card) => card.session === connection.sessionId);
+  const turn = cards[0]?.turn;
+  if (turn === undefined) return;
+  screen.err("oxydra: an earlier turn of this session waits for you\n");
+  for (const card of cards.filter((card) => card.turn === turn)) watch.desk.open(card.id);
+  await followTurn(connection, frames, { turn }, screen, watch);
 }
 
 /** The first Ctrl-C cancels the turn, the second leaves; without a turn the first one leaves. */

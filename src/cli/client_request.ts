@@ -10,6 +10,7 @@ export interface ClientRequest {
   /** `provider/model` that the person asked for by name: another one running is an error, not a surprise. */
   readonly model?: string;
   readonly endpointPath: string;
+  readonly controlPath: string;
 }
 
 /** The request in a client's argument list. Throws TypeError when it is not one: only the launcher writes it. */

@@ -1,15 +1,15 @@
 import { AppError } from "#/core/error.ts";
 import { loadConfig } from "#/config/load.ts";
-import { resolveUser } from "#/config/user.ts";
+import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
-import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
+import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { toSandboxEnv } from "#/runner/cache_view.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { checkTier, planStart } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
-import type { ProcessPlan } from "#/runner/process_plan.ts";
+import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import { findProgram } from "#/runner/program.ts";
 import { planToolChild } from "#/runner/tool_host.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
@@ -73,30 +73,7 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
     return { text: `${start.model.provider}/${start.model.model}`, value: start };
   });
   const live = readEndpoint(folders.ipc);
-  const lockPath = `${folders.run}/guest.lock`;
-  const sandboxEnv = toSandboxEnv(env, folders.run);
-  const processes: ProcessPlan[] = [
-    {
-      name: "runner",
-      command: program.denoPath,
-      args: ["run", "-A", "mod.ts"],
-      env: {},
-      reach: [
-        "everything the person who starts it can reach: it starts the others, decides what tools may do and opens files for them",
-        "sees no prompt and no conversation",
-      ],
-    },
-    planClient({ program, env, port: live?.port ?? 0, endpointPath: endpointPath(folders.ipc) }, ["<request>"]),
-    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts: plan?.hosts ?? [] }),
-    {
-      name: "tool child",
-      ...planToolChild({ program, env: sandboxEnv }),
-      reach: [
-        "nothing: no file, no network, no environment, no process",
-        "asks the runner over its stdio for what the grant of one call names",
-      ],
-    },
-  ];
+  const processes = planAll({ program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [] });
   const failed = checks.list.find((check) => !check.ok);
   return {
     code: failed === undefined ? EXIT.done : checks.code,
@@ -118,6 +95,48 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
       })),
     },
   };
+}
+
+/** Every process as it would be started, with the code that starts it. */
+function planAll({ program, env, folders, port, hosts }: {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  readonly folders: UserFolders;
+  readonly port: number;
+  readonly hosts: readonly string[];
+}): ProcessPlan[] {
+  const lockPath = `${folders.run}/guest.lock`;
+  const sandboxEnv = toSandboxEnv(env, folders.run);
+  return [
+    {
+      name: "runner",
+      command: program.denoPath,
+      args: ["run", "-A", "mod.ts"],
+      env: {},
+      reach: [
+        "everything the person who starts it can reach: it starts the others, decides what tools may do and opens files for them",
+        "sees no prompt and no conversation",
+      ],
+    },
+    planClient({
+      program,
+      env,
+      port,
+      endpointPath: endpointPath(folders.ipc),
+      controlPath: controlPath(folders.ipc),
+    }, [
+      "<request>",
+    ]),
+    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts }),
+    {
+      name: "tool child",
+      ...planToolChild({ program, env: sandboxEnv }),
+      reach: [
+        "nothing: no file, no network, no environment, no process",
+        "asks the runner over its stdio for what the grant of one call names",
+      ],
+    },
+  ];
 }
 
 /** Checks in order; a failed one is told and the next one runs. */

@@ -5,7 +5,7 @@ import { loadConfig, type Loaded } from "#/config/load.ts";
 import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { parseModelFlag } from "#/provider/select.ts";
-import { endpointPath, readEndpoint } from "#/runner/endpoint.ts";
+import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { checkTier, planStart, type StartPlan } from "#/runner/plan_start.ts";
@@ -68,6 +68,7 @@ export async function launchClient(
     json: options.json ?? false,
     user: user.id,
     endpointPath: endpointPath(folders.ipc),
+    controlPath: controlPath(folders.ipc),
     ...(options.session === undefined ? {} : { session: options.session }),
     ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
   };
@@ -140,11 +141,13 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
     const plan = planStart(loaded, env, []);
     return await startRunner({
       program: launch.program,
+      version: launch.version,
       env,
       user: launch.request.user,
       folders: launch.folders,
       hosts: plan.hosts,
       port: 0,
+      rules: loaded.config.policy.rules,
       lock,
       bootstrap: async () => {
         const { timezone, model, settings } = await lookAround(launch, plan);
@@ -186,7 +189,10 @@ async function stayForOthers(runner: Runner): Promise<void> {
 
 async function runClient(launch: Launch, port: number): Promise<number> {
   const { program, env, request, prompt } = launch;
-  const plan = planClient({ program, env, port, endpointPath: request.endpointPath }, [JSON.stringify(request)]);
+  const plan = planClient(
+    { program, env, port, endpointPath: request.endpointPath, controlPath: request.controlPath },
+    [JSON.stringify(request)],
+  );
   const child = new Deno.Command(plan.command, {
     args: [...plan.args],
     clearEnv: true,

@@ -9,3 +9,21 @@ export async function* readLines(stream: ReadableStream<Uint8Array>, charsMax: n
   }
   if (pending !== "") yield pending;
 }
+
+/** Reads one line after another; a line that nobody took yet is the next one, whoever asks. */
+export class LineReader {
+  readonly #lines: AsyncIterator<string>;
+  #waiting: Promise<string | undefined> | undefined;
+
+  constructor(lines: AsyncIterable<string>) {
+    this.#lines = lines[Symbol.asyncIterator]();
+  }
+
+  /** The next line; undefined at the end. A second call before the line came gets the same one. */
+  next(): Promise<string | undefined> {
+    return this.#waiting ??= this.#lines.next().then(({ value, done }) => {
+      this.#waiting = undefined;
+      return done ? undefined : value;
+    });
+  }
+}

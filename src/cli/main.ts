@@ -65,6 +65,7 @@ function toProgram(version: string, run: Run): Command {
   addTurnCommands(program, run, version);
   addConfigCommands(program, run);
   addToolsCommands(program, run);
+  addAuditCommands(program, run);
   program.commands.forEach((command) => command.exitOverride());
   withCommon(
     program.command("doctor").description(
@@ -145,6 +146,31 @@ function addToolsCommands(program: Command, run: Run): void {
     .exitOverride()
     .action((name: string, options: CommonOptions) =>
       run(async () => (await loadTools()).runToolsReinstall(name, options))()
+    );
+}
+
+function addAuditCommands(program: Command, run: Run): void {
+  const audit = program.command("audit").description("what tools were allowed to do, and did").exitOverride();
+  withCommon(
+    audit.command("verify").description("check the log's chain, and what turns saw of it; exit 1 when it is broken"),
+  )
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) =>
+      run(async () =>
+        (await load<typeof import("#/cli/audit_verify.ts")>("./audit_verify.ts")).runAuditVerify(options)
+      )()
+    );
+  withCommon(audit.command("show").description("print the newest entries, one a line"))
+    .option("--turn <id>", "of this turn")
+    .option("--session <id>", "of this session")
+    .option("--tool <name>", "of this tool")
+    .option("--denied", "what was refused")
+    .option("--last <n>", "at most this many", "50")
+    .option("--json", "each entry as one JSON line")
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/audit_show.ts")>("./audit_show.ts")).runAuditShow(options))()
     );
 }
 

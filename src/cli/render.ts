@@ -62,6 +62,12 @@ function toStatusLine(event: SessionEvent): string | null {
       }
       return null;
     }
+    case "approval_answered": {
+      const { answer, by } = event.payload;
+      return `  ${answer === "no" || answer === "never" ? "✗" : "✓"} ${answer} (${
+        by === "silence" ? "nobody answered" : by
+      })`;
+    }
     case "budget":
       return `· stopped by its ${event.payload.kind} budget: ${event.payload.used} of ${event.payload.limit}`;
     case "turn_failed":

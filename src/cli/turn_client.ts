@@ -2,8 +2,9 @@ import type { ErrorCode } from "#/core/error.ts";
 import type { SessionEvent } from "#/core/event.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import type { Connection, ServerFrame } from "#/cli/connection.ts";
+import type { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
-import { RENDER_START, renderEvent } from "#/cli/render.ts";
+import { RENDER_START, renderEvent, type RenderState } from "#/cli/render.ts";
 
 /** Where a client writes. `paint` is true on a terminal that takes colour. */
 export interface Screen {
@@ -14,20 +15,37 @@ export interface Screen {
 }
 
 /**
- * Sends one prompt and shows its turn until it ends. Returns the exit code of that turn. `interrupt` is called back with the
- * function that asks the gateway to cancel it.
+ * Sends one prompt and shows its turn until it ends. Returns the exit code of that turn. `watch.onCancel` is called back with the
+ * function that asks the gateway to cancel it; `watch.desk` asks the person what a call may do.
  */
 export async function runClientTurn(
   connection: Connection,
   frames: AsyncIterator<ServerFrame>,
   prompt: string,
   screen: Screen,
-  onCancel: (cancel: (() => void) | undefined) => void,
+  watch: TurnWatch,
 ): Promise<number> {
   const turn = crypto.randomUUID();
   const request = crypto.randomUUID();
+  connection.send("send_turn", { request_id: request, session_id: connection.sessionId, turn_id: turn, prompt });
+  return await followTurn(connection, frames, { turn, request }, screen, watch);
+}
+
+/** Who hears of a running turn: the one who may cancel it, and the desk where its cards are answered. */
+export interface TurnWatch {
+  readonly onCancel: (cancel: (() => void) | undefined) => void;
+  readonly desk: Pick<CardDesk, "open" | "close" | "closeAll">;
+}
+
+/** Shows a turn that somebody sent, from now until it ends. Returns its exit code. */
+export async function followTurn(
+  connection: Connection,
+  frames: AsyncIterator<ServerFrame>,
+  { turn, request }: { readonly turn: string; readonly request?: string },
+  screen: Screen,
+  { onCancel, desk }: TurnWatch,
+): Promise<number> {
   const target = { session_id: connection.sessionId, turn_id: turn };
-  connection.send("send_turn", { request_id: request, ...target, prompt });
   onCancel(() => connection.send("cancel_active_turn", { request_id: crypto.randomUUID(), ...target }));
   let render = RENDER_START;
   try {
@@ -37,7 +55,7 @@ export async function runClientTurn(
         screen.err("oxydra: the gateway went away in the middle of this turn; what it had recorded is kept\n");
         return EXIT.internal;
       }
-      if (frame.type === "error" && frame.payload.request_id === request) {
+      if (frame.type === "error" && request !== undefined && frame.payload.request_id === request) {
         screen.err(`oxydra: ${toPrintable(frame.payload.message ?? "refused")}\n`);
         return EXIT.internal;
       }
@@ -45,20 +63,32 @@ export async function runClientTurn(
         continue;
       }
       const event = frame.payload.event;
-      if (screen.json) {
-        screen.out(toPrintableJson(event) + "\n");
-      } else {
-        const step = renderEvent(event, render, screen.paint);
-        render = step.state;
-        if (step.rendered.out !== "") screen.out(step.rendered.out);
-        if (step.rendered.err !== "") screen.err(step.rendered.err);
-      }
+      render = show(event, render, screen);
+      if (event.type === "approval_asked") desk.open(cardIdOf(event.payload.card));
+      if (event.type === "approval_answered" && event.payload.id !== undefined) desk.close(event.payload.id);
       const code = toTurnExit(event);
       if (code !== undefined) return code;
     }
   } finally {
     onCancel(undefined);
+    desk.closeAll();
   }
+}
+
+function show(event: SessionEvent, render: RenderState, screen: Screen): RenderState {
+  if (screen.json) {
+    screen.out(toPrintableJson(event) + "\n");
+    return render;
+  }
+  const { state, rendered } = renderEvent(event, render, screen.paint);
+  if (rendered.out !== "") screen.out(rendered.out);
+  if (rendered.err !== "") screen.err(rendered.err);
+  return state;
+}
+
+/** Which card: all that is believed of what came through the gateway. */
+function cardIdOf(card: unknown): string {
+  return String((card as { id?: unknown } | null)?.id ?? "");
 }
 
 /** The exit code of an event that ends a turn: a turn in which policy refused a call ends with 5, so that a script notices. */

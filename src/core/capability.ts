@@ -115,6 +115,14 @@ export const APPROVAL_ANSWERS = ["once", "session", "until", "no", "never"] as c
 /** One of them. */
 export type ApprovalAnswer = (typeof APPROVAL_ANSWERS)[number];
 
+/** An answer as it comes in. `until` in ms UTC, with the answer `until` alone. */
+export interface GivenAnswer {
+  /** Of the card. */
+  readonly id: string;
+  readonly answer: ApprovalAnswer;
+  readonly until?: number;
+}
+
 /** What became of a card. `by` is `owner`, `relayed`, or `silence` when nobody answered in time. */
 export interface ApprovalResolution {
   readonly id: string;
@@ -165,6 +173,8 @@ export interface Outcome {
   readonly card?: ApprovalCard;
   /** Absent for `ok`. */
   readonly code?: ErrorCode;
+  /** The audit log's last entry when this came back (AuditHead). */
+  readonly auditHead?: { readonly seq: number; readonly sha256: string };
   /** Full text for `ok` (≤ toolOutputBytesMax), else a sentence the model can act on. */
   readonly text: string;
   /** Size of the output before any cut. */
@@ -175,4 +185,9 @@ export interface Outcome {
 /** The seam between a turn and everything that acts. Never throws for a tool's trouble; throws `cancelled` when the signal fires. */
 export interface Sandbox {
   call(request: ToolRequest, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Passes on what somebody answered who is not at the runner's own socket. Throws AppError `approval_refused` when only the owner may
+   * answer, `approval_unknown` for a card that is not open, `usage`.
+   */
+  answer(given: GivenAnswer): Promise<void>;
 }

@@ -53,7 +53,8 @@ export type ErrorCode =
   | "store_newer"
   | "store_corrupt"
   | "store_failed"
-  | "component_invalid";
+  | "component_invalid"
+  | "audit_failed";
 
 /** Parameters of an error, for logs and machine readers. Never a secret, never a host path meant for the model. */
 export type ErrorParams = Readonly<Record<string, string | number | boolean>>;

@@ -1,3 +1,4 @@
+import type { AuditHead } from "#/core/audit.ts";
 import type { Decision, Principal, ToolIdentity } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import type { InlineMedia, ToolCall, Usage } from "#/core/message.ts";
@@ -81,7 +82,13 @@ export interface EventPayloads {
   /** `card` is an ApprovalCard as the runner made it. */
   approval_asked: { readonly callId: string; readonly card: unknown };
   /** `answer` is an ApprovalAnswer, `by` is `owner`, `relayed` or `silence`. */
-  approval_answered: { readonly callId: string; readonly answer: string; readonly by: string };
+  approval_answered: {
+    readonly callId: string;
+    /** Of the card. */
+    readonly id?: string;
+    readonly answer: string;
+    readonly by: string;
+  };
   /** The turn waits for a person and runs no further until the call is answered; the next event of the turn, if any, is that answer. */
   parked: { readonly callId: string; readonly reason: string };
   summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };
@@ -94,6 +101,8 @@ export interface EventPayloads {
     /** Calls that policy refused. */
     readonly denied: number;
     readonly usage: Usage;
+    /** Last entry of the runner's audit log that this turn knows of: `oxydra audit verify` compares. */
+    readonly auditHead?: AuditHead;
   };
   turn_failed: { readonly code: ErrorCode; readonly message: string; readonly steps: number };
   turn_cancelled: { readonly reason: string; readonly steps: number };

@@ -65,7 +65,11 @@ export const LIMITS = {
   approvalsKeptMax: 1_000,
   /** Sessions that are remembered as having seen something private, per user; beyond it every session counts as one. */
   privateSessionsMax: 10_000,
-  /** What runner and guests remember of approvals, as one file. */
+  /** Connections to one runner's control socket. */
+  controlClientsMax: 32,
+  /** One request at a control socket. */
+  controlBytesMax: 65_536,
+  /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
   /** Rules of a person's policy. */
   policyRulesMax: 256,
@@ -244,6 +248,26 @@ export const LIMITS = {
   logCheckBytesMax: 268_435_456,
   /** Waiting for a foreign process that writes to the log file; the whole guest stands still meanwhile. */
   storeBusyMs: 1_000,
+  /** One entry of the audit log as a line. What makes a larger one does not run. */
+  auditEntryBytesMax: 65_536,
+  /** One text in an audit entry, in UTF-16 code units: a path of `pathBytesMax` and what is asked of it. */
+  auditFieldCharsMax: 1_280,
+  /** What a crash, also one while the log is being mended, may leave behind its last whole entry. */
+  auditTornBytesMax: 262_144,
+  /** A segment of the audit log; then the next one begins. */
+  auditSegmentBytesMax: 67_108_864,
+  /** All segments of the audit log; then the oldest goes. */
+  auditBytesMax: 1_073_741_824,
+  /** A segment with an entry younger than this does not go: rather than that, nothing runs. */
+  auditKeepMs: 604_800_000,
+  /** Heads of the audit log that events name and `audit verify` compares, the newest. */
+  auditHeadsMax: 100_000,
+  /** Reading those heads from the event log. */
+  auditHeadsMs: 60_000,
+  /** Memory of SQLite while it reads them: the file is a guest's. */
+  auditHeadsBytesMax: 268_435_456,
+  /** Entries that one `audit show` prints, the newest. */
+  auditShownMax: 10_000,
 } as const;
 
 /** Name of one limit. */

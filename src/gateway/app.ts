@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import type { ApprovalResolution, GivenAnswer } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import { chooseProtocol, isAuthorized, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
@@ -6,7 +7,7 @@ import { type After, Connection, type ConnectionDeps } from "#/gateway/connectio
 import { Directory } from "#/gateway/directory.ts";
 import { Hub } from "#/gateway/hub.ts";
 import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
-import { Turns, type TurnSource } from "#/gateway/turns.ts";
+import { type TurnPlace, Turns, type TurnSource } from "#/gateway/turns.ts";
 
 /** What a gateway is made of. */
 export interface GatewayDeps {
@@ -22,6 +23,8 @@ export interface GatewayDeps {
   readonly sessionIdleMs: number;
   /** Integer ms UTC. */
   readonly now: () => number;
+  /** Passes on what a client answered to an approval; see `Sandbox.answer`. */
+  readonly answer: (given: GivenAnswer) => Promise<void>;
   /** How many clients are connected, after each change. */
   readonly onClients: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
@@ -41,6 +44,8 @@ export interface Listener {
 export interface Gateway {
   readonly app: Hono;
   listen(address: { readonly hostname: "127.0.0.1"; readonly port: number }): Listener;
+  /** A person answered, or may have: goes on with the turn that waits for them. */
+  resume(place: TurnPlace, answer: ApprovalResolution | undefined): void;
 }
 
 /**
@@ -49,7 +54,11 @@ export interface Gateway {
  */
 export function openGateway(deps: GatewayDeps): Gateway {
   const house = new House(deps);
-  return { app: house.app, listen: (address) => house.listen(address) };
+  return {
+    app: house.app,
+    listen: (address) => house.listen(address),
+    resume: (place, answer) => house.resume(place, answer),
+  };
 }
 
 const afterTimeout: After = (ms, run) => {
@@ -97,6 +106,10 @@ class House {
     this.#port = (server.addr as Deno.NetAddr).port;
     let closed: Promise<void> | undefined;
     return { port: this.#port, close: () => closed ??= this.#close(server) };
+  }
+
+  resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
+    this.#turns.resume(place, answer);
   }
 
   async #upgrade(c: Context): Promise<Response> {

@@ -1,3 +1,4 @@
+import type { GivenAnswer } from "#/core/capability.ts";
 import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toInlineMedia } from "#/gateway/attachments.ts";
@@ -32,6 +33,8 @@ export interface ConnectionDeps {
   readonly info: GatewayInfo;
   readonly startupStatus: StartupStatus;
   readonly after: After;
+  /** Passes an answer on to the runner. Throws AppError `approval_refused`, `approval_unknown`, `usage`. */
+  readonly answer: (given: GivenAnswer) => Promise<void>;
   readonly report: (error: unknown, id: string) => void;
 }
 
@@ -140,16 +143,24 @@ export class Connection {
       : await directory.resolve(hello.session_id ?? undefined, capabilities.has("named_sessions"));
     if (this.#over) return;
     const session = { user_id: user, session_id: row.id };
-    const client: Greeted = { outlet: this.#outlet, turnEvents: capabilities.has("turn_events"), session };
+    const knows = { turnEvents: capabilities.has("turn_events"), approvals: capabilities.has("approvals") };
+    const client: Greeted = { outlet: this.#outlet, knows, session };
     this.#client = client;
     const active = turns.active(row.id);
     hub.deliver(client, toHelloAck(hello.request_id, session, active));
     hub.deliver(client, toFrame("gateway_info", { request_id: hello.request_id, ...this.#deps.info }));
     // A client of the reference learns here how the turn ended that it lost; ours asks by the turn's id.
-    if (active === undefined && !client.turnEvents) {
+    if (active === undefined && !knows.turnEvents) {
       for (const { frame } of turns.outcome(row.id)) hub.deliver(client, frame);
     }
     hub.attach(row.id, client);
+    await this.#tellApprovals(client);
+  }
+
+  /** What waits for a person is shown to each client that comes. */
+  async #tellApprovals(client: Greeted): Promise<void> {
+    const { hub, turns } = this.#deps;
+    for (const { frame } of await turns.approvals(client.session.session_id)) hub.deliver(client, frame);
   }
 
   async #answer(client: Greeted, frame: ClientFrame): Promise<void> {
@@ -180,12 +191,18 @@ export class Connection {
         const options = { includeArchived: include_archived, includeSubagents: include_subagent_sessions };
         return hub.deliver(client, toFrame("session_list", { request_id, sessions: await directory.list(options) }));
       }
+      case "approval_answer": {
+        const { session_id, approval_id: id, answer, until } = frame.payload;
+        this.#checkSession(client, session_id);
+        return await this.#deps.answer({ id, answer, ...(until ? { until: Date.parse(until) } : {}) });
+      }
       case "switch_session": {
         const row = await directory.find(frame.payload.session_id);
         const session = this.#move(client, row.id);
         const { request_id } = frame.payload;
         const active_turn = turns.active(row.id);
-        return hub.deliver(client, toFrame("session_switched", { request_id, session, active_turn }));
+        hub.deliver(client, toFrame("session_switched", { request_id, session, active_turn }));
+        return await this.#tellApprovals(client);
       }
     }
   }
@@ -233,7 +250,7 @@ export class Connection {
   #refuse(requestId: string | undefined, code: ErrorCode, message: string): void {
     const frame = toFrame("error", { request_id: requestId, session: this.#client?.session, message, code });
     if (this.#client !== undefined) return this.#deps.hub.deliver(this.#client, frame);
-    const text = encodeFrame(frame, false);
+    const text = encodeFrame(frame, { turnEvents: false, approvals: false });
     if (text !== undefined && this.#outlet.readyState === WebSocket.OPEN) this.#outlet.send(text);
   }
 

@@ -1,5 +1,5 @@
 import { LIMITS } from "#/core/limits.ts";
-import { encodeFrame, type ServerFrame } from "#/gateway/server_frame.ts";
+import { encodeFrame, type Knows, type ServerFrame } from "#/gateway/server_frame.ts";
 import type { Outgoing } from "#/gateway/turn_frames.ts";
 
 /** Where a client's frames go. A server-side WebSocket is one. */
@@ -14,8 +14,8 @@ export interface Outlet {
 
 /** One greeted client. */
 export interface Subscriber {
-  /** Announced `turn_events` in its hello. */
-  readonly turnEvents: boolean;
+  /** What its hello announced of what we add to the reference's protocol. */
+  readonly knows: Knows;
   readonly outlet: Outlet;
 }
 
@@ -54,19 +54,20 @@ export class Hub {
     const watchers = this.#watchers.get(session);
     if (watchers === undefined) return;
     for (const { frame, droppable } of outgoing) {
-      const texts = new Map<boolean, string | undefined>();
+      const texts = new Map<string, string | undefined>();
       // A copy: a client that is let go on the way leaves the set.
       for (const subscriber of [...watchers]) {
-        const { turnEvents } = subscriber;
-        if (!texts.has(turnEvents)) texts.set(turnEvents, encodeFrame(frame, turnEvents));
-        this.#push(subscriber, texts.get(turnEvents), droppable);
+        const { knows } = subscriber;
+        const kind = `${knows.turnEvents} ${knows.approvals}`;
+        if (!texts.has(kind)) texts.set(kind, encodeFrame(frame, knows));
+        this.#push(subscriber, texts.get(kind), droppable);
       }
     }
   }
 
   /** To one client: an answer, never dropped. */
   deliver(subscriber: Subscriber, frame: ServerFrame): void {
-    this.#push(subscriber, encodeFrame(frame, subscriber.turnEvents), false);
+    this.#push(subscriber, encodeFrame(frame, subscriber.knows), false);
   }
 
   #push(subscriber: Subscriber, text: string | undefined, droppable: boolean): void {

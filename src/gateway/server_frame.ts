@@ -92,7 +92,27 @@ export interface TurnAddress {
 
 type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-/** Payload of each frame. The last two are ours: only a client that announced `turn_events` gets them. */
+/** A question to a person. Only the runner's own copy of a card, at its control socket, is proof; this one came through the guest. */
+export interface WireApproval {
+  readonly approval_id: string;
+  readonly tool: string;
+  /** What the call would reach, a line each. */
+  readonly wanted: readonly string[];
+  readonly reason: string;
+  /** `owner`: only a terminal on this machine may answer. */
+  readonly answer_class: "owner" | "relayed";
+  readonly args_sha256: string;
+  /** RFC 3339; silence until then is a no. */
+  readonly expires_at: string;
+}
+
+/** What a client announced in its hello: `turn_events`, `approvals`. */
+export interface Knows {
+  readonly turnEvents: boolean;
+  readonly approvals: boolean;
+}
+
+/** Payload of each frame. The last four are ours: a client gets them only when it announced that it knows them. */
 export interface ServerPayloads {
   hello_ack: {
     readonly request_id: string;
@@ -139,6 +159,8 @@ export interface ServerPayloads {
   };
   gateway_info: GatewayInfo & { readonly request_id: string };
   turn_event: TurnAddress & { readonly event: SessionEvent };
+  approval_request: TurnAddress & { readonly approval: WireApproval };
+  approval_resolved: TurnAddress & { readonly approval_id: string; readonly answer: string; readonly by: string };
 }
 
 /** One frame of the gateway. */
@@ -176,11 +198,15 @@ export function toResponse(text: string, finishReason: string, usage: Usage): Wi
 }
 
 /**
- * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events`, and such a client
- * is told of deltas and progress once, by `turn_event`; undefined when this client gets no such frame.
+ * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events` (for those about
+ * approvals: `approvals`), and such a client is told of deltas and progress once, by `turn_event`; undefined when this client gets no
+ * such frame.
  */
-export function encodeFrame(frame: ServerFrame, forTurnEvents: boolean): string | undefined {
-  if (forTurnEvents) {
+export function encodeFrame(frame: ServerFrame, knows: Knows): string | undefined {
+  if (frame.type === "approval_request" || frame.type === "approval_resolved") {
+    return knows.approvals ? JSON.stringify(frame) : undefined;
+  }
+  if (knows.turnEvents) {
     return frame.type === "assistant_delta" || frame.type === "turn_progress" ? undefined : JSON.stringify(frame);
   }
   if (frame.type === "turn_event" || frame.type === "gateway_info") return undefined;

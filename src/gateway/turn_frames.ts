@@ -1,3 +1,4 @@
+import type { ApprovalCard } from "#/core/capability.ts";
 import type { LiveEvent, Progress, SessionEvent } from "#/core/event.ts";
 import { isStored } from "#/core/event.ts";
 import {
@@ -5,6 +6,7 @@ import {
   toFrame,
   toResponse,
   type TurnAddress,
+  type WireApproval,
   type WireProgress,
   type WireTurn,
 } from "#/gateway/server_frame.ts";
@@ -23,7 +25,7 @@ export function toTurnFrames(event: SessionEvent, address: Omit<TurnAddress, "tu
   const droppable = !isStored(event);
   const running = { ...address, turn: toTurn(turnId, "running") };
   const own = { frame: toFrame("turn_event", { ...running, event: withoutBytes(event) }), droppable };
-  const frame = toReferenceFrame(event, running);
+  const frame = toReferenceFrame(event, running) ?? toApprovalFrame(event, running);
   return frame === undefined ? [own] : [own, { frame, droppable }];
 }
 
@@ -50,6 +52,28 @@ function toReferenceFrame(event: SessionEvent, running: TurnAddress): ServerFram
     default:
       return undefined;
   }
+}
+
+function toApprovalFrame(event: SessionEvent, running: TurnAddress): ServerFrame | undefined {
+  if (event.type === "approval_asked") {
+    return toFrame("approval_request", { ...running, approval: toWireApproval(event.payload.card as ApprovalCard) });
+  }
+  if (event.type !== "approval_answered") return undefined;
+  const { callId, id = callId, answer, by } = event.payload;
+  return toFrame("approval_resolved", { ...running, approval_id: id, answer, by });
+}
+
+/** A card as clients are shown it. */
+export function toWireApproval(card: ApprovalCard): WireApproval {
+  return {
+    approval_id: card.id,
+    tool: card.tool.name,
+    wanted: card.lines,
+    reason: card.reason,
+    answer_class: card.answer,
+    args_sha256: card.argsSha256,
+    expires_at: new Date(card.expiresAt).toISOString(),
+  };
 }
 
 function toWireProgress(payload: Extract<LiveEvent, { type: "progress" }>["payload"]): WireProgress {

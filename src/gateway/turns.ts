@@ -1,5 +1,6 @@
+import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
-import { isTurnEnd, type SessionEvent } from "#/core/event.ts";
+import { isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { InlineMedia } from "#/core/message.ts";
 import type { EventLog } from "#/core/store.ts";
@@ -20,10 +21,20 @@ export interface InboundTurn {
 /**
  * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
  * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
- * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn.
+ * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it.
  */
 export interface TurnSource {
   send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  /** Goes on with a turn that waits for a person; no event when it does not (any more). The last event ends it, or parks it again. */
+  resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
+  endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
+}
+
+/** Where a turn is. */
+export interface TurnPlace {
+  readonly session: string;
+  readonly turn: string;
 }
 
 /** What running turns need. */
@@ -39,15 +50,21 @@ export interface TurnsDeps {
 interface Turn extends Omit<InboundTurn, "requestId"> {
   /** Whose request its frames answer: the sender's, after a retry the last sender's. */
   requestId: string;
-  sender: Subscriber;
-  readonly abort: AbortController;
+  /** Absent for a turn that an earlier process began. */
+  sender: Subscriber | undefined;
+  abort: AbortController;
   started: boolean;
+  /** It waits for a person; nothing runs. */
+  parked: boolean;
+  /** The event that said so. */
+  parkedSeq: number;
   /** A finished turn, told again to its sender alone: the others have seen it. */
   replay: boolean;
   waiting: string;
 }
 
 const CANCELLED = "cancelled by a client";
+const SUPERSEDED = "a new message came";
 const CLOSING = "the gateway is closing";
 
 /**
@@ -73,34 +90,55 @@ export class Turns {
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return this.#retry(known, sender, message);
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
-    const turn: Turn = {
-      ...message,
-      sender,
-      abort: new AbortController(),
-      started: false,
-      replay: false,
-      waiting: "",
-    };
-    const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
-    this.#turns.set(turn.session, turns.set(turn.turn, turn));
+    const parked = [...this.#turns.get(message.session)?.values() ?? []].find((turn) => turn.parked);
+    if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
+    const turn = this.#register({ ...message, sender });
     const asked = Promise.withResolvers<void>();
-    const run = this.#run(turn, asked.resolve).finally(() => this.#running.delete(run));
-    this.#running.add(run);
+    this.#track(this.#run(turn, () => this.#deps.source.send(toMessage(turn), turn.abort.signal), asked.resolve));
     await asked.promise;
+  }
+
+  /**
+   * Goes on with a turn that waits for a person, after their answer, or without one to look whether there is one; also with a turn that
+   * an earlier process parked. Nothing happens when it does not wait. Never rejects.
+   */
+  resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
+    const known = this.#turns.get(place.session)?.get(place.turn);
+    if (this.#stopped || (known !== undefined && !known.parked)) return;
+    const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [], sender: undefined };
+    const turn = known ?? this.#register(unknown);
+    turn.parked = false;
+    turn.started = true;
+    turn.abort = new AbortController();
+    this.#track(this.#run(turn, () => this.#deps.source.resume(place, answer, turn.abort.signal), () => {}));
+  }
+
+  /** What a session waits for a person to answer, as its clients are told. */
+  async approvals(session: string): Promise<readonly Outgoing[]> {
+    const parked = [...this.#turns.get(session)?.values() ?? []].filter((turn) => turn.parked);
+    const outgoing: Outgoing[] = [];
+    for (const turn of parked) {
+      const events = await this.#deps.log.turn(turn.session, turn.turn);
+      const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
+      const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
+      const { request_id, session: wire } = this.#address(turn, "running");
+      outgoing.push(...open.flatMap((event) => toTurnFrames(event, { request_id, session: wire }, turn.turn).slice(1)));
+    }
+    return outgoing;
   }
 
   /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
   cancel(session: string, turnId: string): boolean {
     const turns = this.#turns.get(session);
     const turn = turnId === "" ? this.#head(session) : turns?.get(turnId);
-    turn?.abort.abort(CANCELLED);
+    if (turn !== undefined) this.#cancel(turn, CANCELLED);
     return turn !== undefined;
   }
 
   /** Cancels everything, with a reason that ends up in the record; returns how many turns that were. */
   cancelAll(reason = CANCELLED): number {
     const turns = [...this.#turns.values()].flatMap((session) => [...session.values()]);
-    for (const turn of turns) turn.abort.abort(reason);
+    for (const turn of turns) this.#cancel(turn, reason);
     return turns.length;
   }
 
@@ -118,7 +156,8 @@ export class Turns {
   /** Cancels everything, takes nothing more, and resolves when the last turn has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.cancelAll(CLOSING);
+    // Those that wait for a person go on waiting, over the stop.
+    for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
     await Promise.all(this.#running);
   }
 
@@ -132,27 +171,72 @@ export class Turns {
     if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
   }
 
-  async #run(turn: Turn, asked: () => void): Promise<void> {
-    let ended = false;
+  #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
+    const fresh = {
+      abort: new AbortController(),
+      started: false,
+      parked: false,
+      parkedSeq: 0,
+      replay: false,
+      waiting: "",
+    };
+    const made: Turn = { ...turn, ...fresh };
+    const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
+    this.#turns.set(turn.session, turns.set(turn.turn, made));
+    return made;
+  }
+
+  #track(run: Promise<void>): void {
+    const tracked = run.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+  }
+
+  #cancel(turn: Turn, reason: string): void {
+    if (turn.parked) this.#track(this.#endParked(turn, reason));
+    else turn.abort.abort(reason);
+  }
+
+  async #endParked(turn: Turn, reason: string): Promise<void> {
+    turn.parked = false;
     try {
-      turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
-      const events = this.#deps.source.send(toMessage(turn), turn.abort.signal);
+      const events = await this.#deps.source.endParked(turn, reason);
+      this.#remove(turn);
+      for (const event of events) this.#tell(turn, event);
+    } catch (error) {
+      this.#fail(turn, error);
+    }
+  }
+
+  async #run(turn: Turn, toEvents: () => AsyncIterable<SessionEvent>, asked: () => void): Promise<void> {
+    let ended = false;
+    let parked = false;
+    const isResumed = turn.started;
+    try {
+      if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
+      const events = toEvents();
       // The one who waits for this runs after the first pull, which follows without a pause.
       asked();
       for await (const event of events) {
         ended ||= isTurnEnd(event);
+        parked = event.type === "parked";
+        if (parked && isStored(event)) {
+          if (turn.parkedSeq === event.seq) continue;
+          turn.parkedSeq = event.seq;
+        }
         // A turn that was cancelled in the queue ends without ever having started.
         if (!turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
         this.#tell(turn, event);
       }
-      if (!ended) throw new Error(`turn ${turn.turn} ended without a result`);
+      // A turn that did not wait any more, when it was to go on, yields nothing.
+      if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
+      turn.parked = parked && !turn.replay;
     } catch (error) {
       if (ended) this.#deps.report(error, crypto.randomUUID());
       else this.#fail(turn, error);
     } finally {
-      this.#remove(turn);
+      if (!turn.parked) this.#remove(turn);
       asked();
     }
   }
@@ -179,7 +263,7 @@ export class Turns {
 
   #fail(turn: Turn, error: unknown): void {
     const cancelled = error instanceof AppError && error.code === "cancelled";
-    if (!turn.started && !cancelled) return this.#refuse(turn.sender, toMessage(turn), error);
+    if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
     this.#remove(turn);
     const frame = cancelled
       ? toFrame("turn_cancelled", this.#address(turn, "cancelled"))
@@ -205,7 +289,7 @@ export class Turns {
 
   #publish(turn: Turn, outgoing: readonly Outgoing[]): void {
     if (!turn.replay) return this.#deps.hub.publish(turn.session, outgoing);
-    for (const { frame } of outgoing) this.#deps.hub.deliver(turn.sender, frame);
+    for (const { frame } of outgoing) if (turn.sender) this.#deps.hub.deliver(turn.sender, frame);
   }
 
   #keep(turn: Turn, outgoing: readonly Outgoing[]): void {

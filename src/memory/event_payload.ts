@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { AuditHead } from "#/core/audit.ts";
 import type { Capability, Decision } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import type { BudgetKind, EventPayloads, EventType } from "#/core/event.ts";
@@ -66,6 +67,8 @@ const decision: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const auditHead: z.ZodType<AuditHead> = z.looseObject({ seq: count, sha256: text });
+
 /**
  * What a payload of each kind must have to be read back, at its last version (core/event.ts says what the fields mean). Loose: a field
  * that a later minor change added is kept.
@@ -115,11 +118,19 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     elapsedMs: z.number().nonnegative(),
   }),
   approval_asked: z.looseObject({ callId: text, card: anything }),
-  approval_answered: z.looseObject({ callId: text, answer: text, by: text }),
+  approval_answered: z.looseObject({ callId: text, id: text.exactOptional(), answer: text, by: text }),
   parked: z.looseObject({ callId: text, reason: text }),
   summary: z.looseObject({ fromSeq: count, toSeq: count, text, epoch: count }),
   budget: z.looseObject({ kind: budgetKind, used: z.number(), limit: z.number() }),
-  turn_done: z.looseObject({ text, finishReason: text, steps: count, toolCalls: count, denied: count, usage }),
+  turn_done: z.looseObject({
+    text,
+    finishReason: text,
+    steps: count,
+    toolCalls: count,
+    denied: count,
+    usage,
+    auditHead: auditHead.exactOptional(),
+  }),
   turn_failed: z.looseObject({ code, message: text, steps: count }),
   turn_cancelled: z.looseObject({ reason: text, steps: count }),
 };

@@ -1,5 +1,9 @@
+import { AppError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { writePrivateFile } from "#/runner/lock.ts";
+
+/** Longest path of a Unix socket that every system here takes: `sun_path` has 104 (macOS) or 108 bytes with its NUL (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 100;
 
 /** Where a live gateway is. */
 export interface Endpoint {
@@ -11,6 +15,16 @@ export interface Endpoint {
 /** The endpoint file of a user; `ipc/` is no tool root and no guest flag names it. */
 export function endpointPath(ipcDir: string): string {
   return join(ipcDir, "gateway-endpoint");
+}
+
+/** Where the socket of a workspace is: `ipc/runner-control.sock`. Throws AppError `config_invalid` for a path that no socket can have. */
+export function controlPath(ipcDir: string): string {
+  const path = join(ipcDir, "runner-control.sock");
+  if (new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES_MAX) return path;
+  throw new AppError(
+    "config_invalid",
+    `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes that a socket's path may have; choose a shorter workspace_root`,
+  );
 }
 
 /** Writes the endpoint file, mode 0600 (SPEC §7). */

@@ -6,6 +6,7 @@ import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import type { Broker } from "#/sandbox/broker.ts";
+import type { RunnerNotice } from "#/sandbox/call_frames.ts";
 
 const BROKER_SERVER = new URL("../sandbox/broker_server.ts", import.meta.url).href;
 
@@ -16,6 +17,8 @@ export interface GuestProcess {
   readonly listening: Promise<number>;
   /** Clients connected now. */
   readonly clients: number;
+  /** Tells the guest something outside any call; nothing happens when it is gone. */
+  notify(notice: RunnerNotice): void;
   /** Settles when the process is gone, with its exit code. Never rejects. */
   readonly exited: Promise<number>;
   /** Ends its stdin, waits `guestStopMs`, then kills it. */
@@ -24,7 +27,7 @@ export interface GuestProcess {
 
 /** What serves the guest, and who is told of its clients. */
 export interface GuestHandlers {
-  readonly broker: Pick<Broker, "call">;
+  readonly broker: Pick<Broker, "call" | "answer">;
   readonly onClients: (count: number) => void;
   /** A turn begins. */
   readonly onTurn: () => void;
@@ -68,6 +71,7 @@ class SpawnedGuest implements GuestProcess {
   readonly #port = Promise.withResolvers<number>();
   readonly #handlers: GuestHandlers;
   #closeLink: () => Promise<void> = () => Promise.resolve();
+  #notify: (notice: RunnerNotice) => Promise<void> = () => Promise.resolve();
 
   constructor(child: Deno.ChildProcess, bootstrap: () => Promise<Bootstrap>, handlers: GuestHandlers) {
     this.#child = child;
@@ -92,6 +96,10 @@ class SpawnedGuest implements GuestProcess {
     return this.#clients;
   }
 
+  notify(notice: RunnerNotice): void {
+    this.#notify(notice).catch(() => {});
+  }
+
   async close(): Promise<void> {
     await this.#closeLink();
     const timer = setTimeout(() => this.#kill(), LIMITS.guestStopMs);
@@ -112,6 +120,7 @@ class SpawnedGuest implements GuestProcess {
         onNotice: (notice) => this.#take(notice),
       });
       this.#closeLink = () => link.close();
+      this.#notify = (notice) => link.notify(notice);
       const broken = await link.closed;
       // A guest that breaks the protocol is not talked to again.
       if (broken !== undefined) {

@@ -12,12 +12,15 @@ export interface ClientPlanInput {
   readonly port: number;
   /** The endpoint file, written by the runner in a folder that no guest and no tool can write. */
   readonly endpointPath: string;
+  /** The runner's control socket: cards are shown as the runner made them, and answered to it alone. */
+  readonly controlPath: string;
 }
 
-/** The client's flags: one port and one file. It has the terminal; its arguments come on the command line, its secrets never. */
+/** The client's flags: one port, one socket and one file. It has the terminal; its arguments come on the command line, its secrets never. */
 export function planClient(input: ClientPlanInput, clientArgs: readonly string[]): ProcessPlan {
   const { program } = input;
   const entryUrl = new URL("cli/client.ts", program.srcUrl).href;
+  const socket = toFlagPath(input.controlPath);
   const host = program.source === "url" ? { host: new URL(program.srcUrl).host } : {};
   return {
     name: "client",
@@ -26,8 +29,9 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
       "run",
       "-q",
       ...toBareFlags({ entryUrl, source: program.source, ...host }),
-      `--allow-net=127.0.0.1:${input.port}`,
-      `--allow-read=${toFlagPath(input.endpointPath)}`,
+      `--allow-net=127.0.0.1:${input.port},unix:${socket}`,
+      `--allow-read=${toFlagPath(input.endpointPath)},${socket},/dev/tty`,
+      `--allow-write=${socket}`,
       entryUrl,
       ...clientArgs,
     ],
@@ -35,7 +39,8 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
     reach: [
       "has the terminal",
       `connects to the gateway on 127.0.0.1:${input.port}, nowhere else`,
-      `reads ${input.endpointPath} (address and token), no other file and no environment`,
+      `asks the runner at ${input.controlPath} what waits for an approval, and answers it`,
+      `reads ${input.endpointPath} (address and token) and the terminal, no other file and no environment`,
     ],
   };
 }

@@ -2,6 +2,8 @@ import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
+import type { ApprovalResolution } from "#/core/capability.ts";
+import { openControl } from "#/runner/control.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { newToken } from "#/lib/token.ts";
@@ -12,6 +14,7 @@ import { openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { Program } from "#/runner/process_plan.ts";
+import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
 
 /** Everything that one start is made of. */
@@ -25,6 +28,8 @@ export interface RunnerInput {
   /** Finds out what the guest is told; called when its process is starting. */
   readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
+  /** The person's own rules of policy. */
+  readonly rules: readonly PolicyRule[];
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
 }
@@ -79,22 +84,28 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
       startToken,
     }),
     {
-      broker: { call: async (request, signal) => (await tools.promise).broker.call(request, signal) },
+      broker: {
+        call: async (request, signal) => (await tools.promise).broker.call(request, signal),
+        answer: async (given) => await (await tools.promise).broker.answer(given),
+      },
       onClients: (count) => idle.set(count),
       onTurn: () => void tools.promise.then((host) => host.warm()).catch(() => {}),
       onLog: (line) => log.write(line),
     },
   );
-  const parts: Parts = { input, guest, idle, closeLog: () => log.close() };
+  const parts: Parts = { input, guest, idle, closeLog: () => log.close(), closeControl: () => {} };
   try {
     // Not a literal import: what runs tools is evaluated while the guest starts, not before it (60 ms).
     const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
       new URL("./tool_host.ts", import.meta.url).href
     );
-    const host = await openTools({ ...input, env, now: Date.now });
+    const onResolved = (resolution: ApprovalResolution) => guest.notify({ v: 1, type: "approval", resolution });
+    const host = await openTools({ ...input, env, now: Date.now, onResolved });
     for (const { reason } of host.refused) log.write(`runner: a tool package is not used: ${reason}`);
     tools.resolve(host);
     const port = await guest.listening;
+    const control = openControl(folders.ipc, (await tools.promise).approvals);
+    parts.closeControl = () => control.close();
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     return new LiveRunner(parts, await tools.promise, endpoint);
   } catch (error) {
@@ -109,6 +120,7 @@ interface Parts {
   readonly guest: GuestProcess;
   readonly idle: Idle;
   closeLog(): void;
+  closeControl: () => void;
 }
 
 class LiveRunner implements Runner {
@@ -144,6 +156,7 @@ class LiveRunner implements Runner {
 async function closeParts(parts: Parts, tools: ToolHost | undefined): Promise<void> {
   try {
     removeEndpoint(parts.input.folders.ipc);
+    parts.closeControl();
     await parts.guest.close();
     await tools?.close();
     parts.closeLog();

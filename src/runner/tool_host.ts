@@ -4,6 +4,8 @@ import type { openPackages, RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
+import type { ApprovalResolution } from "#/core/capability.ts";
+import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";
 import { type ChildPlan, type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
 import { type Children, openChildren } from "#/sandbox/children.ts";
@@ -12,6 +14,7 @@ import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openFiles } from "#/sandbox/files.ts";
 import { openKept } from "#/sandbox/kept.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
+import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
 import { TOOLS } from "#/tools/registry.ts";
 import { toSchema } from "#/tools/to_schema.ts";
@@ -19,6 +22,7 @@ import { toSchema } from "#/tools/to_schema.ts";
 /** What runs tools: the broker, the files it opens and the children it starts. */
 export interface ToolHost {
   readonly broker: Broker;
+  readonly approvals: Approvals;
   /** Starts a child of each package of ours, so that the first call of a turn finds one while the model still thinks. */
   warm(): Promise<void>;
   /** Process ids of the tool children that live. */
@@ -38,6 +42,10 @@ export interface ToolHostInput {
   readonly folders: UserFolders;
   /** Integer ms UTC. */
   readonly now: () => number;
+  /** Told of each card that was answered. */
+  readonly onResolved: (resolution: ApprovalResolution) => void;
+  /** The person's own rules, asked before those that ship. */
+  readonly rules?: readonly PolicyRule[];
 }
 
 /**
@@ -49,6 +57,11 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   runSelfTest(folders.run);
   const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
   const files = openFiles({ roots: { shared: folders.shared, tmp: folders.tmp, vault: folders.vault }, kept });
+  const approvals = openApprovals({
+    path: join(folders.run, "approvals.json"),
+    now: input.now,
+    onResolved: input.onResolved,
+  });
   const children: Children[] = [];
   try {
     const packages = new Map<string, ToolPackage>();
@@ -67,8 +80,9 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       user: input.user,
       tools: new Map([...TOOLS, ...foreign.map((tool) => [tool.name, tool] as const)]),
       packages,
-      policy: await openPolicy([DEFAULT_POLICY]),
+      policy: await openPolicy([input.rules ?? [], DEFAULT_POLICY]),
       files,
+      approvals,
       now: input.now,
       hidden: [{ host: folders.root, virtual: "" }],
     });
@@ -76,6 +90,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     const swept = files.sweep().catch(() => 0);
     return {
       broker,
+      approvals,
       async warm() {
         await Promise.all(own.map((pool) => pool.warm()));
       },
@@ -86,12 +101,14 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       },
       async close() {
         broker.close();
+        approvals.close();
         await Promise.all(children.map((pool) => pool.close()));
         await swept;
         files[Symbol.dispose]();
       },
     };
   } catch (error) {
+    approvals.close();
     await Promise.all(children.map((pool) => pool.close()));
     files[Symbol.dispose]();
     throw error;

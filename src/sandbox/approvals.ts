@@ -1,4 +1,4 @@
-import type { AnswerClass, ApprovalAnswer, ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
+import type { AnswerClass, ApprovalAnswer, ApprovalCard, ApprovalResolution, GivenAnswer } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -17,21 +17,16 @@ export interface ApprovalsOptions {
   /** Integer ms UTC. */
   readonly now: () => number;
   readonly waitMs?: number;
+  /** Writes an answer down before it counts; a throw of it means that it does not count. */
+  readonly record: (resolution: ApprovalResolution, card: ApprovalCard) => void;
   /** Told of each card that was answered, by a person or by silence; after it is on disk. */
-  readonly onResolved: (resolution: ApprovalResolution, card: ApprovalCard) => void;
+  readonly onResolved: (resolution: ApprovalResolution) => void;
 }
 
 /** What a person said to a call: `yes`, `no`, or nothing yet. */
 export type ApprovalFinding =
   | { readonly kind: "yes" | "no"; readonly answer: ApprovalAnswer; readonly by: Standing["by"] }
   | { readonly kind: "open"; readonly card: ApprovalCard };
-
-/** An answer as it comes in. `until` in ms UTC, only with `until`. */
-export interface GivenAnswer {
-  readonly id: string;
-  readonly answer: ApprovalAnswer;
-  readonly until?: number;
-}
 
 /** The cards of one user that wait for a person, and the answers that stand. */
 export interface Approvals {
@@ -138,6 +133,8 @@ class StoredApprovals implements Approvals {
       : answer === "session"
       ? { session }
       : {};
+    const resolution = { id, session, turn, callId, answer, by };
+    this.#options.record(resolution, card);
     const standing = { key, answer, by, ...where, ...(until === undefined ? {} : { until }), at: this.#options.now() };
     // A second answer to equal calls takes the place of the first.
     const others = this.#state.standing.filter((other) => !appliesTo(other, card, standing.at));
@@ -145,7 +142,7 @@ class StoredApprovals implements Approvals {
       pending: this.#state.pending.filter((open) => open !== card),
       standing: [...others, standing].slice(-LIMITS.approvalsKeptMax),
     });
-    this.#options.onResolved({ id, session, turn, callId, answer, by }, card);
+    this.#options.onResolved(resolution);
   }
 
   #without(standing: Standing): Standing[] {

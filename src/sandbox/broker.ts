@@ -2,6 +2,7 @@ import type {
   ApprovalCard,
   Capability,
   Decision,
+  GivenAnswer,
   Grant,
   Outcome,
   Policy,
@@ -76,6 +77,8 @@ export interface BrokerOptions {
  */
 export interface Broker {
   call(request: ToolRequest, signal: AbortSignal): Promise<Outcome>;
+  /** Takes an answer that the guest passes on. Throws as `Approvals.answer`. */
+  answer(given: GivenAnswer): Promise<void>;
   /** Ends every running call with `tool_interrupted`. The children and the files are closed by whoever opened them, afterwards. */
   close(): void;
 }
@@ -139,6 +142,12 @@ class OneUserBroker implements Broker {
       const elapsedMs = Math.max(0, this.#options.now() - startedAt);
       return toRefusal(identity, { kind: "failed", code, text: this.#scrub(message), elapsedMs, ...decided });
     }
+  }
+
+  async answer(given: GivenAnswer): Promise<void> {
+    const { approvals } = this.#options;
+    if (approvals === undefined) throw new AppError("approval_unknown", "There is no open approval of that id");
+    approvals.answer(given, "relayed");
   }
 
   close(): void {
@@ -211,7 +220,7 @@ class OneUserBroker implements Broker {
       const grant = { id: grantId, capabilities: wanted, source, expiresAt: now + timeoutMs };
       return { decision: { kind: "granted", grant, policyDigest, source } };
     }
-    const who = found.by === "silence" ? "Nobody answered in time" : "The person said no";
+    const who = found.by === "silence" ? "Nobody answered in time" : "The answer was no";
     return { decision: { ...denied, source, reason: `${who}: ${reason}. Do not ask for it again unless told to` } };
   }
 

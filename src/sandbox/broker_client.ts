@@ -1,7 +1,7 @@
 import type { Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
-import { CallReply } from "#/sandbox/call_frames.ts";
+import { type AnswerRequest, CallReply, RunnerNotice } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/sandbox/link.ts";
 
 /** A guest's end of the link to its runner. */
@@ -16,16 +16,23 @@ export interface BrokerClient {
 
 const decoder = new TextDecoder();
 
-/** Opens the guest's end over its stdin (`input`, after the bootstrap was read) and stdout (`output`). */
+/**
+ * Opens the guest's end over its stdin (`input`, after the bootstrap was read) and stdout (`output`). `onNotice` hears what the runner says
+ * outside any call; a throw of it ends the link.
+ */
 export function openBrokerClient(
   io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
+  onNotice: (notice: RunnerNotice) => void = () => {},
 ): BrokerClient {
-  const link = openLink(io);
+  const link = openLink(io, { onNotice: (body) => onNotice(RunnerNotice.parse(body)) });
   return {
     closed: link.closed,
     notify: (notice) => link.notify(notice),
     close: () => link.close(),
     sandbox: {
+      async answer(approval): Promise<void> {
+        await link.request({ approval } satisfies AnswerRequest, new AbortController().signal);
+      },
       async call(request, signal): Promise<Outcome> {
         try {
           const { body, content } = await link.request(request, signal);

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
 import type { Broker } from "#/sandbox/broker.ts";
-import { CallRequest } from "#/sandbox/call_frames.ts";
+import { AnswerRequest, CallRequest, type RunnerNotice } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/sandbox/link.ts";
 
 /** A guest's notices and who hears them. */
@@ -17,6 +17,8 @@ export interface GuestNotices<Notice> {
 export interface BrokerServer {
   /** Settles when the link has ended: undefined for its end, else what the guest did wrong. Never rejects. */
   readonly closed: Promise<AppError | undefined>;
+  /** Tells the guest something outside any call. Throws AppError `tool_interrupted` when it is gone. */
+  notify(notice: RunnerNotice): Promise<void>;
   /** Closes both streams; the guest sees the end of its stdin. */
   close(): Promise<void>;
 }
@@ -29,11 +31,16 @@ const encoder = new TextEncoder();
  */
 export function serveBroker<Notice>(
   io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
-  broker: Pick<Broker, "call">,
+  broker: Pick<Broker, "call" | "answer">,
   notices: GuestNotices<Notice>,
 ): BrokerServer {
   return openLink(io, {
     async onRequest(body, signal) {
+      const answered = AnswerRequest.safeParse(body);
+      if (answered.success) {
+        await broker.answer(answered.data.approval);
+        return { body: {}, content: new Uint8Array(0) };
+      }
       const parsed = CallRequest.safeParse(body);
       if (!parsed.success) throw new AppError("protocol", "The call is malformed, so it was refused");
       const { text, ...reply } = await broker.call(parsed.data, signal);

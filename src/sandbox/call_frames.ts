@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  APPROVAL_ANSWERS,
   type ApprovalCard,
   type Capability,
   type Decision,
@@ -93,6 +94,27 @@ const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   }),
 ]);
 
+/** An answer that a guest passes on. */
+export const AnswerRequest = z.strictObject({
+  approval: z.strictObject({ id: Id, answer: z.enum(APPROVAL_ANSWERS), until: Count.exactOptional() }),
+});
+export type AnswerRequest = z.infer<typeof AnswerRequest>;
+
+/** What the runner tells its guest outside any call: a card was answered. */
+export const RunnerNotice = z.strictObject({
+  v: z.literal(1),
+  type: z.literal("approval"),
+  resolution: z.strictObject({
+    id: Id,
+    session: Id,
+    turn: Id,
+    callId: Id,
+    answer: z.enum(APPROVAL_ANSWERS),
+    by: z.enum(["owner", "relayed", "silence"]),
+  }),
+});
+export type RunnerNotice = z.infer<typeof RunnerNotice>;
+
 /** A card as it is kept and sent. */
 export const ApprovalCardShape: z.ZodType<ApprovalCard> = z.strictObject({
   id: Id,
@@ -120,6 +142,7 @@ export const CallReply: z.ZodType<CallReply> = z.strictObject({
   tool: ToolIdentityShape,
   decision: DecisionShape.exactOptional(),
   card: ApprovalCardShape.exactOptional(),
+  auditHead: z.strictObject({ seq: Count, sha256: z.string() }).exactOptional(),
   code: Code.exactOptional(),
   outputBytes: Count,
   elapsedMs: Count,

@@ -19,10 +19,10 @@ export interface NetService {
 
 /** What one tool call has touched, for the audit log. */
 export interface Touched {
-  bytesRead: number;
-  bytesWritten: number;
-  bytesUp: number;
-  bytesDown: number;
+  readBytes: number;
+  writtenBytes: number;
+  upBytes: number;
+  downBytes: number;
 }
 
 /**
@@ -30,7 +30,7 @@ export interface Touched {
  * Throws AppError with a sentence for the model.
  */
 export class HostService {
-  readonly touched: Touched = { bytesRead: 0, bytesWritten: 0, bytesUp: 0, bytesDown: 0 };
+  readonly touched: Touched = { readBytes: 0, writtenBytes: 0, upBytes: 0, downBytes: 0 };
   readonly #meter: GrantMeter;
   readonly #files: FileCall;
   readonly #net: NetService | undefined;
@@ -84,13 +84,13 @@ export class HostService {
     const content = answer.content?.length ?? 0;
     const { touched } = this;
     if (call.fn === "http.fetch") {
-      touched.bytesUp += new TextEncoder().encode(call.body).length;
-      touched.bytesDown += content;
+      touched.upBytes += new TextEncoder().encode(call.body).length;
+      touched.downBytes += content;
     } else if (call.fn === "fs-write.write-text") {
       const written = "bytes" in answer.value ? answer.value.bytes : 0;
-      touched.bytesWritten += written;
+      touched.writtenBytes += written;
       return written;
-    } else touched.bytesRead += content;
+    } else touched.readBytes += content;
     return content;
   }
 }

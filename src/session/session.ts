@@ -203,11 +203,11 @@ export class Sessions {
     const turnLog = new TurnLog(log, session, turn, before);
     let recorded = before.at(-1)!;
     if (answer !== undefined) {
-      const { callId, by } = answer;
+      const { callId, id, by } = answer;
       recorded = await turnLog.append({
         type: "approval_answered",
         v: 1,
-        payload: { callId, answer: answer.answer, by },
+        payload: { callId, id, answer: answer.answer, by },
       });
       yield recorded;
     }
@@ -249,8 +249,8 @@ export class Sessions {
         if (event.type === "parked") {
           isEnded = true;
           this.#parked.set(message.session, message.turn);
-          // It waited before and nothing has happened since.
-          if (run.turnLog.isParked) return;
+          // It waited before and nothing has happened since: said again, recorded once.
+          if (run.turnLog.isParked) return yield run.recorded;
         }
         const stored = await run.turnLog.append(event);
         isEnded ||= isTurnEnd(stored);

@@ -10,7 +10,7 @@ export interface CallContext {
   readonly tools: ReadonlyMap<string, TurnTool>;
   readonly toolCallsMax: number;
   readonly state: TurnState;
-  readonly sandbox: Sandbox;
+  readonly sandbox: Pick<Sandbox, "call">;
   /** Stops the turn: when it was cancelled, when its time is over, and by us when the reader leaves while calls run. */
   readonly control: AbortController;
   /** Integer ms UTC. */

@@ -104,6 +104,7 @@ async function* answerCall(
     report = { code: call.code, text: call.text, outputBytes: 0, elapsedMs: 0 };
   } else {
     const end = yield* waitForCall(running!, context);
+    if (end.kind === "outcome") state.sawAudit(end.outcome.auditHead);
     const card = end.kind === "outcome" ? end.outcome.card : undefined;
     const isAsked = card !== undefined && !context.control.signal.aborted;
     if (end.kind === "outcome" && end.outcome.decision !== undefined && !(isAsked && known.cards.has(card.id))) {

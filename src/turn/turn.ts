@@ -47,7 +47,7 @@ export interface TurnInput extends TurnSetup {
 /** What a turn reaches the world by. */
 export interface TurnDeps {
   readonly provider: Provider;
-  readonly sandbox: Sandbox;
+  readonly sandbox: Pick<Sandbox, "call">;
   /** Integer ms UTC. */
   now(): number;
   /** Resolves after `ms`, or at once when the signal fires. */

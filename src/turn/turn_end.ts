@@ -22,8 +22,10 @@ export function endTurn(ending: Ending, reply: string, finishReason: string): Tu
       `The model answered twice with nothing (finish reason: ${finishReason}). Ask again, or choose another model.`;
     return failTurn(ending, "provider_protocol", message);
   }
-  const { steps, toolCalls, denied, usage } = state;
-  return state.stamp({ type: "turn_done", v: 1, payload: { text, finishReason, steps, toolCalls, denied, usage } });
+  const { steps, toolCalls, denied, usage, auditHead } = state;
+  const head = auditHead === undefined ? {} : { auditHead };
+  const payload = { text, finishReason, steps, toolCalls, denied, usage, ...head };
+  return state.stamp({ type: "turn_done", v: 1, payload });
 }
 
 /** The turn cannot go on. */

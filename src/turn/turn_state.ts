@@ -1,3 +1,4 @@
+import type { Outcome } from "#/core/capability.ts";
 import type { NewEvent, Progress, TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
 import type { HistoryMessage } from "#/turn/history.ts";
@@ -16,6 +17,8 @@ export class TurnState {
   tokens = 0;
   /** In US dollars; undefined when unknown. */
   cost: number | undefined;
+  /** The audit log's newest entry that a call of this turn brought back. */
+  auditHead: Outcome["auditHead"];
   /** The last text that the person saw. */
   shownText = "";
   /** The last reply had neither text nor calls. */
@@ -54,6 +57,11 @@ export class TurnState {
     this.usage = addUsage(this.usage, usage);
     this.tokens += toTokens(usage, estimate);
     this.cost = this.cost === undefined || cost === undefined ? undefined : this.cost + cost;
+  }
+
+  /** Reads of one batch come back in any order. */
+  sawAudit(head: Outcome["auditHead"]): void {
+    if (head !== undefined && head.seq > (this.auditHead?.seq ?? 0)) this.auditHead = head;
   }
 
   /** A progress event of the current step, its text as the reference writes it: `[2/8] Executing tools: file_read`. */

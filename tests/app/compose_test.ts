@@ -29,6 +29,7 @@ async function openSetting(
     now: Date.now,
     onClients: (count) => void heard.counts.push(count),
     onTurn: () => void heard.turns++,
+    onResolved: () => {},
     report: (error) => void heard.reports.push(error),
     ...deps,
   });

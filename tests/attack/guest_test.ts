@@ -72,7 +72,14 @@ async function startHostile(code: string, onLog: (line: string) => void = () => 
     port: 0,
     hosts: [],
   });
-  const tools = await openTools({ ...input, user: "default", folders, now: Date.now });
+  const tools = await openTools({
+    version: "0.0.0",
+    ...input,
+    user: "default",
+    folders,
+    now: Date.now,
+    onResolved: () => {},
+  });
   const words: unknown[] = [];
   let wake = Promise.withResolvers<void>();
   const guest = startGuest(

@@ -42,9 +42,22 @@ async function runClient(
   try {
     const { port } = server.addr;
     await Deno.writeTextFile(endpointPath, `ws://127.0.0.1:${port}/ws?token=${"t".repeat(43)}\n`);
-    const asked = JSON.stringify({ mode: "run", json: false, user: "default", endpointPath, ...request });
+    const asked = JSON.stringify({
+      mode: "run",
+      json: false,
+      user: "default",
+      endpointPath,
+      controlPath: `${endpointPath}.sock`,
+      ...request,
+    });
     const program = findProgram(`file://${join(SRC, "cli/launch.ts")}`);
-    const plan = planClient({ program, env: Deno.env.toObject(), port, endpointPath }, [asked]);
+    const plan = planClient({
+      program,
+      env: Deno.env.toObject(),
+      port,
+      endpointPath,
+      controlPath: `${endpointPath}.sock`,
+    }, [asked]);
     const { command, args, env } = plan;
     const child = new Deno.Command(command, {
       args: [...args],

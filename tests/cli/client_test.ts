@@ -18,9 +18,10 @@ function spawnClient(
 ): Deno.ChildProcess {
   const ipc = Deno.makeTempDirSync();
   const endpointPath = join(ipc, "gateway-endpoint");
+  const controlPath = join(ipc, "runner-control.sock");
   if (gateway !== null) writeEndpoint(ipc, gateway.port, gateway.token);
-  const whole: ClientRequest = { mode: "run", json: false, user: "ann", endpointPath, ...request };
-  const input = { program: thisProgram(), env: denoEnv(), port: gateway?.port ?? 1, endpointPath };
+  const whole: ClientRequest = { mode: "run", json: false, user: "ann", endpointPath, controlPath, ...request };
+  const input = { program: thisProgram(), env: denoEnv(), port: gateway?.port ?? 1, endpointPath, controlPath };
   const plan = planClient(input, [JSON.stringify(whole)]);
   assert.ok(plan.args.at(-2)!.endsWith(ENTRY));
   return new Deno.Command(plan.command, {

@@ -17,10 +17,14 @@ Deno.test("main() answers --version and --help on stdout", async () => {
   assert.match(version.out, /^oxydra 1\.2\.3 \(deno \d/);
   const help = await run(["--help"]);
   assert.equal(help.code, 0);
-  for (const word of ["run", "chat", "config", "doctor", "trust", "Exit codes:"]) {
+  for (const word of ["run", "chat", "config", "audit", "doctor", "trust", "Exit codes:"]) {
     assert.ok(help.out.includes(word), word);
   }
-  for (const command of [["run"], ["chat"], ["config"], ["config", "show"], ["doctor"], ["trust"]]) {
+  for (
+    const command of [["run"], ["chat"], ["config"], ["config", "show"], ["audit", "verify"], ["audit", "show"], [
+      "doctor",
+    ], ["trust"]]
+  ) {
     const { code, out } = await run([...command, "--help"]);
     assert.deepEqual([code, /Usage:/.test(out)], [0, true], command.join(" "));
   }

@@ -40,15 +40,21 @@ async function run(frames: readonly ServerFrame[], json = false) {
     err: (text) => void (shown.err += text),
   };
   const { connection, sent } = script(frames);
+  const desk = {
+    open: (id: string) => void cards.push(`open ${id}`),
+    close: (id: string) => void cards.push(`close ${id}`),
+    closeAll: () => void cards.push("all"),
+  };
+  const cards: string[] = [];
   const cancels: ((() => void) | undefined)[] = [];
   const code = await runClientTurn(
     connection,
     connection.frames()[Symbol.asyncIterator](),
     "hello",
     screen,
-    (cancel) => void cancels.push(cancel),
+    { onCancel: (cancel) => void cancels.push(cancel), desk },
   );
-  return { code, sent, cancels, ...shown };
+  return { code, sent, cancels, cards, ...shown };
 }
 
 Deno.test("runClientTurn() sends the prompt and shows what its own turn says, and no other", async () => {

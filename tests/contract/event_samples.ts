@@ -1,3 +1,4 @@
+import type { AuditHead } from "#/core/audit.ts";
 import type { EventType, NewBlob, NewEvent } from "#/core/event.ts";
 
 /** One event of every durable kind, with every field that may be there. */
@@ -93,7 +94,15 @@ export const SAMPLES: { readonly [T in EventType]: Extract<NewEvent, { type: T }
   turn_done: {
     type: "turn_done",
     v: 1,
-    payload: { text: "done", finishReason: "stop", steps: 2, toolCalls: 1, denied: 0, usage: {} },
+    payload: {
+      text: "done",
+      finishReason: "stop",
+      steps: 2,
+      toolCalls: 1,
+      denied: 0,
+      usage: {},
+      auditHead: { seq: 7, sha256: "a".repeat(64) },
+    },
   },
   turn_failed: {
     type: "turn_failed",
@@ -117,4 +126,9 @@ export async function blobOf(content: Uint8Array<ArrayBuffer>, mimeType = "text/
 /** Fields of a session to ensure. */
 export function sessionOf(id: string, user = "default") {
   return { id, user, agent: "default", channel: "terminal", displayName: null, parent: null };
+}
+
+/** The end of a turn that saw this head of the audit log. */
+export function doneWith(auditHead: AuditHead): NewEvent {
+  return { ...SAMPLES.turn_done, payload: { ...SAMPLES.turn_done.payload, auditHead } };
 }

@@ -1,4 +1,4 @@
-import type { Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
+import type { GivenAnswer, Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 
 /** What a fake tool does: text for `ok`, or an outcome; it may wait, and sees the signal. */
@@ -15,6 +15,14 @@ export class RecordingSandbox implements Sandbox {
 
   constructor(tools: Readonly<Record<string, FakeTool>>) {
     this.#tools = tools;
+  }
+
+  /** What was passed on. */
+  readonly answers: GivenAnswer[] = [];
+
+  answer(given: GivenAnswer): Promise<void> {
+    this.answers.push(given);
+    return Promise.resolve();
   }
 
   async call(request: ToolRequest, signal: AbortSignal): Promise<Outcome> {

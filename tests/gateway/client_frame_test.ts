@@ -27,9 +27,20 @@ Deno.test("parseClientFrame() takes every frame of the reference as it is writte
       assert.deepEqual((parsed.frame.payload as Record<string, unknown>)[name], value, `${text}: ${name}`);
     }
   }
-  const types = new Set(FRAMES.map((text) => JSON.parse(text).type));
+  const types = new Set([...FRAMES.map((text) => JSON.parse(text).type), "approval_answer"]);
   assert.deepEqual([...types].sort(), ClientFrame.options.map((option) => option.shape.type.value).sort());
   assert.equal(PROTOCOL_VERSION, 2);
+});
+
+Deno.test("parseClientFrame() takes our approval_answer, with a time in RFC 3339", () => {
+  const answer = { request_id: "r", session_id: "s", approval_id: "a" };
+  const parse = (more: object) =>
+    parseClientFrame(JSON.stringify({ type: "approval_answer", payload: { ...answer, ...more } }));
+  assert.ok(parse({ answer: "once" }).ok);
+  assert.ok(parse({ answer: "until", until: "2026-11-24T10:00:00+01:00" }).ok);
+  for (const wrong of [{}, { answer: "yes" }, { answer: "until", until: "tomorrow" }]) {
+    assert.equal(parse(wrong).ok, false);
+  }
 });
 
 Deno.test("parseClientFrame() fills defaults, takes null for absent, drops what it does not know", () => {

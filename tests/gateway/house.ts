@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import type { GivenAnswer } from "#/core/capability.ts";
 import type { EventLog } from "#/core/store.ts";
-import { type GatewayDeps, type Listener, openGateway } from "#/gateway/app.ts";
+import { type Gateway, type GatewayDeps, type Listener, openGateway } from "#/gateway/app.ts";
 import { newToken } from "#/lib/token.ts";
 import type { ServerPayloads } from "#/gateway/server_frame.ts";
 import type { TurnSource } from "#/gateway/turns.ts";
@@ -26,6 +27,9 @@ export interface House extends AsyncDisposable {
   /** Resolves when it counts this many. */
   has(clients: number): Promise<void>;
   readonly reports: { error: unknown; id: string }[];
+  /** What clients answered to approvals. */
+  readonly answers: readonly GivenAnswer[];
+  readonly resume: Gateway["resume"];
   client(options?: { hello?: Record<string, unknown>; capabilities?: readonly string[] }): Promise<Client>;
 }
 
@@ -41,6 +45,7 @@ export async function openHouse(
   const counts: number[] = [];
   let recount = Promise.withResolvers<void>();
   const reports: House["reports"] = [];
+  const answers: GivenAnswer[] = [];
   const gateway = openGateway({
     source: toSource === undefined ? source : await toSource(log),
     log,
@@ -56,6 +61,7 @@ export async function openHouse(
     sessionsMax: 50,
     sessionIdleMs: 3_600_000,
     now: Date.now,
+    answer: (given) => Promise.resolve(void answers.push(given)),
     onClients: (count) => {
       counts.push(count);
       recount.resolve();
@@ -74,6 +80,8 @@ export async function openHouse(
     source,
     counts,
     reports,
+    answers,
+    resume: gateway.resume,
     counted: () => recount.promise,
     async has(clients) {
       while (counts.at(-1) !== clients) await recount.promise;

@@ -22,7 +22,7 @@ class StuckOutlet implements Outlet {
 }
 
 function subscriber(turnEvents = false) {
-  return { turnEvents, outlet: new StuckOutlet() };
+  return { knows: { turnEvents, approvals: false }, outlet: new StuckOutlet() };
 }
 
 const note = (message: string) => toFrame("scheduled_notification", { schedule_id: "i", message });

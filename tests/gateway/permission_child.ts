@@ -21,6 +21,7 @@ const listener = openGateway({
   sessionsMax: 10,
   sessionIdleMs: 1_000,
   now: Date.now,
+  answer: () => Promise.resolve(),
   onClients: () => {},
   report: (error) => console.error(error),
 }).listen({ hostname: "127.0.0.1", port: 0 });

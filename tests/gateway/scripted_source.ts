@@ -1,6 +1,7 @@
+import type { ApprovalResolution } from "#/core/capability.ts";
 import type { AppError } from "#/core/error.ts";
 import type { EventPayloads, EventType, LiveEvent, SessionEvent, StoredEvent } from "#/core/event.ts";
-import type { InboundTurn, TurnSource } from "#/gateway/turns.ts";
+import type { InboundTurn, TurnPlace, TurnSource } from "#/gateway/turns.ts";
 
 /** One turn that a test drives by hand. */
 export class ScriptedTurn {
@@ -82,16 +83,44 @@ export class ScriptedSource implements TurnSource {
     return turn.events();
   }
 
-  /** The next turn that the gateway sends, in order. */
+  /** What the gateway resumed, in order; their events are driven like those of a sent turn. */
+  readonly resumed: (ApprovalResolution | undefined)[] = [];
+
+  resume(
+    { session, turn }: TurnPlace,
+    answer: ApprovalResolution | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<SessionEvent> {
+    this.resumed.push(answer);
+    const message = { session, turn, text: "", channel: "", requestId: "", attachments: [] };
+    return this.send(message, signal);
+  }
+
+  /** Turns that were ended while they waited, with the reason. */
+  readonly ended: string[] = [];
+
+  endParked({ turn }: TurnPlace, reason: string): Promise<readonly StoredEvent[]> {
+    this.ended.push(`${turn}: ${reason}`);
+    return Promise.resolve([stored("turn_cancelled", { reason, steps: 1 })]);
+  }
+
+  /** The next turn that the gateway sends or resumes, in order. */
   async next(): Promise<ScriptedTurn> {
     while (this.turns.length <= this.#taken) await this.#arrived.promise;
     return this.turns[this.#taken++]!;
   }
 }
 
+/** The rest of a source whose turns never wait for a person. */
+export const NEVER_PARKS: Pick<TurnSource, "resume" | "endParked"> = {
+  async *resume() {},
+  endParked: () => Promise.resolve([]),
+};
+
 /** A source that answers each message with one delta and its end, as fast as it is pulled. */
 export function echoSource(deltas: (message: InboundTurn) => Iterable<string> = (m) => [m.text]): TurnSource {
   return {
+    ...NEVER_PARKS,
     async *send(message, signal) {
       yield userMessage(message.text);
       let text = "";
@@ -113,6 +142,7 @@ export function echoSource(deltas: (message: InboundTurn) => Iterable<string> = 
 /** A source that refuses. */
 export function refusingSource(error: AppError): TurnSource {
   return {
+    ...NEVER_PARKS,
     // deno-lint-ignore require-yield
     async *send() {
       await Promise.resolve();

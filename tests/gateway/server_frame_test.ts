@@ -100,12 +100,15 @@ const SNAPSHOTS: readonly (readonly [ServerFrame, string])[] = [
   ],
 ];
 
+const REFERENCE = { turnEvents: false, approvals: false };
+const OURS = { turnEvents: true, approvals: true };
+
 Deno.test("encodeFrame() writes each frame as the reference's serializer does", () => {
   for (const [frame, text] of SNAPSHOTS) {
-    assert.equal(encodeFrame(frame, false), text);
+    assert.equal(encodeFrame(frame, REFERENCE), text);
     const once = frame.type === "assistant_delta" || frame.type === "turn_progress";
     assert.equal(
-      encodeFrame(frame, true),
+      encodeFrame(frame, OURS),
       once ? undefined : text,
       "the same for a client of ours, but for what turn_event tells",
     );
@@ -116,21 +119,21 @@ Deno.test("encodeFrame() writes each frame as the reference's serializer does", 
 Deno.test("encodeFrame() keeps our additions from a client that did not announce them", () => {
   const event = { type: "text_delta", payload: { text: "a" } } as const;
   const own = toFrame("turn_event", { ...address, event });
-  assert.equal(encodeFrame(own, false), undefined);
+  assert.equal(encodeFrame(own, REFERENCE), undefined);
   assert.equal(
-    encodeFrame(own, true),
+    encodeFrame(own, OURS),
     `{"type":"turn_event","payload":{${running},"event":{"type":"text_delta","payload":{"text":"a"}}}}`,
   );
   const info = toFrame("gateway_info", { request_id: "r", version: "1", provider: "p", model: "m", reason: "w" });
-  assert.equal(encodeFrame(info, false), undefined);
+  assert.equal(encodeFrame(info, REFERENCE), undefined);
   assert.equal(
-    encodeFrame(info, true),
+    encodeFrame(info, OURS),
     '{"type":"gateway_info","payload":{"request_id":"r","version":"1","provider":"p","model":"m","reason":"w"}}',
   );
   const error = toFrame("error", { request_id: "r", message: "m", code: "queue_full" });
-  assert.equal(encodeFrame(error, false), '{"type":"error","payload":{"request_id":"r","message":"m"}}');
+  assert.equal(encodeFrame(error, REFERENCE), '{"type":"error","payload":{"request_id":"r","message":"m"}}');
   assert.equal(
-    encodeFrame(error, true),
+    encodeFrame(error, OURS),
     '{"type":"error","payload":{"request_id":"r","message":"m","code":"queue_full"}}',
   );
 });

@@ -4,7 +4,16 @@ import { LIMITS } from "#/core/limits.ts";
 import type { StoredEvent } from "#/core/event.ts";
 import { Hub, type Outlet, type Subscriber } from "#/gateway/hub.ts";
 import { type InboundTurn, Turns, type TurnSource } from "#/gateway/turns.ts";
-import { delta, echoSource, refusingSource, ScriptedSource, stored, turnDone, userMessage } from "./scripted_source.ts";
+import {
+  delta,
+  echoSource,
+  NEVER_PARKS,
+  refusingSource,
+  ScriptedSource,
+  stored,
+  turnDone,
+  userMessage,
+} from "./scripted_source.ts";
 import type { Frame } from "./house.ts";
 
 class Recorder implements Outlet {
@@ -43,7 +52,7 @@ function open(source: TurnSource, recorded: Record<string, readonly StoredEvent[
     report: (error, id) => reports.push({ error, id }),
   });
   const watch = (session = "s", turnEvents = false): Subscriber & { outlet: Recorder } => {
-    const subscriber = { turnEvents, outlet: new Recorder() };
+    const subscriber = { knows: { turnEvents, approvals: turnEvents }, outlet: new Recorder() };
     hub.attach(session, subscriber);
     return subscriber;
   };
@@ -131,6 +140,7 @@ Deno.test("start() refuses the id of a running turn for another message, to that
 
 Deno.test("start() tells a finished turn again to its sender alone, and keeps the outcome of the last real one", async () => {
   const source: TurnSource = {
+    ...NEVER_PARKS,
     async *send() {
       await Promise.resolve();
       yield userMessage();
@@ -170,7 +180,7 @@ Deno.test("start() resolves when the session has been asked, however long the lo
   const log = Promise.withResolvers<readonly StoredEvent[]>();
   const hub = new Hub();
   const turns = new Turns({ source, log: { turn: () => log.promise }, hub, user: "ann", report: () => {} });
-  const sender = { turnEvents: false, outlet: new Recorder() };
+  const sender = { knows: { turnEvents: false, approvals: false }, outlet: new Recorder() };
   let resolved = false;
   const start = turns.start(sender, message()).then(() => resolved = true);
   await new Promise((resolve) => setTimeout(resolve, 0));
@@ -304,7 +314,7 @@ Deno.test("a log that cannot be read refuses the message and leaves nothing behi
     user: "ann",
     report: () => {},
   });
-  const sender = { turnEvents: false, outlet: new Recorder() };
+  const sender = { knows: { turnEvents: false, approvals: false }, outlet: new Recorder() };
   hub.attach("s", sender);
   await turns.start(sender, message());
   await turns.stop();

@@ -15,6 +15,9 @@ function sessionsOver(provider: Provider, lanes = { runningMax: 10, queuedMax: 2
     const principal = { user: "ann", agent: ["default"], origin: "channel" } as const;
     return {
       send: (message, signal) => sessions.send(message, toSendDeps(provider, undefined, { principal }), signal),
+      resume: (place, answer, signal) =>
+        sessions.resume(place, answer, toSendDeps(provider, undefined, { principal }), signal),
+      endParked: ({ session, turn }, reason) => sessions.endParked(session, turn, reason),
     };
   };
 }

@@ -28,7 +28,7 @@ Deno.test("EVENT_PAYLOADS keeps fields that a later change added", () => {
 });
 
 Deno.test("EVENT_PAYLOADS refuses nonsense and a payload without one of its fields", () => {
-  const optional = new Set(["attachments", "requestId", "reasoning", "retries", "args", "card"]);
+  const optional = new Set(["attachments", "requestId", "reasoning", "retries", "args", "card", "auditHead"]);
   for (const type of TYPES) {
     for (const nonsense of [null, undefined, 1, "x", [], true, {}, { text: null }]) {
       assert.equal(EVENT_PAYLOADS[type].safeParse(nonsense).success, false, `${type} ${JSON.stringify(nonsense)}`);

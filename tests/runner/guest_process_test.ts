@@ -12,7 +12,10 @@ import { Client } from "../gateway/house.ts";
 
 /** What a runner hears; `until` waits for the next word. */
 class Ears implements GuestHandlers {
-  readonly broker: GuestHandlers["broker"] = { call: ({ tool }) => Promise.resolve(ok(tool, "rivers run")) };
+  readonly broker: GuestHandlers["broker"] = {
+    call: ({ tool }) => Promise.resolve(ok(tool, "rivers run")),
+    answer: () => Promise.resolve(),
+  };
   readonly counts: number[] = [];
   readonly log: string[] = [];
   turns = 0;

@@ -64,16 +64,18 @@ Deno.test("planGuest() denies private ranges, and lifts only the one that a conf
   assert.deepEqual(denied(["host.example:1", "[fd00::1]:443"]), all);
 });
 
-Deno.test("planClient() reaches one port and one file, without packages and without environment", () => {
+Deno.test("planClient() reaches one port, one socket, one file and the terminal, without packages and without environment", () => {
   const { args, env } = planClient({
     program: FILE,
     env: { HOME: "/h", OPENAI_API_KEY: "sk-x", TERM: "xterm" },
     port: 4711,
     endpointPath: "/w/u/ipc/gateway-endpoint",
+    controlPath: "/c/s.sock",
   }, ["{}"]);
   assert.deepEqual(args.filter((arg) => arg.startsWith("--allow")), [
-    "--allow-net=127.0.0.1:4711",
-    "--allow-read=/w/u/ipc/gateway-endpoint",
+    "--allow-net=127.0.0.1:4711,unix:/c/s.sock",
+    "--allow-read=/w/u/ipc/gateway-endpoint,/c/s.sock,/dev/tty",
+    "--allow-write=/c/s.sock",
   ]);
   for (const flag of ["--no-prompt", "--no-npm", "--cached-only", "--no-remote"]) assert.ok(args.includes(flag), flag);
   assert.deepEqual(env, { DENO_NO_UPDATE_CHECK: "1", HOME: "/h" });
@@ -85,9 +87,9 @@ Deno.test("every plan says in words what its flags open", () => {
   assert.ok(planGuest(GUEST).reach.some((line) => line.includes("api.openai.com:443")));
   assert.ok(planGuest({ ...GUEST, hosts: [], port: 9 }).reach.some((line) => line.includes("no host")));
   assert.ok(
-    planClient({ program: FILE, env: {}, port: 4711, endpointPath: "/e" }, []).reach.some((line) =>
-      line.includes("4711")
-    ),
+    planClient({ program: FILE, env: {}, port: 4711, endpointPath: "/e", controlPath: "/c/s.sock" }, []).reach.some((
+      line,
+    ) => line.includes("4711")),
   );
 });
 
@@ -112,9 +114,12 @@ Deno.test("toFlagPath() refuses a comma, which would open a second path", () => 
   assert.equal(toFlagPath("/w/a b"), "/w/a b");
   assert.throws(() => toFlagPath("/w/a,/etc"), { code: "config_invalid" });
   assert.throws(() => planGuest({ ...GUEST, internalDir: "/w,/internal" }), { code: "config_invalid" });
-  assert.throws(() => planClient({ program: FILE, env: {}, port: 1, endpointPath: "/w,/e" }, []), {
-    code: "config_invalid",
-  });
+  assert.throws(
+    () => planClient({ program: FILE, env: {}, port: 1, endpointPath: "/w,/e", controlPath: "/c/s.sock" }, []),
+    {
+      code: "config_invalid",
+    },
+  );
 });
 
 Deno.test("configPath() is a path, not a URL: blanks stay blanks", () => {

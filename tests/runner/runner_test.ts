@@ -12,12 +12,14 @@ function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): Ru
   const { version, timezone, model, settings, startupStatus } = demoBootstrap("");
   return {
     program: thisProgram(),
+    version,
     env: denoEnv(),
     user: "default",
     folders,
     hosts: [],
     bootstrap: () => Promise.resolve({ version, timezone, model, settings, startupStatus }),
     port: 0,
+    rules: [],
     lock: acquireRunnerLock(folders.run, 1)!,
     ...overrides,
   };

@@ -8,7 +8,15 @@ import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 const never = new AbortController().signal;
 
 function open(folders = makeFolders()): Promise<ToolHost> {
-  return openTools({ program: thisProgram(), env: denoEnv(), user: "default", folders, now: Date.now });
+  return openTools({
+    program: thisProgram(),
+    version: "0.0.0",
+    env: denoEnv(),
+    user: "default",
+    folders,
+    now: Date.now,
+    onResolved: () => {},
+  });
 }
 
 function call(tool: string, args: unknown): ToolRequest {
@@ -63,7 +71,7 @@ Deno.test("openTools() asks the policy that ships: no vault, no folder of ours, 
   assert.deepEqual(host.childPids, [], "none of these reached a child");
   await host.close();
   for (const outcome of outcomes) assert.notEqual(outcome.kind, "ok", outcome.text);
-  assert.deepEqual([outcomes[0]!.kind, outcomes[0]!.code], ["denied", "tool_denied"]);
+  assert.deepEqual([outcomes[0]!.kind, outcomes[0]!.code], ["ask", "approval_needed"]);
 });
 
 Deno.test("openTools() opens nothing where the file walk cannot be proven or a root is missing", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ApprovalCard, ApprovalResolution, Capability } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { appliesTo, readApprovals, writeApprovals } from "#/sandbox/approval_state.ts";
 import { type Approvals, type ApprovalsOptions, openApprovals } from "#/sandbox/approvals.ts";
@@ -41,6 +42,7 @@ function makeHouse(): House {
       const approvals = openApprovals({
         path: house.path,
         now: () => house.now,
+        record: () => {},
         onResolved: (resolution) => house.resolved.push(resolution),
         ...options,
       });
@@ -220,4 +222,15 @@ Deno.test("appliesTo() wants the same key, whatever the answer", () => {
       answer,
     );
   }
+});
+
+Deno.test("openApprovals() takes no answer that cannot be written down first", () => {
+  using house = makeHouse();
+  const record = () => {
+    throw new AppError("audit_failed", "the disk is full");
+  };
+  const approvals = house.open({ record });
+  const card = cardOf(approvals);
+  assert.throws(() => approvals.answer({ id: card.id, answer: "session" }, "owner"), { code: "audit_failed" });
+  assert.deepEqual([kinds(approvals, {}), approvals.pending.length, house.resolved], [["open"], 1, []]);
 });

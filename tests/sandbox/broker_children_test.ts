@@ -9,7 +9,7 @@ import { openComponent } from "#/sandbox/component.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { TOOLS } from "#/tools/registry.ts";
-import { requestOf } from "./temp_broker.ts";
+import { openTempAudit, requestOf } from "./temp_broker.ts";
 import { openTempFiles, type TempFiles } from "./temp_files.ts";
 
 const never = new AbortController().signal;
@@ -26,11 +26,13 @@ async function openReal(temp: TempFiles): Promise<AsyncDisposable & { broker: Br
       env: Deno.env.toObject(),
     }),
   });
+  const policy = await openPolicy([DEFAULT_POLICY]);
   const broker = openBroker({
     user: "default",
     tools: TOOLS,
     packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
-    policy: await openPolicy([DEFAULT_POLICY]),
+    policy,
+    audit: openTempAudit(temp, policy.digest),
     files: temp.files,
     now: Date.now,
   });

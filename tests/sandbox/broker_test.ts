@@ -37,7 +37,8 @@ Deno.test("openBroker() runs a call with the grant that policy made, and says so
   });
   const outcome = await broker.call(requestOf({ path: "/shared/a" }), never);
   assert.deepEqual(seen, [{ tool: "probe", args: { path: "/shared/a" }, timeoutMs: 1_000, interfaces: ["fs-read"] }]);
-  const { decision, ...rest } = outcome;
+  const { decision, auditHead, ...rest } = outcome;
+  assert.equal(auditHead?.seq, 3, "opened, decision, outcome");
   assert.deepEqual(rest, {
     kind: "ok",
     tool: { name: "probe", package: "probes", version: "1.0.0", sha256: "ab" },
@@ -220,7 +221,7 @@ Deno.test("openBroker() asks a person where policy asks, and runs the very call 
   using temp = openTempFiles();
   Deno.writeTextFileSync(join(temp.dir, "vault/a"), "alpha");
   const path = join(temp.dir, "run/approvals.json");
-  const approvals = openApprovals({ path, now: () => 5_000, onResolved: () => {} });
+  const approvals = openApprovals({ path, now: () => 5_000, record: () => {}, onResolved: () => {} });
   const broker = await openTempBroker(temp, asks({ fn: "fs-read.read-text", path: "/vault/a" }), { approvals });
   const request = requestOf({ path: "/vault/a" }, { callId: "c1" });
   const asked = await broker.call(request, never);
@@ -238,7 +239,7 @@ Deno.test("openBroker() asks a person where policy asks, and runs the very call 
   approvals.answer({ id: (await broker.call(request, never)).card!.id, answer: "no" }, "owner");
   const refused = await broker.call(request, never);
   assert.deepEqual([refused.kind, refused.code], ["denied", "tool_denied"]);
-  assert.match(refused.text, /The person said no/);
+  assert.match(refused.text, /The answer was no/);
   approvals.close();
 });
 
@@ -246,7 +247,7 @@ Deno.test("openBroker() asks before the web is read once the session has seen th
   using temp = openTempFiles();
   Deno.writeTextFileSync(join(temp.dir, "vault/a"), "alpha");
   const path = join(temp.dir, "run/approvals.json");
-  const approvals = openApprovals({ path, now: () => 5_000, onResolved: () => {} });
+  const approvals = openApprovals({ path, now: () => 5_000, record: () => {}, onResolved: () => {} });
   const web = (url: string): Capability =>
     toHttpNeed(url, { methods: ["GET"], scope: "exact", bytesUpMax: 0, bytesDownMax: 9, redirectsMax: 1 });
   const judged: string[] = [];

@@ -58,7 +58,7 @@ Deno.test("HostService serves requests, settings and log lines within the grant,
   await service.answer(post, never);
   await service.answer(post, never);
   assert.deepEqual(allowed, [5, 1], "what came down is counted over all requests of a call");
-  assert.deepEqual(service.touched, { bytesRead: 0, bytesWritten: 0, bytesUp: 6, bytesDown: 8 });
+  assert.deepEqual(service.touched, { readBytes: 0, writtenBytes: 0, upBytes: 6, downBytes: 8 });
   const setting = (key: string) => service.answer({ fn: "config.get", key }, never);
   assert.deepEqual([await setting("web_search.provider"), await setting("web_search.nope")], [
     { value: { value: "searxng" } },

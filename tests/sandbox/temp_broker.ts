@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { z } from "zod";
 import type { Capability, Outcome, Policy, ToolRequest } from "#/core/capability.ts";
 import type { Tool } from "#/core/tool.ts";
+import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Broker, type BrokerOptions, openBroker, type ToolChildren } from "#/sandbox/broker.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
@@ -32,10 +34,17 @@ export async function openTempBroker(
     tools: new Map([["probe", probe as Tool]]),
     packages: new Map([["probes", { version: "1.0.0", sha256: "ab", children: { run } }]]),
     policy,
+    audit: openTempAudit(temp, policy.digest),
     files: temp.files,
     now: () => 5_000,
     ...options,
   });
+}
+
+/** An audit log of its own, in the folder that the test removes. */
+export function openTempAudit(temp: Pick<TempFiles, "dir">, policyDigest: string): Audit {
+  const opened = { version: "0.0.0", policyDigest };
+  return openAudit({ dir: join(temp.dir, `audit-${crypto.randomUUID()}`), now: Date.now, opened });
 }
 
 /** A request for the tool. */

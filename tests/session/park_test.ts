@@ -64,7 +64,7 @@ for (const [name, use] of LOGS) {
       const before = await readAll(log);
       assert.deepEqual(
         types(await collect(sessions.resume(place, undefined, deps, never))),
-        ["progress"],
+        ["progress", "parked"],
         "still open",
       );
       assert.deepEqual(await readAll(log), before, "asking again leaves no trace");

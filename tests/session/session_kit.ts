@@ -42,7 +42,11 @@ export function toMessage(turn: string, text = `text of ${turn}`, session = "s")
   return { session, turn, text, channel: "test" };
 }
 
-export function toSendDeps(provider: Provider, sandbox?: Sandbox, changes: Partial<TurnSetup> = {}): SendDeps {
+export function toSendDeps(
+  provider: Provider,
+  sandbox?: Pick<Sandbox, "call">,
+  changes: Partial<TurnSetup> = {},
+): SendDeps {
   const { principal, model, system, tools, budgets, window } = toInput();
   const setup = { principal, model, system, tools, budgets, window, ...changes };
   return { ...toDeps(provider, sandbox ?? new RecordingSandbox({})), setup };

@@ -13,7 +13,7 @@ import { ManualTime } from "../fake/manual_time.ts";
 import { RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { lines, PRINCIPAL, TOOLS } from "./turn_kit.ts";
 
-function toContext(sandbox: Sandbox): CallContext & { readonly time: ManualTime } {
+function toContext(sandbox: Pick<Sandbox, "call">): CallContext & { readonly time: ManualTime } {
   const time = new ManualTime();
   const state = new TurnState([], 0, 8, 0);
   state.steps = 1;

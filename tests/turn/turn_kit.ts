@@ -37,7 +37,7 @@ export function toInput(changes: Partial<TurnInput> = {}, question = "hello"): T
 
 export function toDeps(
   provider: Provider,
-  sandbox: Sandbox = new RecordingSandbox({}),
+  sandbox: Pick<Sandbox, "call"> = new RecordingSandbox({}),
 ): TurnDeps & { time: ManualTime } {
   const time = new ManualTime();
   return { provider, sandbox, now: time.now, delay: time.delay, time };

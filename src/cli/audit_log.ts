@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { loadConfig } from "#/config/load.ts";
+import { resolveUser, type UserFolders } from "#/config/user.ts";
+import { planAuditHeads } from "#/runner/plan_audit_heads.ts";
+import { findProgram } from "#/runner/program.ts";
+import { listSegments, openSegment, readSegment, type Segment, segmentName } from "#/sandbox/audit_segment.ts";
+import type { AuditSegment, KnownHead } from "#/sandbox/audit_verify.ts";
+import { readLines } from "#/cli/lines.ts";
+import { toLoadOptions } from "#/cli/load_options.ts";
+import type { CommonOptions } from "#/cli/main.ts";
+
+const HEAD_CHARS_MAX = 1_024;
+
+const Head: z.ZodType<KnownHead> = z.strictObject({
+  seq: z.number().int().positive(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  turn: z.string().max(LIMITS.logIdCharsMax),
+});
+
+/** The folders of the user that the flags mean. Nothing is made. */
+export async function findFolders(options: CommonOptions): Promise<UserFolders> {
+  return resolveUser(await loadConfig(toLoadOptions(options, Deno.env.toObject()))).folders;
+}
+
+/** The segments of the log in `dir`, each open while it is the current one; none when there is no such folder. Throws AppError `audit_failed`. */
+export function* readAuditSegments(dir: string): Generator<AuditSegment> {
+  if (!exists(dir)) return;
+  for (const segment of listSegments(dir)) {
+    using file = openSegment(dir, segment);
+    yield { segment, name: segmentName(segment), chunks: toChunks(file) };
+  }
+}
+
+function* toChunks(file: Segment): Generator<Uint8Array> {
+  for (let at = 0; at < file.size;) {
+    const bytes = readSegment(file, at, Math.min(file.size, at + LIMITS.chunkBytesMax));
+    if (bytes.length === 0) return;
+    at += bytes.length;
+    yield bytes;
+  }
+}
+
+/**
+ * The heads that turns named, read by a process that may do nothing else, while a gateway lives or not; none when there is no event log
+ * yet. Throws AppError `audit_failed` when they cannot be read: then a cut or rewritten log could look whole.
+ */
+export async function readHeads(
+  internalDir: string,
+  timeoutMs: number = LIMITS.auditHeadsMs,
+): Promise<readonly KnownHead[]> {
+  if (!exists(`${internalDir}/oxydra.db`)) return [];
+  // A link would open another folder to the process that reads.
+  if (!Deno.lstatSync(internalDir).isDirectory) throw unreadable(`${internalDir} is no plain folder`);
+  const program = findProgram(import.meta.url);
+  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
+  const env = Deno.env.toObject();
+  const plan = planAuditHeads({ program, env, internalDir: Deno.realPathSync(internalDir) });
+  const child = new Deno.Command(plan.command, {
+    args: [...plan.args],
+    clearEnv: true,
+    env: { ...plan.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  try {
+    const heads: KnownHead[] = [];
+    for await (const line of readLines(child.stdout, HEAD_CHARS_MAX)) {
+      if (heads.length < LIMITS.auditHeadsMax) heads.push(toHead(line));
+    }
+    if (!(await child.status).success) throw unreadable("the event log cannot be read");
+    return heads;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function toHead(line: string): KnownHead {
+  try {
+    return Head.parse(JSON.parse(line));
+  } catch (cause) {
+    throw unreadable("the event log names no proper heads", cause);
+  }
+}
+
+function unreadable(why: string, cause?: unknown): AppError {
+  return new AppError("audit_failed", `What turns saw of the audit log cannot be compared: ${why}`, { cause });
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
+}

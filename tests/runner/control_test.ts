@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { ApprovalCard } from "#/core/capability.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { answerApproval, readApprovals } from "#/cli/control_client.ts";
+import { openControl } from "#/runner/control.ts";
+import { ControlReply, ControlRequest } from "#/runner/control_frames.ts";
+import { controlPath } from "#/runner/endpoint.ts";
+import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
+import { ByteReader } from "#/lib/byte_reader.ts";
+import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
+
+interface Desk extends Disposable {
+  readonly ipc: string;
+  readonly path: string;
+  readonly approvals: Approvals;
+  readonly card: ApprovalCard;
+}
+
+function openDesk(): Desk {
+  const ipc = Deno.makeTempDirSync({ prefix: "oxydra-control-" });
+  const approvals = openApprovals({
+    path: join(ipc, "approvals.json"),
+    now: Date.now,
+    record: () => {},
+    onResolved: () => {},
+  });
+  const found = approvals.find({
+    key: "k",
+    session: "s",
+    turn: "t",
+    callId: "c",
+    principal: { user: "default", agent: ["default"], origin: "channel" },
+    tool: { name: "file_read", package: "files", version: "1", sha256: "0" },
+    argsSha256: "a",
+    wanted: [],
+    lines: ["fs.read /vault/a"],
+    reason: "why",
+    answer: "owner",
+  });
+  const control = openControl(ipc, approvals);
+  return {
+    ipc,
+    path: control.path,
+    approvals,
+    card: (found as { card: ApprovalCard }).card,
+    [Symbol.dispose]() {
+      control.close();
+      approvals.close();
+      Deno.removeSync(ipc, { recursive: true });
+    },
+  };
+}
+
+async function exchange(path: string, bytes: Uint8Array): Promise<unknown> {
+  const connection = await Deno.connect({ transport: "unix", path });
+  try {
+    await connection.write(bytes);
+    return await readLengthJson(new ByteReader(connection.readable), LIMITS.approvalsBytesMax).catch(() => "broken");
+  } finally {
+    try {
+      connection.close();
+    } catch {
+      // The reader has it.
+    }
+  }
+}
+
+Deno.test("openControl() shows the owner the runner's own cards and takes the answer", async () => {
+  using desk = openDesk();
+  assert.equal(Deno.statSync(desk.path).mode! & 0o777, 0o600);
+  assert.deepEqual(await readApprovals(desk.path), [desk.card]);
+  await answerApproval(desk.path, { id: desk.card.id, answer: "session" });
+  assert.deepEqual([await readApprovals(desk.path), desk.approvals.pending], [[], []]);
+  await assert.rejects(answerApproval(desk.path, { id: desk.card.id, answer: "once" }), { code: "approval_unknown" });
+});
+
+Deno.test("openControl() answers the reference's health_check in the reference's framing", async () => {
+  using desk = openDesk();
+  const reply = ControlReply.parse(await exchange(desk.path, encodeLengthJson({ op: "health_check" }, 1_000)));
+  assert.deepEqual(reply, { op: "health_check", payload: { pid: Deno.pid, approvals: 1 } });
+});
+
+Deno.test("openControl() refuses what is no request, at any size, and serves the next one", async () => {
+  using desk = openDesk();
+  const refused: Uint8Array[] = [
+    encodeLengthJson({ op: "shutdown" }, 1_000),
+    encodeLengthJson({ op: "answer_approval", payload: { id: desk.card.id, answer: "yes" } }, 1_000),
+    encodeLengthJson({ op: "answer_approval", payload: { id: desk.card.id, answer: "once", grant: [] } }, 1_000),
+    encodeLengthJson("x".repeat(LIMITS.controlBytesMax), 1_000_000),
+    new Uint8Array([0xff, 0xff, 0xff, 0xff]),
+    new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"),
+  ];
+  for (const bytes of refused) {
+    const reply = await exchange(desk.path, bytes) as { op?: string } | string | undefined;
+    assert.ok(
+      reply === undefined || reply === "broken" || (reply as { op?: string }).op === "error",
+      JSON.stringify(reply),
+    );
+  }
+  // One that says nothing holds nobody up.
+  const silent = await Deno.connect({ transport: "unix", path: desk.path });
+  assert.equal((await readApprovals(desk.path)).length, 1);
+  silent.close();
+});
+
+Deno.test("openControl() takes as many as controlClientsMax, and the place of a socket that a kill left behind", async () => {
+  using desk = openDesk();
+  const held = await Promise.all(
+    Array.from({ length: LIMITS.controlClientsMax }, () => Deno.connect({ transport: "unix", path: desk.path })),
+  );
+  await assert.rejects(readApprovals(desk.path));
+  for (const connection of held) connection.close();
+  const left = Deno.makeTempDirSync();
+  const dead = Deno.listen({ transport: "unix", path: controlPath(left) });
+  dead.close();
+  openControl(left, desk.approvals).close();
+  Deno.writeTextFileSync(controlPath(left), "no socket");
+  assert.throws(() => openControl(left, desk.approvals), { code: "config_invalid" });
+});
+
+Deno.test("controlPath() refuses a path that no socket can have; nobody there is said as such", async () => {
+  assert.throws(() => controlPath(`/${"x".repeat(90)}`), { code: "config_invalid" });
+  await assert.rejects(readApprovals("/nowhere/at/all.sock"), { code: "gateway_unreachable" });
+});
+
+Deno.test("ControlRequest knows what the owner may ask and nothing else", () => {
+  assert.ok(ControlRequest.safeParse({ op: "approvals" }).success);
+  assert.equal(ControlRequest.safeParse({ op: "approvals", payload: {} }).success, false);
+});
