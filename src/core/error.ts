@@ -55,6 +55,7 @@ export type ErrorCode =
   | "store_failed"
   | "component_invalid"
   | "audit_failed";
+  | "secret_denied";
 
 /** Parameters of an error, for logs and machine readers. Never a secret, never a host path meant for the model. */
 export type ErrorParams = Readonly<Record<string, string | number | boolean>>;

@@ -45,6 +45,8 @@ export const LIMITS = {
   rootBytesMax: 1_073_741_824,
   /** Old content kept after an overwrite or delete, per user; the oldest goes first. */
   keptBytesMax: 67_108_864,
+  /** Value of one secret, in UTF-16 code units. */
+  secretCharsMax: 16_384,
   /** Old contents kept, per user; the oldest goes first. */
   keptEntriesMax: 10_000,
   /** A URL that a tool asks for, in UTF-16 code units. */

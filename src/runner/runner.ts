@@ -20,6 +20,8 @@ import type { ToolHost } from "#/runner/tool_host.ts";
 /** Everything that one start is made of. */
 export interface RunnerInput {
   readonly program: Program;
+  /** Of this program. */
+  readonly version: string;
   readonly env: Readonly<Record<string, string>>;
   readonly user: string;
   readonly folders: UserFolders;

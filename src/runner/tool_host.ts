@@ -4,7 +4,8 @@ import type { openPackages, RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
-import type { ApprovalResolution } from "#/core/capability.ts";
+import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
+import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";
 import { type ChildPlan, type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
@@ -23,6 +24,7 @@ import { toSchema } from "#/tools/to_schema.ts";
 export interface ToolHost {
   readonly broker: Broker;
   readonly approvals: Approvals;
+  readonly audit: Audit;
   /** Starts a child of each package of ours, so that the first call of a turn finds one while the model still thinks. */
   warm(): Promise<void>;
   /** Process ids of the tool children that live. */
@@ -36,6 +38,8 @@ export interface ToolHost {
 
 /** What a tool host is opened with. */
 export interface ToolHostInput {
+  /** Of this program, for the audit log. */
+  readonly version: string;
   readonly program: Program;
   readonly env: Readonly<Record<string, string>>;
   readonly user: string;
@@ -57,9 +61,13 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   runSelfTest(folders.run);
   const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
   const files = openFiles({ roots: { shared: folders.shared, tmp: folders.tmp, vault: folders.vault }, kept });
+  const policy = await openPolicy([input.rules ?? [], DEFAULT_POLICY]);
+  const opened = { version: input.version, policyDigest: policy.digest };
+  const audit = openAudit({ dir: folders.audit, now: input.now, opened });
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
     now: input.now,
+    record: (resolution, card) => noteAnswer(audit, resolution, card),
     onResolved: input.onResolved,
   });
   const children: Children[] = [];
@@ -80,7 +88,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       user: input.user,
       tools: new Map([...TOOLS, ...foreign.map((tool) => [tool.name, tool] as const)]),
       packages,
-      policy: await openPolicy([input.rules ?? [], DEFAULT_POLICY]),
+      policy,
+      audit,
       files,
       approvals,
       now: input.now,
@@ -91,6 +100,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     return {
       broker,
       approvals,
+      audit,
       async warm() {
         await Promise.all(own.map((pool) => pool.warm()));
       },
@@ -102,6 +112,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       async close() {
         broker.close();
         approvals.close();
+        audit.close();
         await Promise.all(children.map((pool) => pool.close()));
         await swept;
         files[Symbol.dispose]();
@@ -109,6 +120,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     };
   } catch (error) {
     approvals.close();
+    audit.close();
     await Promise.all(children.map((pool) => pool.close()));
     files[Symbol.dispose]();
     throw error;
@@ -122,6 +134,12 @@ async function loadPackages({ folders, env }: ToolHostInput): ReturnType<typeof 
     new URL("./packages.ts", import.meta.url).href
   );
   return await openPackages(folders, env.HOME);
+}
+
+function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: ApprovalCard): void {
+  const { principal, session, turn, callId, tool, argsSha256, lines: capabilities } = card;
+  const state = by === "silence" ? { state: "expired" } as const : { state: "answered", by } as const;
+  audit.append("approval", { ...principal, session, turn, callId, tool, argsSha256, capabilities, answer, ...state });
 }
 
 /** The plan of a tool child; `doctor` shows the same value. */

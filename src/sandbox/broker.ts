@@ -11,7 +11,9 @@ import type {
 } from "#/core/capability.ts";
 import { isWithin } from "#/core/virtual_path.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
-import { sha256Hex } from "#/lib/sha256.ts";
+import { sha256Of } from "#/lib/chained_line.ts";
+import type { Audit } from "#/sandbox/audit.ts";
+import { AuditTrail } from "#/sandbox/audit_trail.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
@@ -21,10 +23,11 @@ import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Files, HostAnswer } from "#/sandbox/files.ts";
 import { describeCapability } from "#/sandbox/grant.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
-import { HostService, type NetService } from "#/sandbox/host_service.ts";
+import { HostService, type NetService, type Touched } from "#/sandbox/host_service.ts";
 import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 import { type Replacement, type ToolReply, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
+import type { Secrets } from "#/sandbox/secrets.ts";
 
 /** The children of one tool package: what runs a component, and parses what it sends. A rejection is AppError `cancelled`, or a fault of the pool itself. */
 export interface ToolChildren {
@@ -56,6 +59,7 @@ export interface BrokerOptions {
   /** By the name in `tool.run.component`. */
   readonly packages: ReadonlyMap<string, ToolPackage>;
   readonly policy: Policy;
+  readonly audit: Audit;
   readonly files: Files;
   /** Without it, what asks is denied. */
   readonly approvals?: Approvals;
@@ -67,6 +71,8 @@ export interface BrokerOptions {
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
   readonly hidden?: readonly Replacement[];
+  /** What no output may hold. */
+  readonly secrets?: Secrets;
   /** A call waits for a child at most this long; `brokerWaitMs` by default. */
   readonly waitMs?: number;
 }
@@ -102,6 +108,12 @@ interface GrantedCall extends ParsedCall {
   readonly grant: Grant;
 }
 
+/** What a run gave, and what it touched on the way. */
+interface Ran {
+  readonly reply: ToolReply;
+  readonly touched: Touched;
+}
+
 class OneUserBroker implements Broker {
   readonly #options: BrokerOptions;
   readonly #scrub: (text: string) => string;
@@ -111,7 +123,7 @@ class OneUserBroker implements Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     const roots = Object.entries(options.files.hostPaths).map(([name, host]) => ({ host, virtual: `/${name}` }));
-    this.#scrub = toScrubber([...roots, ...options.hidden ?? []]);
+    this.#scrub = toScrubber([...roots, ...options.hidden ?? []], options.secrets?.values ?? []);
   }
 
   async call(request: ToolRequest, signal: AbortSignal): Promise<Outcome> {
@@ -119,35 +131,47 @@ class OneUserBroker implements Broker {
     const startedAt = this.#options.now();
     let identity: ToolIdentity = { ...UNKNOWN_TOOL, name: request.tool };
     let decided: { readonly decision?: Decision } = {};
+    const trail = new AuditTrail(this.#options.audit, this.#options.policy.digest, request);
     try {
       const refused = this.#admit(request);
-      if (refused !== undefined) return toRefusal(identity, refused);
+      if (refused !== undefined) return trail.ended(toRefusal(identity, refused));
       const tool = this.#find(request.tool);
       const { component, installed } = this.#packageOf(tool);
       const { version, sha256, children } = installed;
       identity = { name: tool.name, package: component, version, sha256 };
       const call = { tool, identity, children, args: parseArgs(tool, request.args) };
-      const { decision, card } = await this.#decide(request, call);
+      const argsSha256 = sha256Of(canonicalJson(call.args));
+      const { decision, card } = this.#decide(request, call, argsSha256);
+      trail.decided(identity, decision, argsSha256, card);
       decided = { decision };
       if (decision.kind !== "granted") {
         const { kind, reason: text } = decision;
         const code = kind === "ask" ? "approval_needed" : "tool_denied";
-        return toRefusal(identity, { kind, code, text, decision, ...(card === undefined ? {} : { card }) });
+        return trail.ended(
+          toRefusal(identity, { kind, code, text, decision, ...(card === undefined ? {} : { card }) }),
+        );
       }
-      const reply = await this.#run(request, { ...call, grant: decision.grant }, signal);
-      return toOutcome(identity, decision, reply, this.#scrub);
+      const { reply, touched } = await this.#run(request, { ...call, grant: decision.grant }, signal);
+      return trail.ended(toOutcome(identity, decision, reply, this.#scrub), touched);
     } catch (error) {
-      if (signal.aborted) throw cancelled();
+      if (signal.aborted) {
+        trail.ended(toRefusal(identity, { kind: "failed", code: "cancelled", text: "", ...decided }));
+        throw cancelled();
+      }
       const { code, message } = toPublicError(error, uuidv7(startedAt));
       const elapsedMs = Math.max(0, this.#options.now() - startedAt);
-      return toRefusal(identity, { kind: "failed", code, text: this.#scrub(message), elapsedMs, ...decided });
+      return trail.ended(
+        toRefusal(identity, { kind: "failed", code, text: this.#scrub(message), elapsedMs, ...decided }),
+      );
     }
   }
 
-  async answer(given: GivenAnswer): Promise<void> {
-    const { approvals } = this.#options;
-    if (approvals === undefined) throw new AppError("approval_unknown", "There is no open approval of that id");
-    approvals.answer(given, "relayed");
+  answer(given: GivenAnswer): Promise<void> {
+    return Promise.try(() => {
+      const { approvals } = this.#options;
+      if (approvals === undefined) throw new AppError("approval_unknown", "There is no open approval of that id");
+      approvals.answer(given, "relayed");
+    });
   }
 
   close(): void {
@@ -186,7 +210,7 @@ class OneUserBroker implements Broker {
   }
 
   /** Policy first; where it asks, what a person has said to this very call. */
-  async #decide(request: ToolRequest, call: ParsedCall): Promise<{ decision: Decision; card?: ApprovalCard }> {
+  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string): { decision: Decision; card?: ApprovalCard } {
     const decision = this.#judge(request, call, call.tool.needs(call.args));
     if (decision.kind !== "ask") return { decision };
     const { wanted, missing, policyDigest, reason, answer } = decision;
@@ -195,10 +219,7 @@ class OneUserBroker implements Broker {
     if (approvals === undefined) return { decision: { ...denied, source: decision.source, reason } };
     const { principal, session, turn, callId } = request;
     const { identity: tool, args } = call;
-    const [key, argsSha256] = await Promise.all([
-      sha256Hex(canonicalJson([tool.name, tool.sha256, args, wanted])),
-      sha256Hex(canonicalJson(args)),
-    ]);
+    const key = sha256Of(canonicalJson([tool.name, tool.sha256, args, wanted]));
     const lines = wanted.map(describeCapability);
     const found = approvals.find({
       key,
@@ -236,7 +257,7 @@ class OneUserBroker implements Broker {
     return { now, timeoutMs: tool.timeoutMs + (this.#options.waitMs ?? LIMITS.brokerWaitMs), grantId: uuidv7(now) };
   }
 
-  async #run(request: ToolRequest, call: GrantedCall, signal: AbortSignal): Promise<ToolReply> {
+  async #run(request: ToolRequest, call: GrantedCall, signal: AbortSignal): Promise<Ran> {
     const expired = new AbortController();
     const stop = AbortSignal.any([signal, this.#closed.signal, expired.signal]);
     // The pool ends a call at its deadline; this is the wall behind it, and the bound of the wait for a child.
@@ -257,7 +278,7 @@ class OneUserBroker implements Broker {
     throw new AppError("tool_timeout", `${call.tool.name} did not end within its time`);
   }
 
-  async #runInChild(request: ToolRequest, call: GrantedCall, stop: AbortSignal): Promise<ToolReply> {
+  async #runInChild(request: ToolRequest, call: GrantedCall, stop: AbortSignal): Promise<Ran> {
     const { grant, tool, args } = call;
     if (grant.capabilities.some((capability) => this.#isPrivate(capability))) {
       this.#options.approvals?.markPrivate(request.session);
@@ -269,11 +290,12 @@ class OneUserBroker implements Broker {
       host.answer(hostCall, AbortSignal.any([signal, stop]));
     const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
     try {
-      return await call.children.run(
+      const reply = await call.children.run(
         { tool: tool.name, args, timeoutMs: tool.timeoutMs, interfaces },
         onHostCall,
         stop,
       );
+      return { reply, touched: host.touched };
     } catch (error) {
       if (stop.aborted || !(error instanceof AppError) || error.code !== "cancelled") throw error;
       throw new AppError("tool_interrupted", "The tool's processes are stopping", { cause: error });

@@ -1,6 +1,8 @@
 import type { Decision, Outcome, ToolIdentity } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { toKnownScrubber } from "#/lib/known_scrubber.ts";
+import type { Secrets } from "#/sandbox/secrets.ts";
 
 /** A host path and what a model reads in its place. */
 export interface Replacement {
@@ -33,7 +35,7 @@ export function toRefusal(
   return { elapsedMs: 0, ...refusal, tool, outputBytes: encoder.encode(refusal.text).length };
 }
 
-/** A call that ran: its text without host paths, at most `toolOutputBytesMax`. */
+/** A call that ran: its text without host paths and secrets, at most `toolOutputBytesMax`. */
 export function toOutcome(
   tool: ToolIdentity,
   decision: Decision,
@@ -53,15 +55,13 @@ export function toOutcome(
 }
 
 /**
- * Replaces host paths, the longest first, also in their form inside a URL. Not at word borders only: a path that merely begins
- * like a root still tells where the root lies.
+ * Takes host paths and secrets out of texts, in whatever form they stand there. Both in one pass, so that neither cuts the other. Paths
+ * not at word borders only: a path that merely begins like a root still tells where the root lies.
  */
-export function toScrubber(replacements: readonly Replacement[]): (text: string) => string {
-  const pairs = replacements
-    .filter(({ host, virtual }) => host.length > 1 && host !== virtual)
-    .flatMap(({ host, virtual }) => [[host, virtual], [encodeURI(host), virtual]] as const)
-    .sort(([a], [b]) => b.length - a.length);
-  return (text) => pairs.reduce((clean, [host, virtual]) => clean.replaceAll(host, virtual), text);
+export function toScrubber(replacements: readonly Replacement[], secrets: Secrets["values"]): (text: string) => string {
+  const paths = replacements.filter(({ host, virtual }) => host.length > 1 && host !== virtual)
+    .map(({ host, virtual }) => ({ value: host, mark: virtual }));
+  return toKnownScrubber(secrets.map(({ name, value }) => ({ name, value: value.reveal() })), paths).scrub;
 }
 
 /** The longest start of the text that is at most `bytesMax` in UTF-8. */

@@ -6,6 +6,7 @@ import { sha256Hex } from "#/lib/sha256.ts";
 import type { CheckedCall } from "#/turn/check_call.ts";
 import { toResultText } from "#/turn/result_text.ts";
 import type { CallEnd } from "#/turn/running_call.ts";
+import { scrubSecrets } from "#/turn/scrub.ts";
 
 /** What became of a call, before it is cut to what the model sees. */
 export interface CallReport {
@@ -53,13 +54,21 @@ function fromOutcome(outcome: Outcome): CallReport {
   return { code, text, outputBytes, elapsedMs };
 }
 
-/** The durable result of a call: the text that the model sees, and the whole output as a blob when that is only a part of it. */
+/**
+ * The durable result of a call: the text that the model sees, and the whole output as a blob when that is only a part of it. Neither
+ * holds what looks like a secret; `outputBytes` stays the tool's own count.
+ */
 export async function toResultEvent(
   call: CheckedCall,
   report: CallReport,
 ): Promise<Extract<NewEvent, { type: "tool_result" }>> {
   const { code, outputBytes, elapsedMs } = report;
-  const { text, truncated, full } = toResultText(report.text, outputBytes, LIMITS.toolResultBytesMax);
+  const { text, truncated, full } = toResultText(
+    // Before it is cut: a secret at the cut would no longer look like one.
+    scrubSecrets(report.text).text,
+    outputBytes,
+    LIMITS.toolResultBytesMax,
+  );
   const { id: callId, name: tool } = call.call;
   const payload = { callId, tool, ok: code === "ok", code, text, outputBytes, truncated, elapsedMs };
   if (full === undefined) return { type: "tool_result", v: 1, payload };

@@ -35,7 +35,7 @@ function makeOwner(): PackageOwner {
 }
 
 function open(owner: PackageOwner) {
-  return openTools({ ...owner, user: "default", now: Date.now, onResolved: () => {} });
+  return openTools({ ...owner, user: "default", version: "0.0.0", now: Date.now, onResolved: () => {} });
 }
 
 const call = (tool: string, args: unknown) => ({

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Tool } from "#/core/tool.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { Secret } from "#/lib/secret.ts";
 import { cutBytes, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
 import { probe } from "./temp_broker.ts";
@@ -40,8 +41,22 @@ Deno.test("toScrubber() takes the longest path first and ignores what would repl
     { host: "/w/u/shared", virtual: "/shared" },
     { host: "/", virtual: "/tmp" },
     { host: "/with space/x", virtual: "/vault" },
-  ]);
+  ], []);
   assert.equal(scrub("/w/u/shared/a /w/u/run /etc /with%20space/x /with space/x"), "/shared/a /run /etc /vault /vault");
+});
+
+Deno.test("toScrubber() lets neither a path cut a secret nor a secret a path", () => {
+  const roots = [{ host: "/w/u/shared", virtual: "/shared" }, { host: "/w/hunter2-42", virtual: "" }];
+  const secrets = [
+    { name: "around", value: new Secret("x/w/u/shared/y") },
+    { name: "inside", value: new Secret("hunter2-42") },
+    { name: "across", value: new Secret("shared/abcdefgh") },
+  ];
+  const scrub = toScrubber(roots, secrets);
+  assert.equal(scrub("x/w/u/shared/y"), "[REDACTED:around]");
+  assert.equal(scrub("/w/hunter2-42/a hunter2-42"), "/a [REDACTED:inside]");
+  assert.equal(scrub("/w/u/shared/abcdefgh"), "[REDACTED:across]");
+  assert.equal(scrub("\\/w\\/u\\/shared\\/a"), "/shared\\/a");
 });
 
 Deno.test("parseArgs() gives what the schema gives", () => {

@@ -61,3 +61,22 @@ Deno.test("toResultEvent() carries what the model sees, and a blob when that is 
   assert.equal(long.blobs![0]!.bytes, 20_000);
   assert.ok(!long.payload.ok && long.payload.truncated && long.payload.text.length < 16_384);
 });
+
+Deno.test("toResultEvent() takes secrets out of what the model sees and out of the blob, also when the call failed", async () => {
+  const secret = "hunter2-hunter2";
+  const line = `password: ${secret}\n`;
+  const short = await toResultEvent(CALL, { code: "tool_failed", text: line, outputBytes: line.length, elapsedMs: 1 });
+  assert.deepEqual([short.payload.text, short.payload.outputBytes], ["password: [REDACTED:password]\n", line.length]);
+  for (let shift = 0; shift < line.length; shift++) {
+    const text = "x".repeat(shift) + line.repeat(1_000);
+    const { payload, blobs } = await toResultEvent(CALL, { code: "ok", text, outputBytes: text.length, elapsedMs: 1 });
+    const blob = blobs![0]!;
+    for (const kept of [payload.text, new TextDecoder().decode(blob.content)]) assert.ok(!kept.includes("hunter"));
+    assert.equal(blob.bytes, blob.content!.length);
+    assert.equal(payload.outputBytes, text.length);
+    assert.match(
+      payload.text,
+      new RegExp(`original size: ${text.length > blob.bytes ? text.length : blob.bytes} bytes`),
+    );
+  }
+});
