@@ -54,7 +54,7 @@ export type ErrorCode =
   | "store_corrupt"
   | "store_failed"
   | "component_invalid"
-  | "audit_failed";
+  | "audit_failed"
   | "secret_denied";
 
 /** Parameters of an error, for logs and machine readers. Never a secret, never a host path meant for the model. */

@@ -65,8 +65,6 @@ export interface BrokerOptions {
   readonly approvals?: Approvals;
   /** Network, settings and log of one call, whose redirects `decide` judges. Without it they are not there. */
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
-  /** Names of secrets whose answers are public, such as the key of a search engine. */
-  readonly publicSecrets?: ReadonlySet<string>;
   /** Integer ms UTC. */
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
@@ -305,7 +303,7 @@ class OneUserBroker implements Broker {
   }
 
   #isPrivate(capability: Capability): boolean {
-    if (capability.kind === "secret") return !(this.#options.publicSecrets?.has(capability.name) ?? false);
+    if (capability.kind === "secret") return this.#options.secrets?.isPrivate(capability.name) ?? true;
     return (capability.kind === "fs.read" || capability.kind === "fs.list") && isWithin(capability.path, "/vault");
   }
 }

@@ -12,6 +12,8 @@ export interface SecretEntry {
   readonly value: Secret;
   /** Where it may be spent: host names without scheme and port. */
   readonly hosts: readonly string[];
+  /** False: what it opens is public, as with the key of a search engine. Any other marks its session as one that has seen something private. */
+  readonly isPrivate?: boolean;
 }
 
 /** The secrets of one user, as handles. */
@@ -21,12 +23,14 @@ export interface Secrets {
   readonly values: readonly Pick<SecretEntry, "name" | "value">[];
   /** The value, for a request to this very host. Throws AppError `secret_denied` for a name that does not exist and a host that is not declared. */
   spend(name: string, host: string): Secret;
+  /** Whether a session that spent it has seen something private; true for a name that does not exist. */
+  isPrivate(name: string): boolean;
 }
 
 /** Throws AppError `config_invalid` for a name that cannot be a handle or comes twice, for a value with white space around it or too short or too long to be scrubbed, and for an empty host. */
 export function openSecrets(entries: readonly SecretEntry[]): Secrets {
-  const byName = new Map<string, { readonly value: Secret; readonly hosts: ReadonlySet<string> }>();
-  for (const { name, value, hosts } of entries) {
+  const byName = new Map<string, { readonly value: Secret; readonly hosts: ReadonlySet<string>; isPrivate: boolean }>();
+  for (const { name, value, hosts, isPrivate = true } of entries) {
     if (!/^[\w.-]{1,64}$/.test(name)) throw invalid(`A secret's name has 1 to 64 letters, digits, ".", "_" or "-"`);
     if (byName.has(name)) throw invalid(`The secret ${name} is declared twice`);
     const text = value.reveal();
@@ -36,11 +40,12 @@ export function openSecrets(entries: readonly SecretEntry[]): Secrets {
       throw invalid(`The value of the secret ${name} needs ${bounds}: any other could not be kept out of outputs`);
     }
     if (hosts.some((host) => host.trim() === "")) throw invalid(`The secret ${name} has an empty host`);
-    byName.set(name, { value, hosts: new Set(hosts.map((host) => host.toLowerCase())) });
+    byName.set(name, { value, hosts: new Set(hosts.map((host) => host.toLowerCase())), isPrivate });
   }
   return {
     names: [...byName.keys()],
     values: [...byName].map(([name, { value }]) => ({ name, value })),
+    isPrivate: (name) => byName.get(name)?.isPrivate ?? true,
     spend(name, host) {
       const secret = byName.get(name);
       if (secret === undefined) throw new AppError("secret_denied", "There is no secret of this name");

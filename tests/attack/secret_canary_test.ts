@@ -12,7 +12,7 @@ import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
 import { TOOLS } from "#/tools/registry.ts";
-import { openTempBroker, requestOf, says } from "../sandbox/temp_broker.ts";
+import { openTempAudit, openTempBroker, requestOf, says } from "../sandbox/temp_broker.ts";
 import { openTempFiles } from "../sandbox/temp_files.ts";
 
 const never = new AbortController().signal;
@@ -74,11 +74,13 @@ Deno.test("a file with a secret in any encoding is read, searched and refused by
       env: Deno.env.toObject(),
     }),
   });
+  const policy = await openPolicy([DEFAULT_POLICY]);
   const broker = openBroker({
     user: "default",
     tools: TOOLS,
     packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
-    policy: await openPolicy(DEFAULT_POLICY),
+    policy,
+    audit: openTempAudit(temp, policy.digest),
     files: temp.files,
     now: Date.now,
     secrets,

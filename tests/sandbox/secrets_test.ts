@@ -75,3 +75,9 @@ Deno.test("a Secrets object shows no value when it is printed", () => {
   const secrets = openSecrets([entry()]);
   for (const text of [JSON.stringify(secrets), Deno.inspect(secrets, { depth: 9 })]) assert.ok(!text.includes(VALUE));
 });
+
+Deno.test("openSecrets() takes every secret for private that is not declared public", () => {
+  const entry = { value: new Secret("0123456789abcdef"), hosts: ["a.com"] };
+  const secrets = openSecrets([{ ...entry, name: "a" }, { ...entry, name: "b", isPrivate: false }]);
+  assert.deepEqual(["a", "b", "nobody"].map((name) => secrets.isPrivate(name)), [true, false, true]);
+});
