@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { z } from "zod";
 import { ByteReader } from "#/lib/byte_reader.ts";
+import { TOOL_HOST_DEFAULTS } from "../tests/fixture/workspace.ts";
 import { findProgram } from "#/runner/program.ts";
 import { openTools } from "#/runner/tool_host.ts";
 import { serveBroker } from "#/sandbox/broker_server.ts";
@@ -45,6 +46,7 @@ async function measure(folders: Record<Folder | "root", string>, gapMs: number):
     folders,
     now: Date.now,
     onResolved: () => {},
+    ...TOOL_HOST_DEFAULTS,
   });
   const guest = new Deno.Command(Deno.execPath(), {
     args: [

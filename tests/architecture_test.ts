@@ -36,6 +36,11 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:buffer": /^sandbox\/file_read/,
   "node:crypto": /^(sandbox\/kept|lib\/chained_line)/,
   "node:os": /^runner\//,
+  "node:dns/promises": /^sandbox\/egress_connect/,
+  "node:net": /^sandbox\/egress_connect/,
+  "node:tls": /^sandbox\/egress_connect/,
+  "node:http": /^sandbox\/egress_/,
+  "node:zlib": /^sandbox\/egress_exchange/,
 };
 
 const FILE_LINES_MAX = 400;

@@ -1,7 +1,7 @@
 /**
- * Builds the tool component, or with `--verify` builds it again and compares every byte with the committed files.json.
+ * Builds the tool components, or with `--verify` builds them again and compares every byte with the committed artefacts.
  * Needs Linux, a C compiler (`cc`) and npm; the tool chain is installed from package-lock.json when it is not there.
- * `--root DIR` takes the sources (wit/, sdk/, files/, files.json) from another folder.
+ * `--root DIR` takes the sources (wit/, sdk/, the packages and their artefacts) from another folder.
  */
 import { LIMITS } from "../src/core/limits.ts";
 import { type Artefact, differences } from "./build/artefact.ts";
@@ -13,6 +13,8 @@ const BOUNDS = {
   tableEntriesMax: LIMITS.componentTableEntriesMax,
   segmentsMax: LIMITS.componentSegmentsMax,
 };
+/** Every package: a folder, and beside it the artefact that is committed. */
+const PACKAGES = ["files", "web"];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -20,16 +22,22 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 async function main(args: readonly string[]): Promise<number> {
   const at = args.indexOf("--root");
   const root = at < 0 ? HERE : await Deno.realPath(args[at + 1]!);
-  const committed = `${root}/files.json`;
   const scratch = await Deno.makeTempDir({ prefix: "oxydra-tools-" });
   try {
     await installToolchain();
-    const built = `${scratch}/files.json`;
-    await compile(root, built, scratch);
-    if (args.includes("--verify")) return await verify(built, committed);
-    await Deno.copyFile(built, committed);
-    console.log(`built ${committed}`);
-    return 0;
+    const preload = await compilePreload(scratch);
+    let code = 0;
+    for (const name of PACKAGES) {
+      const committed = `${root}/${name}.json`;
+      const built = `${scratch}/${name}.json`;
+      await compile(root, name, built, preload);
+      if (args.includes("--verify")) code = Math.max(code, await verify(built, committed));
+      else {
+        await Deno.copyFile(built, committed);
+        console.log(`built ${committed}`);
+      }
+    }
+    return code;
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     return 1;
@@ -38,26 +46,19 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function compile(
-  root: string,
-  out: string,
-  scratch: string,
-): Promise<void> {
+/** The library that holds clock and randomness still, for `LD_PRELOAD`. */
+async function compilePreload(scratch: string): Promise<string> {
   if (Deno.build.os !== "linux") {
-    throw new Error(
-      "the tool component is built on Linux only: its bytes depend on a preloaded clock",
-    );
+    throw new Error("the tool components are built on Linux only: their bytes depend on a preloaded clock");
   }
   const preload = `${scratch}/fixed.so`;
-  await runCommand(
-    "cc",
-    ["-shared", "-fPIC", "-O1", "-o", preload, `${HERE}/build/fixed.c`],
-    "a C compiler (cc) is needed",
-    {},
-  );
-  await runScript("compile.ts", [root, out, JSON.stringify(BOUNDS)], {
-    LD_PRELOAD: preload,
-  });
+  const args = ["-shared", "-fPIC", "-O1", "-o", preload, `${HERE}/build/fixed.c`];
+  await runCommand("cc", args, "a C compiler (cc) is needed", {});
+  return preload;
+}
+
+async function compile(root: string, name: string, out: string, preload: string): Promise<void> {
+  await runScript("compile.ts", [root, name, out, JSON.stringify(BOUNDS)], { LD_PRELOAD: preload });
 }
 
 async function verify(built: string, committed: string): Promise<number> {

@@ -1,5 +1,6 @@
 import { join } from "#/lib/path.ts";
 import type { ApprovalResolution, Sandbox } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
@@ -12,6 +13,7 @@ import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import { withRetries } from "#/provider/reliable.ts";
+import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps, Sessions } from "#/session/session.ts";
 
 /** What the guest's parts need from the process that they run in. */
@@ -34,6 +36,8 @@ export interface ComposeDeps {
 /** A guest at work. */
 export interface Guest {
   readonly port: number;
+  /** An attachment of a turn's message. Throws AppError `tool_failed` with what there is instead. */
+  readonly attachment: FetchAttachment;
   /** Cancels what runs, records how it ended, tells the clients and closes the log. */
   close(): Promise<void>;
 }
@@ -67,6 +71,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     void opening.then(provider.warm).catch((error: unknown) => deps.report(error, bootstrap.model.provider));
     return {
       port: listener.port,
+      attachment: (place) => readAttachment(log, place),
       async close() {
         await listener.close();
         await opening.then(({ sessions }) => sessions.close("the gateway is stopping"), () => {});
@@ -77,6 +82,18 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     await log.close();
     throw error;
   }
+}
+
+async function readAttachment(
+  log: EventLog,
+  { session, turn, index }: { readonly session: string; readonly turn: string; readonly index: number },
+): Promise<{ mimeType: string; content: Uint8Array }> {
+  const events = await log.turn(session, turn);
+  const attachments = events.find((event) => event.type === "user_message")?.payload.attachments ?? [];
+  const media = attachments[index];
+  if (media !== undefined) return { mimeType: media.mimeType, content: Uint8Array.fromBase64(media.data) };
+  const there = attachments.length === 0 ? "no attachments" : `attachments 0 to ${attachments.length - 1}`;
+  throw new AppError("tool_failed", `There is no attachment ${index}: this message has ${there}`);
 }
 
 /** What runs turns. */
@@ -137,7 +154,7 @@ async function openTurns(
   log: EventLog,
   provider: Provider,
 ): Promise<Turns> {
-  const [{ openSessions }, { toSystemPrompt }, { TOOLS }, { toSchema }] = await Promise.all([
+  const [{ openSessions }, { toSystemPrompt }, { toTools }, { toSchema }] = await Promise.all([
     import("#/session/session.ts"),
     import("#/turn/prompt.ts"),
     import("#/tools/registry.ts"),
@@ -150,7 +167,7 @@ async function openTurns(
     now: deps.now,
     report: deps.report,
   });
-  const own = [...TOOLS.values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
+  const own = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
   const tools = [...own, ...bootstrap.offered ?? []];
   const principal = { user, agent: [AGENT], origin: "channel" } as const;
   const send = (): SendDeps => ({

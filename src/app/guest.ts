@@ -21,7 +21,12 @@ async function main(): Promise<number> {
   const resolved: ApprovalResolution[] = [];
   let onResolved: (resolution: ApprovalResolution) => void = (resolution) => void resolved.push(resolution);
   const io = { input, output: Deno.stdout.writable };
-  const runner = openBrokerClient(io, (notice) => onResolved(notice.resolution));
+  const opened = Promise.withResolvers<Guest>();
+  opened.promise.catch(() => {});
+  const runner = openBrokerClient(io, {
+    onNotice: (notice) => onResolved(notice.resolution),
+    attachment: async (place, signal) => await (await opened.promise).attachment(place, signal),
+  });
   const notify = (notice: GuestNotice) => runner.notify(notice);
   let guest: Guest;
   try {
@@ -43,6 +48,7 @@ async function main(): Promise<number> {
     await notify({ v: 1, type: "failed", code, message });
     return 1;
   }
+  opened.resolve(guest);
   await notify({ v: 1, type: "listening", port: guest.port });
   const broken = await runner.closed;
   if (broken !== undefined) console.error("guest:", broken.message);

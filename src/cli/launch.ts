@@ -8,6 +8,7 @@ import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
 import { planClient } from "#/runner/plan_client.ts";
+import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Program } from "#/runner/process_plan.ts";
@@ -147,7 +148,7 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       folders: launch.folders,
       hosts: plan.hosts,
       port: 0,
-      rules: loaded.config.policy.rules,
+      tools: planTools(loaded.config, env),
       lock,
       bootstrap: async () => {
         const { timezone, model, settings } = await lookAround(launch, plan);

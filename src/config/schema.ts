@@ -10,6 +10,7 @@ import {
   McpConfig,
   MountsConfig,
   ResourcesConfig,
+  SecretConfig,
   Tier,
   UserId,
   UserRegistration,
@@ -53,6 +54,7 @@ export const AgentFile = z.strictObject({
   observability: ObservabilityConfig.prefault({}),
   mcp: McpConfig.prefault({}),
   policy: PolicyConfig.prefault({}),
+  secrets: z.record(name(), SecretConfig).prefault({}),
 });
 export type AgentFile = z.infer<typeof AgentFile>;
 

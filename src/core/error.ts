@@ -55,7 +55,10 @@ export type ErrorCode =
   | "store_failed"
   | "component_invalid"
   | "audit_failed"
-  | "secret_denied";
+  | "secret_denied"
+  | "egress_denied"
+  | "egress_failed"
+  | "egress_timeout";
 
 /** Parameters of an error, for logs and machine readers. Never a secret, never a host path meant for the model. */
 export type ErrorParams = Readonly<Record<string, string | number | boolean>>;

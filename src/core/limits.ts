@@ -57,6 +57,8 @@ export const LIMITS = {
   requestBytesMax: 1_048_576,
   /** Body of an answer from the web, inflated, that a tool is given. */
   responseBytesMax: 5_242_880,
+  /** One request of a tool, a redirect's counted anew. */
+  webTimeoutMs: 25_000,
   /** Redirects that one request follows. */
   redirectsMax: 5,
   /** Silence after an approval was asked for; then it is a no. */
@@ -73,6 +75,12 @@ export const LIMITS = {
   controlBytesMax: 65_536,
   /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
+  /** Random bytes that a component gets at once. */
+  randomBytesMax: 1_024,
+  /** Text of one search query, in UTF-16 code units. */
+  queryCharsMax: 1_000,
+  /** Text of a page that one call can ask for, in UTF-16 code units. */
+  pageCharsMax: 1_000_000,
   /** Rules of a person's policy. */
   policyRulesMax: 256,
   /** Virtual path, in UTF-8 bytes. */
@@ -270,6 +278,34 @@ export const LIMITS = {
   auditHeadsBytesMax: 268_435_456,
   /** Entries that one `audit show` prints, the newest. */
   auditShownMax: 10_000,
+  /** URL of one exchange of the egress process, in UTF-16 code units. */
+  egressUrlCharsMax: 8_192,
+  /** Headers that a request may bring. */
+  egressHeadersMax: 64,
+  /** Value of one header of a request, in UTF-16 code units. */
+  egressHeaderCharsMax: 8_192,
+  /** Body of a request, decoded. */
+  egressUpBytesMax: 1_048_576,
+  /** Head of an answer, its trailers, and the head of a proxy's answer. */
+  egressHeadBytesMax: 65_536,
+  /** Body of an answer, after inflating. */
+  egressDownBytesMax: 5_242_880,
+  /** Interim (1xx) answers before the answer. */
+  egressInterimMax: 16,
+  /** Exchanges of one egress process at the same time; more of them are refused. */
+  egressExchangesMax: 64,
+  /** Longest time that a caller may give one exchange. */
+  egressTimeoutMsMax: 120_000,
+  /** One address must take the connection within this. */
+  egressConnectMs: 5_000,
+  /** The head of an answer, and then each further piece of its body, must come within this. */
+  egressIdleMs: 20_000,
+  /** What an answer may cost on the wire beyond twice its body: chunk heads, empty members of an archive, TLS. */
+  egressWireSlackBytesMax: 1_048_576,
+  /** What an egress process may be late beyond a request's own time, its start included, before it is killed. */
+  egressGraceMs: 10_000,
+  /** Between two looks at what an exchange has used. */
+  egressWatchMs: 50,
 } as const;
 
 /** Name of one limit. */

@@ -6,6 +6,7 @@ import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import type { Broker } from "#/sandbox/broker.ts";
+import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { RunnerNotice } from "#/sandbox/call_frames.ts";
 
 const BROKER_SERVER = new URL("../sandbox/broker_server.ts", import.meta.url).href;
@@ -17,6 +18,8 @@ export interface GuestProcess {
   readonly listening: Promise<number>;
   /** Clients connected now. */
   readonly clients: number;
+  /** Asks the guest for an attachment of a turn. Throws AppError: what the guest says, `tool_interrupted` when it is gone, `cancelled`. */
+  readonly attachment: FetchAttachment;
   /** Tells the guest something outside any call; nothing happens when it is gone. */
   notify(notice: RunnerNotice): void;
   /** Settles when the process is gone, with its exit code. Never rejects. */
@@ -71,6 +74,7 @@ class SpawnedGuest implements GuestProcess {
   readonly #port = Promise.withResolvers<number>();
   readonly #handlers: GuestHandlers;
   #closeLink: () => Promise<void> = () => Promise.resolve();
+  #fetch: FetchAttachment = () => Promise.reject(new AppError("tool_interrupted", "the guest is not there yet"));
   #notify: (notice: RunnerNotice) => Promise<void> = () => Promise.resolve();
 
   constructor(child: Deno.ChildProcess, bootstrap: () => Promise<Bootstrap>, handlers: GuestHandlers) {
@@ -95,6 +99,8 @@ class SpawnedGuest implements GuestProcess {
   get clients(): number {
     return this.#clients;
   }
+
+  readonly attachment: FetchAttachment = (place, signal) => this.#fetch(place, signal);
 
   notify(notice: RunnerNotice): void {
     this.#notify(notice).catch(() => {});
@@ -121,6 +127,7 @@ class SpawnedGuest implements GuestProcess {
       });
       this.#closeLink = () => link.close();
       this.#notify = (notice) => link.notify(notice);
+      this.#fetch = (place, signal) => link.attachment(place, signal);
       const broken = await link.closed;
       // A guest that breaks the protocol is not talked to again.
       if (broken !== undefined) {

@@ -6,12 +6,14 @@ import { packagesDir } from "#/runner/packages_dir.ts";
 import { type InstalledPackage, listEntries, readEntry, type Trusts } from "#/sandbox/component_cache.ts";
 import { checkManifest, type TakenNames } from "#/sandbox/component_manifest.ts";
 import { TOOL_NAMES } from "#/tools/config.ts";
-import { TOOLS } from "#/tools/registry.ts";
+import { HOST_PACKAGE } from "#/sandbox/host_run.ts";
+import { toTools } from "#/tools/registry.ts";
 
 /** The packages of this program, by name. */
-export const OWN_PACKAGES: ReadonlySet<string> = new Set(
-  [...TOOLS.values()].flatMap(({ run }) => "component" in run ? [run.component] : []),
-);
+export const OWN_PACKAGES: ReadonlySet<string> = new Set([
+  HOST_PACKAGE,
+  ...[...toTools().values()].flatMap(({ run }) => "component" in run ? [run.component] : []),
+]);
 
 /** A package that is not used, and why. */
 export interface RefusedPackage {
@@ -62,7 +64,11 @@ export async function openPackages(
 /** Names that a further package may not take: ours, those that ours will have, and those of these packages. */
 export function toTaken(packages: readonly InstalledPackage[]): TakenNames {
   return {
-    tools: new Set([...TOOLS.keys(), ...TOOL_NAMES, ...packages.flatMap((one) => one.tools.map(({ name }) => name))]),
+    tools: new Set([
+      ...toTools().keys(),
+      ...TOOL_NAMES,
+      ...packages.flatMap((one) => one.tools.map(({ name }) => name)),
+    ]),
     packages: new Set([...OWN_PACKAGES, ...packages.map(({ manifest }) => manifest.name)]),
   };
 }

@@ -12,9 +12,9 @@ import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
+import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { Program } from "#/runner/process_plan.ts";
-import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
 
 /** Everything that one start is made of. */
@@ -30,8 +30,8 @@ export interface RunnerInput {
   /** Finds out what the guest is told; called when its process is starting. */
   readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
-  /** The person's own rules of policy. */
-  readonly rules: readonly PolicyRule[];
+  /** What the person set about tools. */
+  readonly tools: ToolsPlan;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
 }
@@ -102,8 +102,15 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
       new URL("./tool_host.ts", import.meta.url).href
     );
     const onResolved = (resolution: ApprovalResolution) => guest.notify({ v: 1, type: "approval", resolution });
-    const host = await openTools({ ...input, env, now: Date.now, onResolved });
-    for (const { reason } of host.refused) log.write(`runner: a tool package is not used: ${reason}`);
+    const host = await openTools({
+      ...input,
+      plan: input.tools,
+      env,
+      now: Date.now,
+      onResolved,
+      attachment: (place, signal) => guest.attachment(place, signal),
+      onLog: (line) => log.write(line),
+    });
     tools.resolve(host);
     const port = await guest.listening;
     const control = openControl(folders.ipc, (await tools.promise).approvals);

@@ -1,23 +1,30 @@
 import { join } from "#/lib/path.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
-import type { openPackages, RefusedPackage } from "#/runner/packages.ts";
+import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
-import type { Program } from "#/runner/process_plan.ts";
+import type { ToolsPlan } from "#/runner/plan_tools.ts";
+import { type Program, toModuleFlags } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
+import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
 import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
-import { type Broker, openBroker, type ToolPackage } from "#/sandbox/broker.ts";
+import { type Broker, openBroker } from "#/sandbox/broker.ts";
 import { type ChildPlan, type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
 import { type Children, openChildren } from "#/sandbox/children.ts";
 import { type ComponentPackage, openComponent } from "#/sandbox/component.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
+import { type Egress, openEgress } from "#/sandbox/egress_client.ts";
 import { openFiles } from "#/sandbox/files.ts";
 import { openKept } from "#/sandbox/kept.ts";
+import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
-import type { PolicyRule } from "#/sandbox/policy_rule.ts";
+import type { ToolPackage } from "#/sandbox/run_call.ts";
+import { openSecrets } from "#/sandbox/secrets.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
-import { TOOLS } from "#/tools/registry.ts";
+import { fetchGranted } from "#/sandbox/web.ts";
+import { toTools } from "#/tools/registry.ts";
 import { toSchema } from "#/tools/to_schema.ts";
 
 /** What runs tools: the broker, the files it opens and the children it starts. */
@@ -25,7 +32,11 @@ export interface ToolHost {
   readonly broker: Broker;
   readonly approvals: Approvals;
   readonly audit: Audit;
-  /** Starts a child of each package of ours, so that the first call of a turn finds one while the model still thinks. */
+  readonly egress: Pick<Egress, "pids" | "plans">;
+  /**
+   * Starts a child of the file tools, so that the first call of a turn finds one while the model still thinks. Those of the other
+   * packages start on demand: most turns do not need them, and each costs 50 ms and 60 MB.
+   */
   warm(): Promise<void>;
   /** Process ids of the tool children that live. */
   readonly childPids: readonly number[];
@@ -35,6 +46,9 @@ export interface ToolHost {
   readonly refused: readonly RefusedPackage[];
   close(): Promise<void>;
 }
+
+/** Nearly every turn that uses a tool uses one of these. */
+const WARM_PACKAGE = "files";
 
 /** What a tool host is opened with. */
 export interface ToolHostInput {
@@ -48,8 +62,12 @@ export interface ToolHostInput {
   readonly now: () => number;
   /** Told of each card that was answered. */
   readonly onResolved: (resolution: ApprovalResolution) => void;
-  /** The person's own rules, asked before those that ship. */
-  readonly rules?: readonly PolicyRule[];
+  /** What the person set about tools. */
+  readonly plan: ToolsPlan;
+  /** Attachments of a turn, from its guest. */
+  readonly attachment: FetchAttachment;
+  /** For the runner's log. */
+  readonly onLog: (line: string) => void;
 }
 
 /**
@@ -57,89 +75,127 @@ export interface ToolHostInput {
  * `platform_unsupported`, `component_invalid`; no tool runs then.
  */
 export async function openTools(input: ToolHostInput): Promise<ToolHost> {
-  const { folders } = input;
+  const { folders, plan } = input;
   runSelfTest(folders.run);
+  // Closed from the last to the first: calls end, then what they ran on, and what they did is written down until then.
+  await using open = new AsyncDisposableStack();
   const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
-  const files = openFiles({ roots: { shared: folders.shared, tmp: folders.tmp, vault: folders.vault }, kept });
-  const policy = await openPolicy([input.rules ?? [], DEFAULT_POLICY]);
-  const opened = { version: input.version, policyDigest: policy.digest };
-  const audit = openAudit({ dir: folders.audit, now: input.now, opened });
+  const roots = { shared: folders.shared, tmp: folders.tmp, vault: folders.vault };
+  const files = open.use(openFiles({ roots, kept }));
+  const policy = await openPolicy([...plan.rules, DEFAULT_POLICY]);
+  const audit = openAudit({
+    dir: folders.audit,
+    now: input.now,
+    opened: { version: input.version, policyDigest: policy.digest },
+  });
+  open.defer(() => audit.close());
+  const secrets = openSecrets(plan.secrets);
+  const egress = openEgress({
+    plan: planEgressOf(input),
+    ...plan.egress,
+    onException: input.onLog,
+    onLog: input.onLog,
+  });
+  open.defer(() => egress.close());
+  const { tools, components: foreign, ...installed } = await loadInstalled(input);
+  const { packages, pools } = await openPools(input, foreign);
+  open.defer(async () => void await Promise.all([...pools.values()].map((pool) => pool.close())));
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
     now: input.now,
     record: (resolution, card) => noteAnswer(audit, resolution, card),
     onResolved: input.onResolved,
   });
-  const children: Children[] = [];
-  try {
-    const packages = new Map<string, ToolPackage>();
-    const open = (component: ComponentPackage) => {
-      const pool = openChildren({ component, plan: planToolChild(input) });
-      children.push(pool);
-      packages.set(component.package, { version: component.version, sha256: component.sha256, children: pool });
-      return pool;
-    };
-    const own: Children[] = [];
-    for (const artefact of await loadArtefacts()) own.push(open(await openComponent(artefact)));
-    const installed = await loadPackages(input);
-    for (const { component } of installed.packages) open(component);
-    const foreign = installed.packages.flatMap(({ tools }) => tools);
-    const broker = openBroker({
-      user: input.user,
-      tools: new Map([...TOOLS, ...foreign.map((tool) => [tool.name, tool] as const)]),
-      packages,
-      policy,
-      audit,
-      files,
-      approvals,
-      now: input.now,
-      hidden: [{ host: folders.root, virtual: "" }],
-    });
-    // Leftovers of a crash go while nobody waits for it.
-    const swept = files.sweep().catch(() => 0);
-    return {
-      broker,
-      approvals,
-      audit,
-      async warm() {
-        await Promise.all(own.map((pool) => pool.warm()));
-      },
-      offered: foreign.map((tool) => ({ schema: toSchema(tool), effect: tool.effect })),
-      refused: installed.refused,
-      get childPids() {
-        return children.flatMap((pool) => [...pool.pids]);
-      },
-      async close() {
-        broker.close();
-        approvals.close();
-        audit.close();
-        await Promise.all(children.map((pool) => pool.close()));
-        await swept;
-        files[Symbol.dispose]();
-      },
-    };
-  } catch (error) {
-    approvals.close();
-    audit.close();
-    await Promise.all(children.map((pool) => pool.close()));
-    files[Symbol.dispose]();
-    throw error;
-  }
+  open.defer(() => approvals.close());
+  const broker = openBroker({
+    user: input.user,
+    tools: new Map([...toTools(plan.settings), ...tools]),
+    packages,
+    policy,
+    audit,
+    files,
+    approvals,
+    secrets,
+    attachment: input.attachment,
+    net: (decide) => ({
+      fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress, secrets, decide }, signal),
+      setting: (key) => plan.values.get(key) ?? null,
+      log: (level, message) => input.onLog(`tool: ${level}: ${message}`),
+    }),
+    now: input.now,
+    hidden: [{ host: folders.root, virtual: "" }],
+  });
+  // Leftovers of a crash go while nobody waits for it.
+  const swept = files.sweep().catch(() => 0);
+  open.defer(async () => void await swept);
+  open.defer(() => broker.close());
+  const closing = open.move();
+  return {
+    broker,
+    approvals,
+    audit,
+    egress,
+    warm: async () => await pools.get(WARM_PACKAGE)?.warm(),
+    get childPids() {
+      return [...pools.values()].flatMap((pool) => [...pool.pids]);
+    },
+    ...installed,
+    close: () => closing.disposeAsync(),
+  };
 }
 
 /** The installed packages. What reads and checks them is loaded only where there are some (4 ms). */
-async function loadPackages({ folders, env }: ToolHostInput): ReturnType<typeof openPackages> {
-  if (!hasPackages(folders)) return { packages: [], refused: [] };
+async function loadInstalled({ folders, env, onLog }: ToolHostInput): Promise<
+  Pick<ToolHost, "offered" | "refused"> & { tools: [string, Tool][]; components: ComponentPackage[] }
+> {
+  if (!hasPackages(folders)) return { tools: [], components: [], offered: [], refused: [] };
   const { openPackages }: typeof import("#/runner/packages.ts") = await import(
     new URL("./packages.ts", import.meta.url).href
   );
-  return await openPackages(folders, env.HOME);
+  const { packages, refused } = await openPackages(folders, env.HOME);
+  for (const { reason } of refused) onLog(`runner: a tool package is not used: ${reason}`);
+  const tools = packages.flatMap((one) => one.tools);
+  return {
+    tools: tools.map((tool) => [tool.name, tool]),
+    components: packages.map(({ component }) => component),
+    offered: tools.map((tool) => ({ schema: toSchema(tool), effect: tool.effect })),
+    refused,
+  };
+}
+
+/** Our own packages and the installed ones, each with a pool of children that start on demand. */
+async function openPools(
+  input: ToolHostInput,
+  installed: readonly ComponentPackage[],
+): Promise<{ packages: Map<string, ToolPackage>; pools: Map<string, Children> }> {
+  const { version } = input;
+  // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
+  const packages = new Map<string, ToolPackage>([[HOST_PACKAGE, { version, sha256: await sha256Hex(version) }]]);
+  const pools = new Map<string, Children>();
+  const own = await Promise.all((await loadArtefacts()).map(openComponent));
+  for (const component of [...own, ...installed]) {
+    const children = openChildren({ component, plan: planToolChild(input) });
+    pools.set(component.package, children);
+    packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+  }
+  return { packages, pools };
 }
 
 function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: ApprovalCard): void {
   const { principal, session, turn, callId, tool, argsSha256, lines: capabilities } = card;
   const state = by === "silence" ? { state: "expired" } as const : { state: "answered", by } as const;
   audit.append("approval", { ...principal, session, turn, callId, tool, argsSha256, capabilities, answer, ...state });
+}
+
+/** What decides the flags of the egress processes; `doctor` shows the same. */
+export function planEgressOf({ program, env, folders }: Pick<ToolHostInput, "program" | "env" | "folders">) {
+  return {
+    denoPath: program.denoPath,
+    entryUrl: new URL("sandbox/egress.ts", program.srcUrl).href,
+    moduleFlags: toModuleFlags(program, join(folders.run, "guest.lock")),
+    ...(program.setprivPath === null ? {} : { pdeathsig: program.setprivPath }),
+    env,
+  };
 }
 
 /** The plan of a tool child; `doctor` shows the same value. */
@@ -165,6 +221,9 @@ function toPlanInput({ program, env }: Pick<ToolHostInput, "program" | "env">, e
 
 /** Every tool package of ours: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
 async function loadArtefacts(): Promise<readonly unknown[]> {
-  const files = await import("../../tools-wasm/files.json", { with: { type: "json" } });
-  return [files.default];
+  const [files, web] = await Promise.all([
+    import("../../tools-wasm/files.json", { with: { type: "json" } }),
+    import("../../tools-wasm/web.json", { with: { type: "json" } }),
+  ]);
+  return [files.default, web.default];
 }

@@ -1,5 +1,5 @@
 import type { AuditCall } from "#/core/audit.ts";
-import type { ApprovalCard, Decision, Outcome, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import type { ApprovalCard, Decision, Grant, Outcome, ToolIdentity, ToolRequest } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { Audit } from "#/sandbox/audit.ts";
 import { describeCapability } from "#/sandbox/grant.ts";
@@ -31,6 +31,20 @@ export class AuditTrail {
     this.#isDecided = true;
     if (card === undefined) return;
     this.#audit.append("approval", { ...entry, state: "asked", expiresAt: card.expiresAt });
+  }
+
+  /** One step of a call that holds its powers one after another; the call's id and grant tie the steps together. */
+  step(tool: ToolIdentity, name: string, { id, capabilities, source }: Grant, argsSha256: string): void {
+    this.#audit.append("decision", {
+      ...this.#call,
+      tool,
+      argsSha256,
+      decision: "granted",
+      source: `${source}, step ${name}`,
+      policyDigest: this.#digest,
+      capabilities: capabilities.map(describeCapability),
+      grant: id,
+    });
   }
 
   /** The outcome with the log's new head; one that cannot be written down is a failed call, whatever it did. */

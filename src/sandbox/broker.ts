@@ -3,53 +3,28 @@ import type {
   Capability,
   Decision,
   GivenAnswer,
-  Grant,
   Outcome,
   Policy,
   ToolIdentity,
   ToolRequest,
 } from "#/core/capability.ts";
-import { isWithin } from "#/core/virtual_path.ts";
-import { canonicalJson } from "#/lib/canonical_json.ts";
-import { sha256Of } from "#/lib/chained_line.ts";
-import type { Audit } from "#/sandbox/audit.ts";
-import { AuditTrail } from "#/sandbox/audit_trail.ts";
-import type { Approvals } from "#/sandbox/approvals.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
-import { untilAborted } from "#/lib/until_aborted.ts";
-import type { Files, HostAnswer } from "#/sandbox/files.ts";
+import { canonicalJson } from "#/lib/canonical_json.ts";
+import { sha256Of } from "#/lib/chained_line.ts";
+import type { Approvals } from "#/sandbox/approvals.ts";
+import type { Audit } from "#/sandbox/audit.ts";
+import { AuditTrail } from "#/sandbox/audit_trail.ts";
+import type { Files } from "#/sandbox/files.ts";
 import { describeCapability } from "#/sandbox/grant.ts";
-import type { HostCall } from "#/sandbox/host_call.ts";
-import { HostService, type NetService, type Touched } from "#/sandbox/host_service.ts";
-import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
-import { type Replacement, type ToolReply, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
+import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
+import type { NetService } from "#/sandbox/host_service.ts";
+import { type Replacement, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
+import { type GrantedCall, type Ran, runCall, type ToolPackage } from "#/sandbox/run_call.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
-
-/** The children of one tool package: what runs a component, and parses what it sends. A rejection is AppError `cancelled`, or a fault of the pool itself. */
-export interface ToolChildren {
-  run(
-    call: {
-      readonly tool: string;
-      readonly args: unknown;
-      readonly timeoutMs: number;
-      readonly interfaces: readonly string[];
-    },
-    onHostCall: (call: HostCall, signal: AbortSignal) => Promise<HostAnswer>,
-    signal: AbortSignal,
-  ): Promise<ToolReply>;
-}
-
-/** An installed tool package and the children that run it. */
-export interface ToolPackage {
-  readonly version: string;
-  /** Hex sha256 of the component. */
-  readonly sha256: string;
-  readonly children: ToolChildren;
-}
 
 /** Everything a broker stands on. */
 export interface BrokerOptions {
@@ -65,6 +40,8 @@ export interface BrokerOptions {
   readonly approvals?: Approvals;
   /** Network, settings and log of one call, whose redirects `decide` judges. Without it they are not there. */
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
+  /** Attachments of a turn, from its guest. Without it there are none. */
+  readonly attachment?: FetchAttachment;
   /** Integer ms UTC. */
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
@@ -94,23 +71,7 @@ export function openBroker(options: BrokerOptions): Broker {
 }
 
 /** A call whose arguments are good. */
-interface ParsedCall {
-  readonly tool: Tool;
-  readonly identity: ToolIdentity;
-  readonly children: ToolChildren;
-  readonly args: unknown;
-}
-
-/** A call that policy, or a person, let through. */
-interface GrantedCall extends ParsedCall {
-  readonly grant: Grant;
-}
-
-/** What a run gave, and what it touched on the way. */
-interface Ran {
-  readonly reply: ToolReply;
-  readonly touched: Touched;
-}
+type ParsedCall = Pick<GrantedCall, "tool" | "identity" | "installed" | "args">;
 
 class OneUserBroker implements Broker {
   readonly #options: BrokerOptions;
@@ -134,10 +95,10 @@ class OneUserBroker implements Broker {
       const refused = this.#admit(request);
       if (refused !== undefined) return trail.ended(toRefusal(identity, refused));
       const tool = this.#find(request.tool);
-      const { component, installed } = this.#packageOf(tool);
-      const { version, sha256, children } = installed;
-      identity = { name: tool.name, package: component, version, sha256 };
-      const call = { tool, identity, children, args: parseArgs(tool, request.args) };
+      const installed = this.#packageOf(tool);
+      const { name: of, version, sha256 } = installed;
+      identity = { name: tool.name, package: of, version, sha256 };
+      const call = { tool, identity, installed, args: parseArgs(tool, request.args) };
       const argsSha256 = sha256Of(canonicalJson(call.args));
       const { decision, card } = this.#decide(request, call, argsSha256);
       trail.decided(identity, decision, argsSha256, card);
@@ -149,7 +110,8 @@ class OneUserBroker implements Broker {
           toRefusal(identity, { kind, code, text, decision, ...(card === undefined ? {} : { card }) }),
         );
       }
-      const { reply, touched } = await this.#run(request, { ...call, grant: decision.grant }, signal);
+      const granted = { ...call, request, argsSha256, trail, grant: decision.grant };
+      const { reply, touched } = await this.#run(granted, signal);
       return trail.ended(toOutcome(identity, decision, reply, this.#scrub), touched);
     } catch (error) {
       if (signal.aborted) {
@@ -193,10 +155,10 @@ class OneUserBroker implements Broker {
     return undefined;
   }
 
-  #packageOf(tool: Tool): { component: string; installed: ToolPackage } {
-    const component = "component" in tool.run ? tool.run.component : tool.run.host;
-    const installed = this.#options.packages.get(component);
-    if (installed !== undefined) return { component, installed };
+  #packageOf(tool: Tool): ToolPackage & { readonly name: string } {
+    const name = "component" in tool.run ? tool.run.component : HOST_PACKAGE;
+    const installed = this.#options.packages.get(name);
+    if (installed !== undefined) return { ...installed, name };
     throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
   }
 
@@ -255,56 +217,17 @@ class OneUserBroker implements Broker {
     return { now, timeoutMs: tool.timeoutMs + (this.#options.waitMs ?? LIMITS.brokerWaitMs), grantId: uuidv7(now) };
   }
 
-  async #run(request: ToolRequest, call: GrantedCall, signal: AbortSignal): Promise<Ran> {
-    const expired = new AbortController();
-    const stop = AbortSignal.any([signal, this.#closed.signal, expired.signal]);
-    // The pool ends a call at its deadline; this is the wall behind it, and the bound of the wait for a child.
-    const lifeMs = call.tool.timeoutMs + LIMITS.killGraceMs * 2 + (this.#options.waitMs ?? LIMITS.brokerWaitMs);
-    const timer = setTimeout(() => expired.abort(), lifeMs);
-    const key = keyOf(request);
+  /** Runs it, and holds its place among the running calls until it is really over. */
+  async #run(call: GrantedCall, signal: AbortSignal): Promise<Ran> {
+    const { policy: _, ...deps } = this.#options;
+    const key = keyOf(call.request);
     this.#live.add(key);
-    const running = this.#runInChild(request, call, stop).finally(() => {
-      clearTimeout(timer);
-      this.#live.delete(key);
+    const run = runCall(call, { ...deps, decide: (need) => this.#judge(call.request, call, [need]) }, {
+      signal,
+      closed: this.#closed.signal,
     });
-    const reply = await untilAborted(running, stop);
-    if (reply !== undefined) return reply;
-    if (signal.aborted) throw cancelled();
-    if (this.#closed.signal.aborted) {
-      throw new AppError("tool_interrupted", "The runner stopped while the tool was running");
-    }
-    throw new AppError("tool_timeout", `${call.tool.name} did not end within its time`);
-  }
-
-  async #runInChild(request: ToolRequest, call: GrantedCall, stop: AbortSignal): Promise<Ran> {
-    const { grant, tool, args } = call;
-    if (grant.capabilities.some((capability) => this.#isPrivate(capability))) {
-      this.#options.approvals?.markPrivate(request.session);
-    }
-    using files = this.#options.files.openCall();
-    const net = this.#options.net?.((need) => this.#judge(request, call, [need]));
-    const host = new HostService(grant, { files, net, now: this.#options.now });
-    const onHostCall = (hostCall: HostCall, signal: AbortSignal) =>
-      host.answer(hostCall, AbortSignal.any([signal, stop]));
-    const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
-    try {
-      const reply = await call.children.run(
-        { tool: tool.name, args, timeoutMs: tool.timeoutMs, interfaces },
-        onHostCall,
-        stop,
-      );
-      return { reply, touched: host.touched };
-    } catch (error) {
-      if (stop.aborted || !(error instanceof AppError) || error.code !== "cancelled") throw error;
-      throw new AppError("tool_interrupted", "The tool's processes are stopping", { cause: error });
-    } finally {
-      host.close();
-    }
-  }
-
-  #isPrivate(capability: Capability): boolean {
-    if (capability.kind === "secret") return this.#options.secrets?.isPrivate(capability.name) ?? true;
-    return (capability.kind === "fs.read" || capability.kind === "fs.list") && isWithin(capability.path, "/vault");
+    void run.settled.then(() => this.#live.delete(key));
+    return await run.result;
   }
 }
 

@@ -1,8 +1,22 @@
 import type { Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
-import { type AnswerRequest, CallReply, RunnerNotice } from "#/sandbox/call_frames.ts";
-import { openLink } from "#/sandbox/link.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { FetchAttachment } from "#/sandbox/host_run.ts";
+import {
+  type AnswerRequest,
+  type AttachmentReply,
+  AttachmentRequest,
+  CallReply,
+  RunnerNotice,
+} from "#/sandbox/call_frames.ts";
+import { openLink } from "#/lib/link.ts";
+
+/** What a guest does for its runner. `onNotice` is synchronous; a throw of it ends the link. */
+export interface RunnerHandlers {
+  readonly onNotice?: (notice: RunnerNotice) => void;
+  readonly attachment?: FetchAttachment;
+}
 
 /** A guest's end of the link to its runner. */
 export interface BrokerClient {
@@ -17,14 +31,22 @@ export interface BrokerClient {
 const decoder = new TextDecoder();
 
 /**
- * Opens the guest's end over its stdin (`input`, after the bootstrap was read) and stdout (`output`). `onNotice` hears what the runner says
- * outside any call; a throw of it ends the link.
+ * Opens the guest's end over its stdin (`input`, after the bootstrap was read) and stdout (`output`).
  */
 export function openBrokerClient(
   io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
-  onNotice: (notice: RunnerNotice) => void = () => {},
+  handlers: RunnerHandlers = {},
 ): BrokerClient {
-  const link = openLink(io, { onNotice: (body) => onNotice(RunnerNotice.parse(body)) });
+  const { onNotice = () => {}, attachment } = handlers;
+  const link = openLink(io, {
+    onNotice: (body) => onNotice(RunnerNotice.parse(body)),
+    async onRequest(body, signal) {
+      const { attachment: place } = AttachmentRequest.parse(body);
+      if (attachment === undefined) throw new AppError("tool_failed", "This turn has no attachments");
+      const { mimeType, content } = await attachment(place, signal);
+      return { body: { mimeType } satisfies AttachmentReply, content };
+    },
+  }, { contentBytesMax: LIMITS.attachmentBytesMax });
   return {
     closed: link.closed,
     notify: (notice) => link.notify(notice),

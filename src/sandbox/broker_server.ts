@@ -2,8 +2,16 @@ import type { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
 import type { Broker } from "#/sandbox/broker.ts";
-import { AnswerRequest, CallRequest, type RunnerNotice } from "#/sandbox/call_frames.ts";
-import { openLink } from "#/sandbox/link.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { FetchAttachment } from "#/sandbox/host_run.ts";
+import {
+  AnswerRequest,
+  AttachmentReply,
+  type AttachmentRequest,
+  CallRequest,
+  type RunnerNotice,
+} from "#/sandbox/call_frames.ts";
+import { openLink } from "#/lib/link.ts";
 
 /** A guest's notices and who hears them. */
 export interface GuestNotices<Notice> {
@@ -17,6 +25,8 @@ export interface GuestNotices<Notice> {
 export interface BrokerServer {
   /** Settles when the link has ended: undefined for its end, else what the guest did wrong. Never rejects. */
   readonly closed: Promise<AppError | undefined>;
+  /** Asks the guest for an attachment. Throws AppError `protocol` for an answer that is none, and what the guest says. */
+  readonly attachment: FetchAttachment;
   /** Tells the guest something outside any call. Throws AppError `tool_interrupted` when it is gone. */
   notify(notice: RunnerNotice): Promise<void>;
   /** Closes both streams; the guest sees the end of its stdin. */
@@ -34,7 +44,7 @@ export function serveBroker<Notice>(
   broker: Pick<Broker, "call" | "answer">,
   notices: GuestNotices<Notice>,
 ): BrokerServer {
-  return openLink(io, {
+  const link = openLink(io, {
     async onRequest(body, signal) {
       const answered = AnswerRequest.safeParse(body);
       if (answered.success) {
@@ -51,5 +61,16 @@ export function serveBroker<Notice>(
       if (!parsed.success) throw new AppError("protocol", "A notice is malformed");
       notices.onNotice(parsed.data);
     },
-  });
+  }, { contentBytesMax: LIMITS.attachmentBytesMax });
+  return {
+    closed: link.closed,
+    close: () => link.close(),
+    notify: (notice) => link.notify(notice),
+    async attachment(place, signal) {
+      const { body, content } = await link.request({ attachment: place } satisfies AttachmentRequest, signal);
+      const parsed = AttachmentReply.safeParse(body);
+      if (!parsed.success) throw new AppError("protocol", "The guest's answer is malformed");
+      return { ...parsed.data, content };
+    },
+  };
 }

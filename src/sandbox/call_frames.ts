@@ -100,6 +100,16 @@ export const AnswerRequest = z.strictObject({
 });
 export type AnswerRequest = z.infer<typeof AnswerRequest>;
 
+/** What the runner asks its guest: one attachment of a turn, by its index from 0. */
+export const AttachmentRequest = z.strictObject({
+  attachment: z.strictObject({ session: Id, turn: Id, index: Count }),
+});
+export type AttachmentRequest = z.infer<typeof AttachmentRequest>;
+
+/** The answer; the bytes follow. A media type is words of whoever sent the file. */
+export const AttachmentReply = z.strictObject({ mimeType: z.string().max(256) });
+export type AttachmentReply = z.infer<typeof AttachmentReply>;
+
 /** What the runner tells its guest outside any call: a card was answered. */
 export const RunnerNotice = z.strictObject({
   v: z.literal(1),

@@ -1,4 +1,8 @@
+import type { HttpMethod } from "#/core/capability.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { decodeBody } from "#/sandbox/child_body.ts";
 import type { HostAnswers, HostCall, ListEntry } from "#/sandbox/host_call.ts";
+import type { InterfaceName, toImportName } from "#/sandbox/component_interfaces.ts";
 
 /** Asks the broker and waits. Throws a `HostFailure` record when it refuses. */
 export type Ask = <F extends HostCall["fn"]>(
@@ -6,7 +10,18 @@ export type Ask = <F extends HostCall["fn"]>(
 ) => { readonly value: HostAnswers[F]; readonly content: Uint8Array<ArrayBuffer> };
 
 /** Functions of each interface, as jco's glue asks for them. */
-export type Imports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+export type Imports = Readonly<Record<ReturnType<typeof toImportName>, Readonly<Record<string, unknown>>>>;
+
+/** The WIT record `request` as the glue hands it over. */
+interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly body: string;
+  readonly secrets: readonly { readonly header: string; readonly name: string }[];
+}
+
+type Gate = <A extends unknown[], R>(name: InterfaceName, run: (...args: A) => R) => (...args: A) => R;
 
 /** The WIT record `failure`; thrown by a host function, it arrives in the component as the error of a `result`. */
 export interface HostFailure {
@@ -19,14 +34,18 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The import object of the world `oxydra:tool/files`, by interface. `isOpen` is asked at each call: an interface that the grant
- * of the running call does not open fails at once and reaches nobody.
+ * The import object of every world in tool.wit, by interface; a component sees those that it imports. `isOpen` is asked at each call: an
+ * interface that the grant of the running call does not open fails at once and reaches nobody.
  */
 export function toImports(ask: Ask, isOpen: (name: string) => boolean): Imports {
-  const gate = <A extends unknown[], R>(name: string, run: (...args: A) => R) => (...args: A): R => {
+  const gate: Gate = (name, run) => (...args) => {
     if (!isOpen(name)) throw toRefusal(name);
     return run(...args);
   };
+  return { ...toFileImports(ask, gate), ...toWebImports(ask, gate), ...toOwnImports(gate) };
+}
+
+function toFileImports(ask: Ask, gate: Gate) {
   return {
     "oxydra:tool/fs-read": {
       readText: gate("fs-read", (path: string) => {
@@ -54,6 +73,56 @@ export function toImports(ask: Ask, isOpen: (name: string) => boolean): Imports 
       }),
       remove: gate("fs-write", (path: string) => {
         return ask<"fs-write.remove">({ fn: "fs-write.remove", path }).value.bytes;
+      }),
+    },
+  };
+}
+
+function toWebImports(ask: Ask, gate: Gate) {
+  return {
+    "oxydra:tool/http": {
+      fetch: gate("http", (request: HttpRequest) => {
+        const { value, content } = ask<"http.fetch">({
+          fn: "http.fetch",
+          method: request.method.toUpperCase() as HttpMethod,
+          url: request.url,
+          headers: request.headers.map(({ name, value }) => [name, value] as const),
+          body: request.body,
+          secrets: request.secrets.map(({ header, name }) => ({ header, name })),
+        });
+        const contentType = value.headers.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
+        return {
+          status: value.status,
+          url: value.url,
+          headers: value.headers.map(([name, value]) => ({ name, value })),
+          contentType,
+          ...decodeBody(contentType, content),
+          bytes: value.bytes,
+          truncated: value.truncated,
+        };
+      }),
+    },
+    "oxydra:tool/config": {
+      get: gate("config", (key: string) => ask<"config.get">({ fn: "config.get", key }).value.value ?? undefined),
+    },
+    "oxydra:tool/log": {
+      write: gate("log", (level: "debug" | "info" | "warn" | "error", message: string) => {
+        ask<"log.write">({ fn: "log.write", level, message: message.slice(0, LIMITS.logLineCharsMax) });
+      }),
+    },
+  };
+}
+
+/** What this process has itself: no answer of the runner would be better. */
+function toOwnImports(gate: Gate) {
+  return {
+    "oxydra:tool/clock": { nowMs: gate("clock", () => Date.now()) },
+    "oxydra:tool/random": {
+      bytes: gate("random", (count: number) => {
+        if (count > LIMITS.randomBytesMax) {
+          throw toFailure("quota_exceeded", `at most ${LIMITS.randomBytesMax} random bytes at once`);
+        }
+        return crypto.getRandomValues(new Uint8Array(count));
       }),
     },
   };

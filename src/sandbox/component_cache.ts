@@ -10,7 +10,7 @@ import { BINDGEN_SHA256, type ComponentPackage } from "#/sandbox/component.ts";
 import type { Transpiled } from "#/sandbox/component_check.ts";
 import { CAP_VERSION } from "#/sandbox/component_core.ts";
 import { PackageManifest, toTools } from "#/sandbox/component_manifest.ts";
-import { KNOWN_INTERFACES, toInterface } from "#/sandbox/interfaces.ts";
+import { KNOWN_INTERFACES } from "#/sandbox/interfaces.ts";
 
 /** A package that was judged, ready for a pool of children and for the broker. */
 export interface InstalledPackage {
@@ -66,7 +66,7 @@ export async function writeEntry(
     ...component.files,
   ];
   const files = await Promise.all(contents.map(async ({ name, bytes }) => ({ name, sha256: await sha256Hex(bytes) })));
-  const imports = component.interfaces.map(toInterface);
+  const imports = component.interfaces.map((name) => `oxydra:tool/${name}`);
   const meta = canonicalJson({ v: 1, bindgen: BINDGEN_SHA256, cap: CAP_VERSION, imports, files });
   const path = await toEntryPath(dir, source.manifest, manifest);
   const temporary = join(dir, `${TEMP_PREFIX}${crypto.randomUUID()}`);

@@ -1,11 +1,12 @@
 import { z } from "zod";
 import { type Capability, HTTP_METHODS } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { normalizeVirtualPath } from "#/core/normalize_path.ts";
 import type { Tool } from "#/core/tool.ts";
-import { toHttpNeed } from "#/sandbox/grant.ts";
-import { INTERFACE_OF, KNOWN_INTERFACES, toInterface } from "#/sandbox/interfaces.ts";
+import { toImportName } from "#/sandbox/component_interfaces.ts";
+import { INTERFACE_OF, KNOWN_INTERFACES } from "#/sandbox/interfaces.ts";
 
 const description = z.string().max(4_000).exactOptional();
 const fallback = z.string().max(LIMITS.pathBytesMax).exactOptional();
@@ -140,7 +141,7 @@ export function checkManifest(manifest: PackageManifest, taken: TakenNames): voi
 }
 
 function checkNeed(manifest: PackageManifest, tool: PackageTool, need: Need, at: string): void {
-  const wanted = toInterface(INTERFACE_OF[need.kind]);
+  const wanted = toImportName(INTERFACE_OF[need.kind]);
   if (!manifest.imports.includes(wanted)) {
     throw wrong(`${at}.kind`, `${need.kind} needs ${wanted}, which imports lacks`);
   }

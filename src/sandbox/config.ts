@@ -1,7 +1,16 @@
 import { z } from "zod";
 import { USER_ID } from "#/core/id.ts";
 import type { ToolEffect } from "#/core/tool.ts";
-import { count, httpUrl, line, name, timezone } from "#/lib/field.ts";
+import { count, envName, httpUrl, line, name, timezone } from "#/lib/field.ts";
+
+/** `[secrets.NAME]`: a value from the environment that a tool may spend, in a header, on these hosts, and never sees. */
+export const SecretConfig = z.strictObject({
+  env: envName(),
+  hosts: z.array(line()).min(1),
+  /** False: what it opens is public; any other marks its session as one that has seen something private. */
+  private: z.boolean().default(true),
+});
+export type SecretConfig = z.infer<typeof SecretConfig>;
 
 /** Where a user's guest and shell run. A configured tier that cannot start is refused, never lowered. */
 export const Tier = z.enum(["process", "container", "micro_vm"]);

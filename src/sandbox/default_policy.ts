@@ -1,7 +1,7 @@
 import { LIMITS } from "#/core/limits.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 
-const { searchBytesMax, listEntriesMax, fileBytesMax, responseBytesMax } = LIMITS;
+const { searchBytesMax, listEntriesMax, attachmentBytesMax, responseBytesMax } = LIMITS;
 
 /** The policy that ships (DESIGN, "Against whom"). Everything that no line is for is denied. */
 export const DEFAULT_POLICY: readonly PolicyRule[] = [
@@ -9,8 +9,8 @@ export const DEFAULT_POLICY: readonly PolicyRule[] = [
   { id: "default:read /tmp", kinds: ["fs.read"], under: "/tmp", effect: "allow", most: searchBytesMax },
   { id: "default:list /shared", kinds: ["fs.list"], under: "/shared", effect: "allow", most: listEntriesMax },
   { id: "default:list /tmp", kinds: ["fs.list"], under: "/tmp", effect: "allow", most: listEntriesMax },
-  { id: "default:write /shared", kinds: ["fs.write"], under: "/shared", effect: "allow", most: fileBytesMax },
-  { id: "default:write /tmp", kinds: ["fs.write"], under: "/tmp", effect: "allow", most: fileBytesMax },
+  { id: "default:write /shared", kinds: ["fs.write"], under: "/shared", effect: "allow", most: attachmentBytesMax },
+  { id: "default:write /tmp", kinds: ["fs.write"], under: "/tmp", effect: "allow", most: attachmentBytesMax },
   {
     id: "default:vault",
     kinds: ["fs.read", "fs.list"],

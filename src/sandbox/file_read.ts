@@ -6,8 +6,15 @@ import { Slice } from "#/lib/slice.ts";
 import { isNameable, toVirtualText, type VirtualPath } from "#/core/virtual_path.ts";
 import { openFolder, openRegular, type OpenRoot, parentOf, type WalkEntry, walkTree } from "#/sandbox/walk.ts";
 
-/** A file's text as bytes. Throws AppError as `openRegular`, `file_too_large` over `bytesMax`, `file_not_regular` when it is no UTF-8 text. */
+/** A file's text as bytes. Throws AppError as `readBytes`, `file_not_regular` when it is no UTF-8 text. */
 export function readText(root: OpenRoot, path: VirtualPath, bytesMax: number): Uint8Array<ArrayBuffer> {
+  const content = readBytes(root, path, bytesMax);
+  if (isText(content)) return content;
+  throw new AppError("file_not_regular", `${toVirtualText(path)} is a binary file, not UTF-8 text`);
+}
+
+/** A file's content. Throws AppError as `openRegular`, `file_too_large` over `bytesMax`. */
+export function readBytes(root: OpenRoot, path: VirtualPath, bytesMax: number): Uint8Array<ArrayBuffer> {
   const place = toVirtualText(path);
   using dir = openFolder(root, parentOf(path));
   const { file, stat } = openRegular(root, dir, path);
@@ -19,7 +26,6 @@ export function readText(root: OpenRoot, path: VirtualPath, bytesMax: number): U
       params,
     });
   }
-  if (!isText(content)) throw new AppError("file_not_regular", `${place} is a binary file, not UTF-8 text`);
   return content;
 }
 

@@ -18,35 +18,33 @@ export interface WriteDeps {
 }
 
 /** One write. `expectSha256`: hex, or `absent` when the file must not exist. */
-export interface WriteText {
+export interface FileWrite {
   readonly path: VirtualPath;
-  readonly text: string;
+  readonly content: Uint8Array;
   readonly expectSha256?: string;
   readonly bytesMax: number;
 }
-
-const encoder = new TextEncoder();
 
 /**
  * Replaces or creates a file: a new one (0644 less umask) beside it, to the disk, then one rename, so that a reader and a
  * crash see the old or the new content whole. The mode is kept, a hard link is cut. Missing folders are made. Throws
  * AppError `file_changed`, `file_exists`, `file_too_large`, `quota_exceeded`, `cancelled` (then nothing was changed), and as `openRegular`.
  */
-export async function writeText(
+export async function writeFile(
   root: OpenRoot,
-  write: WriteText,
+  write: FileWrite,
   deps: WriteDeps,
   signal: AbortSignal,
 ): Promise<HostAnswers["fs-write.write-text"]> {
   const place = toVirtualText(write.path);
-  const content = encoder.encode(write.text);
+  const { content } = write;
   if (content.length > write.bytesMax) {
     throw new AppError(
       "file_too_large",
       `${content.length} bytes are more than the ${write.bytesMax} this call may write`,
     );
   }
-  const sha256 = await sha256Hex(content);
+  const sha256 = await sha256Hex(content as Uint8Array<ArrayBuffer>);
   await deps.kept.ready();
   await deps.usage.measure({}, signal);
   if (!hasRoom(content.length, deps)) await deps.usage.measure({ anew: true }, signal);
@@ -64,7 +62,7 @@ export async function writeText(
   return { bytes: content.length, created: old === undefined, sha256 };
 }
 
-/** Deletes a regular file after its content was kept. Throws AppError as `writeText`. */
+/** Deletes a regular file after its content was kept. Throws AppError as `writeFile`. */
 export async function removeFile(
   root: OpenRoot,
   path: VirtualPath,
@@ -105,7 +103,7 @@ function openOld(root: OpenRoot, dir: DirHandle, path: VirtualPath): { file: Fil
   }
 }
 
-function checkExpected(write: WriteText, exists: boolean, place: string): void {
+function checkExpected(write: FileWrite, exists: boolean, place: string): void {
   if (write.expectSha256 === "absent" && exists) throw new AppError("file_exists", `${place} exists already`);
   if (write.expectSha256 !== undefined && write.expectSha256 !== "absent" && !exists) {
     throw new AppError("file_changed", `${place} was deleted since it was read`);

@@ -2,8 +2,8 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { FileHostCall, HostAnswers } from "#/sandbox/host_call.ts";
 import { toFileError } from "#/sandbox/file_error.ts";
-import { listFolder, readText } from "#/sandbox/file_read.ts";
-import { removeFile, type WriteDeps, writeText } from "#/sandbox/file_write.ts";
+import { listFolder, readBytes, readText } from "#/sandbox/file_read.ts";
+import { removeFile, type WriteDeps, writeFile } from "#/sandbox/file_write.ts";
 import type { Kept } from "#/sandbox/kept.ts";
 import { openOs } from "#/sandbox/open_os.ts";
 import type { Os } from "#/sandbox/os.ts";
@@ -13,6 +13,8 @@ import { sha256Hex } from "#/lib/sha256.ts";
 import { throwIfAborted } from "#/lib/slice.ts";
 import { parseVirtualPath, ROOT_NAMES, type RootName, type VirtualPath } from "#/core/virtual_path.ts";
 import type { OpenRoot } from "#/sandbox/walk.ts";
+
+const encoder = new TextEncoder();
 
 /** A host call's answer: its value, and the content that follows it. */
 export interface HostAnswer {
@@ -24,6 +26,7 @@ export interface HostAnswer {
 export interface Allowance {
   readonly bytesMax: number;
   readonly entriesMax: number;
+  readonly redirectsMax?: number;
 }
 
 /** The file steps of one tool call: a search goes on from page to page. `dispose` ends it. */
@@ -110,17 +113,23 @@ class OpenFileCall implements FileCall {
     signal: AbortSignal,
   ): Promise<HostAnswer> {
     switch (call.fn) {
-      case "fs-read.read-text": {
-        const content = readText(root, path, Math.min(allowance.bytesMax, LIMITS.fileBytesMax));
+      case "fs-read.read-text":
+      case "fs-read.read-bytes": {
+        const read = call.fn === "fs-read.read-text" ? readText : readBytes;
+        const content = read(root, path, Math.min(allowance.bytesMax, LIMITS.fileBytesMax));
         return { value: { bytes: content.length, sha256: await sha256Hex(content) }, content };
       }
       case "fs-read.list":
         return { value: await listFolder(root, path, { ...allowance, recursive: call.recursive }, signal) };
       case "fs-read.scan":
         return await this.#nextPage(root, path, call, allowance, signal);
-      case "fs-write.write-text": {
-        const write = { ...call, path, bytesMax: allowance.bytesMax };
-        return { value: await writeText(root, write, this.#writeDeps(root, path), signal) };
+      case "fs-write.write-text":
+      case "fs-write.write-bytes": {
+        const content = call.fn === "fs-write.write-text" ? encoder.encode(call.text) : call.content;
+        const { expectSha256 } = call;
+        const expected = expectSha256 === undefined ? {} : { expectSha256 };
+        const write = { path, content, bytesMax: allowance.bytesMax, ...expected };
+        return { value: await writeFile(root, write, this.#writeDeps(root, path), signal) };
       }
       case "fs-write.remove":
         return { value: await removeFile(root, path, this.#writeDeps(root, path), signal) };

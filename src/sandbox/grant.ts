@@ -1,5 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import type { Capability, Grant } from "#/core/capability.ts";
+import { DEFAULT_PORTS, type HttpCapability, toHttpNeed } from "#/core/http_need.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Allowance } from "#/sandbox/files.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
@@ -78,33 +79,6 @@ function toUrlText({ scheme, host, port, path }: HttpCapability): string {
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}${isDefault ? "" : `:${port}`}${path}`;
 }
 
-/** The capability that one request needs. Throws AppError `tool_args_invalid` for what is no http address without a user name. Pure. */
-export function toHttpNeed(
-  text: string,
-  rest: Pick<HttpCapability, "methods" | "scope" | "bytesUpMax" | "bytesDownMax" | "redirectsMax">,
-): HttpCapability {
-  const url = URL.parse(text);
-  const scheme = url?.protocol.slice(0, -1);
-  if (url === null || (scheme !== "http" && scheme !== "https") || url.username !== "" || url.password !== "") {
-    throw new AppError("tool_args_invalid", "The address must begin with http:// or https:// and hold no user name");
-  }
-  return {
-    kind: "http",
-    scheme,
-    host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port === "" ? DEFAULT_PORTS[scheme] : Number(url.port),
-    methods: rest.methods,
-    path: rest.scope === "exact" ? url.pathname + url.search : url.pathname,
-    scope: rest.scope,
-    bytesUpMax: rest.bytesUpMax,
-    bytesDownMax: rest.bytesDownMax,
-    redirectsMax: rest.redirectsMax,
-  };
-}
-
-type HttpCapability = Extract<Capability, { kind: "http" }>;
-const DEFAULT_PORTS = { http: 80, https: 443 } as const;
-
 /** What one tool call has used of its grant. */
 export class GrantMeter {
   readonly #grant: Grant;
@@ -137,8 +111,9 @@ export class GrantMeter {
     const spent = this.#spent.get(capability) ?? 0;
     const bytesMax = Math.max(0, bytesOf(capability) - spent);
     const entriesMax = capability.kind === "fs.list" ? Math.min(capability.entriesMax, LIMITS.listEntriesMax) : 0;
+    const redirectsMax = capability.kind === "http" ? capability.redirectsMax : 0;
     return {
-      allowance: { bytesMax, entriesMax },
+      allowance: { bytesMax, entriesMax, redirectsMax },
       spend: (bytes) => void this.#spent.set(capability, (this.#spent.get(capability) ?? 0) + bytes),
     };
   }
@@ -167,6 +142,7 @@ function bytesOf(capability: Capability): number {
 function opens(capability: Capability, call: HostCall): boolean {
   switch (call.fn) {
     case "fs-read.read-text":
+    case "fs-read.read-bytes":
       return capability.kind === "fs.read" && reaches(capability.path, capability.scope, call.path);
     case "fs-read.scan":
       return capability.kind === "fs.read" && capability.scope === "tree" && isWithin(call.path, capability.path);
@@ -174,6 +150,7 @@ function opens(capability: Capability, call: HostCall): boolean {
       if (capability.kind !== "fs.list" || call.recursive && capability.scope !== "tree") return false;
       return reaches(capability.path, capability.scope, call.path);
     case "fs-write.write-text":
+    case "fs-write.write-bytes":
       return capability.kind === "fs.write" && capability.mode === "write" && capability.path === call.path;
     case "fs-write.remove":
       return capability.kind === "fs.write" && capability.mode === "delete" && capability.path === call.path;

@@ -30,7 +30,15 @@ export type FileHostCall =
   | { readonly fn: "fs-read.scan"; readonly path: string; readonly glob: string; readonly cursor: string }
   /** Replaces or creates. With `expectSha256` it is refused when the content is another one by now; `"absent"`: only create. */
   | { readonly fn: "fs-write.write-text"; readonly path: string; readonly text: string; readonly expectSha256?: string }
-  | { readonly fn: "fs-write.remove"; readonly path: string };
+  | { readonly fn: "fs-write.remove"; readonly path: string }
+  /** Of the runner's own tools alone: no child can send it. */
+  | { readonly fn: "fs-read.read-bytes"; readonly path: string }
+  | {
+    readonly fn: "fs-write.write-bytes";
+    readonly path: string;
+    readonly content: Uint8Array;
+    readonly expectSha256?: string;
+  };
 
 /** One entry of a listing. `path` is virtual. */
 export interface ListEntry {
@@ -55,6 +63,8 @@ export interface HostAnswers {
   };
   "fs-write.write-text": { readonly bytes: number; readonly created: boolean; readonly sha256: string };
   "fs-write.remove": { readonly bytes: number };
+  "fs-read.read-bytes": { readonly bytes: number; readonly sha256: string };
+  "fs-write.write-bytes": { readonly bytes: number; readonly created: boolean; readonly sha256: string };
   /** Content: the body after inflating, `bytes` long. `url` is where the answer came from in the end. */
   "http.fetch": {
     readonly status: number;

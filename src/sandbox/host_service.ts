@@ -6,10 +6,10 @@ import type { HostCall, NetHostCall } from "#/sandbox/host_call.ts";
 
 /** What serves the host calls that touch no file; each has been checked against the grant. */
 export interface NetService {
-  /** One request and its redirects. `bytesMax`: what the grant leaves of the answer. */
+  /** One request and its redirects, within what the grant leaves. */
   fetch(
     call: Extract<NetHostCall, { fn: "http.fetch" }>,
-    bytesMax: number,
+    bounds: { readonly bytesMax: number; readonly redirectsMax: number },
     signal: AbortSignal,
   ): Promise<HostAnswer>;
   /** A setting of a tool, or null. */
@@ -53,7 +53,7 @@ export class HostService {
       const { allowance, spend } = this.#meter.take(call, this.#now());
       const answer = "path" in call
         ? await this.#files.run(call, allowance, signal)
-        : await this.#serve(call, allowance.bytesMax, signal);
+        : await this.#serve(call, { redirectsMax: 0, ...allowance }, signal);
       spend(this.#count(call, answer));
       return answer;
     } finally {
@@ -66,12 +66,16 @@ export class HostService {
     this.#state = "over";
   }
 
-  async #serve(call: NetHostCall, bytesMax: number, signal: AbortSignal): Promise<HostAnswer> {
+  async #serve(
+    call: NetHostCall,
+    bounds: { readonly bytesMax: number; readonly redirectsMax: number },
+    signal: AbortSignal,
+  ): Promise<HostAnswer> {
     const net = this.#net;
     if (net === undefined) throw new AppError("tool_denied", `${call.fn} is not served here`);
     switch (call.fn) {
       case "http.fetch":
-        return await net.fetch(call, bytesMax, signal);
+        return await net.fetch(call, bounds, signal);
       case "config.get":
         return { value: { value: net.setting(call.key) } };
       case "log.write":
@@ -86,7 +90,7 @@ export class HostService {
     if (call.fn === "http.fetch") {
       touched.upBytes += new TextEncoder().encode(call.body).length;
       touched.downBytes += content;
-    } else if (call.fn === "fs-write.write-text") {
+    } else if (call.fn === "fs-write.write-text" || call.fn === "fs-write.write-bytes") {
       const written = "bytes" in answer.value ? answer.value.bytes : 0;
       touched.writtenBytes += written;
       return written;

@@ -1,7 +1,8 @@
 import type { Capability } from "#/core/capability.ts";
+import { type InterfaceName, INTERFACES, toImportName } from "#/sandbox/component_interfaces.ts";
 
-/** The WIT interface that each capability opens, by its short name; a secret goes with a request. The one place: broker and packages follow it. */
-export const INTERFACE_OF: Readonly<Record<Capability["kind"], string>> = {
+/** The WIT interface that each capability opens; a secret goes with a request. The one place: broker and packages follow it. */
+export const INTERFACE_OF: Readonly<Record<Capability["kind"], InterfaceName>> = {
   "fs.read": "fs-read",
   "fs.list": "fs-read",
   "fs.write": "fs-write",
@@ -13,10 +14,5 @@ export const INTERFACE_OF: Readonly<Record<Capability["kind"], string>> = {
   log: "log",
 };
 
-/** Interfaces that a tool child has functions for (child_imports.ts), as a component names them. One that wants another is refused before it is loaded. */
-export const KNOWN_INTERFACES: readonly string[] = ["fs-read", "fs-write"].map(toInterface);
-
-/** `fs-read` as a component names it, without a version. */
-export function toInterface(shortName: string): string {
-  return `oxydra:tool/${shortName}`;
-}
+/** Interfaces that a tool child has functions for, as a component imports them, without a version. */
+export const KNOWN_INTERFACES: readonly string[] = INTERFACES.map(toImportName);

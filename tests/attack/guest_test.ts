@@ -8,7 +8,7 @@ import { openLogFile } from "#/runner/log_file.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { openTools, type ToolHost } from "#/runner/tool_host.ts";
 import { denoEnv, isAlive } from "../fixture/system.ts";
-import { demoBootstrap, makeFolders, thisProgram } from "../fixture/workspace.ts";
+import { demoBootstrap, makeFolders, thisProgram, TOOL_HOST_DEFAULTS } from "../fixture/workspace.ts";
 
 /** What the hostile code may use: frames over its stdio, an honest call, and a last word that the test waits for. */
 const PRELUDE = `
@@ -79,6 +79,7 @@ async function startHostile(code: string, onLog: (line: string) => void = () => 
     folders,
     now: Date.now,
     onResolved: () => {},
+    ...TOOL_HOST_DEFAULTS,
   });
   const words: unknown[] = [];
   let wake = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeFrame, encodeJsonFrame } from "#/lib/framing.ts";
-import { openLink } from "#/sandbox/link.ts";
+import { openLink } from "#/lib/link.ts";
 import { openPipes } from "../sandbox/pipes.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);

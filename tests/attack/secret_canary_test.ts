@@ -11,7 +11,7 @@ import { openComponent } from "#/sandbox/component.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
-import { TOOLS } from "#/tools/registry.ts";
+import { toTools } from "#/tools/registry.ts";
 import { openTempAudit, openTempBroker, requestOf, says } from "../sandbox/temp_broker.ts";
 import { openTempFiles } from "../sandbox/temp_files.ts";
 
@@ -77,7 +77,7 @@ Deno.test("a file with a secret in any encoding is read, searched and refused by
   const policy = await openPolicy([DEFAULT_POLICY]);
   const broker = openBroker({
     user: "default",
-    tools: TOOLS,
+    tools: toTools(),
     packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
     policy,
     audit: openTempAudit(temp, policy.digest),

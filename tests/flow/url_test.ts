@@ -50,7 +50,8 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
     const haiku = await Deno.readTextFile(join(machine.cwd, ".oxydra/workspaces/default/shared/haiku.txt"));
     assert.ok(haiku.trim().split("\n").length >= 3, haiku);
     assert.ok(first.out.includes(haiku.trim().split("\n")[0]!), first.out);
-    for (const name of ["/src/app/guest.js", "/src/sandbox/child.js", "/src/cli/client.js", "/tools-wasm/files.json"]) {
+    const artefacts = ["/tools-wasm/files.json", "/tools-wasm/web.json"];
+    for (const name of ["/src/app/guest.js", "/src/sandbox/child.js", "/src/cli/client.js", ...artefacts]) {
       assert.ok(asked.includes(name), `${name} was not served`);
     }
     const served = asked.length;

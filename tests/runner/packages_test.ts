@@ -16,7 +16,7 @@ import { changeTrust } from "#/config/trust.ts";
 import { listEntries, toInstalled, writeEntry } from "#/sandbox/component_cache.ts";
 import { PackageManifest } from "#/sandbox/component_manifest.ts";
 import { denoEnv, isAlive } from "../fixture/system.ts";
-import { makeFolders, thisProgram } from "../fixture/workspace.ts";
+import { makeFolders, thisProgram, TOOL_HOST_DEFAULTS } from "../fixture/workspace.ts";
 import { assemble, coreOf, DONE, READ, toManifest, toPackage } from "../sandbox/component_kit.ts";
 
 const { reads, plain, other } = await assemble({
@@ -35,7 +35,14 @@ function makeOwner(): PackageOwner {
 }
 
 function open(owner: PackageOwner) {
-  return openTools({ ...owner, user: "default", version: "0.0.0", now: Date.now, onResolved: () => {} });
+  return openTools({
+    ...owner,
+    user: "default",
+    version: "0.0.0",
+    now: Date.now,
+    onResolved: () => {},
+    ...TOOL_HOST_DEFAULTS,
+  });
 }
 
 const call = (tool: string, args: unknown) => ({

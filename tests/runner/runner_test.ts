@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { UserFolders } from "#/config/user.ts";
 import { endpointPath, readEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { acquireRunnerLock } from "#/runner/lock.ts";
 import { type Runner, type RunnerInput, startRunner } from "#/runner/runner.ts";
 import { denoEnv, isAlive, processTree } from "../fixture/system.ts";
@@ -19,7 +20,7 @@ function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): Ru
     hosts: [],
     bootstrap: () => Promise.resolve({ version, timezone, model, settings, startupStatus }),
     port: 0,
-    rules: [],
+    tools: NO_TOOLS_PLAN,
     lock: acquireRunnerLock(folders.run, 1)!,
     ...overrides,
   };

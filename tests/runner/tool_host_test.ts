@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ToolRequest } from "#/core/capability.ts";
+import { WebSearchConfig } from "#/tools/config.ts";
 import { openTools, planToolChild, type ToolHost } from "#/runner/tool_host.ts";
 import { denoEnv, isAlive } from "../fixture/system.ts";
-import { makeFolders, thisProgram } from "../fixture/workspace.ts";
+import { makeFolders, thisProgram, TOOL_HOST_DEFAULTS } from "../fixture/workspace.ts";
 
 const never = new AbortController().signal;
 
-function open(folders = makeFolders()): Promise<ToolHost> {
+function open(folders = makeFolders(), plan = TOOL_HOST_DEFAULTS.plan): Promise<ToolHost> {
   return openTools({
     program: thisProgram(),
     version: "0.0.0",
@@ -16,6 +17,8 @@ function open(folders = makeFolders()): Promise<ToolHost> {
     folders,
     now: Date.now,
     onResolved: () => {},
+    ...TOOL_HOST_DEFAULTS,
+    plan,
   });
 }
 
@@ -39,6 +42,24 @@ Deno.test("openTools() runs the file tools in children of its own, which go with
   const pids = host.childPids;
   await host.close();
   assert.deepEqual(pids.filter(isAlive), []);
+});
+
+Deno.test("openTools() warms the file tools alone: a child of the web tools costs what most turns do not need", async () => {
+  const host = await open();
+  await host.warm();
+  await host.warm();
+  assert.equal(host.childPids.length, 1);
+  const names = await host.broker.call(call("no_such_tool", {}), never);
+  assert.match(names.text, /web_fetch, web_search/);
+  await host.close();
+});
+
+Deno.test("openTools() grants web_search what the person's settings name", async () => {
+  const webSearch = WebSearchConfig.parse({ provider: "searxng", base_url: "http://search.example:81" });
+  const host = await open(makeFolders(), { ...TOOL_HOST_DEFAULTS.plan, settings: { webSearch } });
+  const asked = await host.broker.call(call("web_search", { query: "q" }), never);
+  assert.match(asked.text, /search\.example/, "port 81 is no port of the web: the policy names what it was asked for");
+  await host.close();
 });
 
 Deno.test("openTools() keeps what was overwritten in the runner's own folder, and hides the host path from the model", async () => {

@@ -8,8 +8,8 @@ import { openChildren } from "#/sandbox/children.ts";
 import { openComponent } from "#/sandbox/component.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
-import { TOOLS } from "#/tools/registry.ts";
 import { openTempAudit, requestOf } from "./temp_broker.ts";
+import { toTools } from "#/tools/registry.ts";
 import { openTempFiles, type TempFiles } from "./temp_files.ts";
 
 const never = new AbortController().signal;
@@ -29,7 +29,7 @@ async function openReal(temp: TempFiles): Promise<AsyncDisposable & { broker: Br
   const policy = await openPolicy([DEFAULT_POLICY]);
   const broker = openBroker({
     user: "default",
-    tools: TOOLS,
+    tools: toTools(),
     packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
     policy,
     audit: openTempAudit(temp, policy.digest),

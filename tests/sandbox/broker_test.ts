@@ -6,7 +6,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
 import { openApprovals } from "#/sandbox/approvals.ts";
-import { toHttpNeed } from "#/sandbox/grant.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { brief, openTempBroker, type ProbeRun, requestOf, says } from "./temp_broker.ts";
 import { openTempFiles } from "./temp_files.ts";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LIMITS } from "#/core/limits.ts";
 import { type Ask, toImports } from "#/sandbox/child_imports.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
 
@@ -55,6 +56,78 @@ Deno.test("toImports() asks for each function exactly what host_call.ts names", 
     { fn: "fs-write.write-text", path: "/shared/a", text: "x", expectSha256: "absent" },
     { fn: "fs-write.remove", path: "/shared/a" },
   ]);
+});
+
+const WEB = ["http", "config", "log", "clock", "random"];
+
+Deno.test("toImports() sends a request as host_call.ts names it and gives the answer decoded", () => {
+  const answer = {
+    status: 200,
+    url: "https://example.com/b",
+    headers: [["Content-Type", "text/html; charset=utf-8"], ["x-a", "1"]],
+    bytes: 2,
+    truncated: true,
+  };
+  const { asked, functions } = openImports(answer, "é", WEB);
+  const fetched = functions["oxydra:tool/http"]!.fetch!({
+    method: "get",
+    url: "https://example.com/a",
+    headers: [{ name: "accept", value: "*/*", extra: 1 }],
+    body: "",
+    secrets: [{ header: "x-key", name: "web_search" }],
+  });
+  assert.deepEqual(fetched, {
+    status: 200,
+    url: "https://example.com/b",
+    headers: [{ name: "Content-Type", value: "text/html; charset=utf-8" }, { name: "x-a", value: "1" }],
+    contentType: "text/html; charset=utf-8",
+    text: "é",
+    charset: "utf-8",
+    bytes: 2,
+    truncated: true,
+  });
+  assert.deepEqual(asked, [{
+    fn: "http.fetch",
+    method: "GET",
+    url: "https://example.com/a",
+    headers: [["accept", "*/*"]],
+    body: "",
+    secrets: [{ header: "x-key", name: "web_search" }],
+  }]);
+});
+
+Deno.test("toImports() asks for settings and writes the log, a line at most as long as a log has", () => {
+  const { asked, functions } = openImports({ value: "v" }, "", WEB);
+  assert.equal(functions["oxydra:tool/config"]!.get!("web_search.provider"), "v");
+  functions["oxydra:tool/log"]!.write!("warn", "x".repeat(LIMITS.logLineCharsMax + 1));
+  assert.deepEqual(asked, [
+    { fn: "config.get", key: "web_search.provider" },
+    { fn: "log.write", level: "warn", message: "x".repeat(LIMITS.logLineCharsMax) },
+  ]);
+  const unset = openImports({ value: null }, "", WEB);
+  assert.equal(unset.functions["oxydra:tool/config"]!.get!("web_search.base_url"), undefined);
+});
+
+Deno.test("toImports() has clock and random itself, bounded, and asks nobody", () => {
+  const { asked, functions } = openImports({}, "", WEB);
+  const before = Date.now();
+  const now = functions["oxydra:tool/clock"]!.nowMs!() as number;
+  assert.ok(now >= before && now <= Date.now());
+  const random = functions["oxydra:tool/random"]!.bytes! as (count: number) => Uint8Array;
+  assert.equal(random(LIMITS.randomBytesMax).length, LIMITS.randomBytesMax);
+  assert.notDeepEqual(random(16), random(16));
+  assert.throws(() => random(LIMITS.randomBytesMax + 1), { code: "quota_exceeded" });
+  assert.deepEqual(asked, []);
+});
+
+Deno.test("toImports() refuses each web interface that the call was not granted", () => {
+  const { asked, functions } = openImports({}, "", []);
+  for (const name of WEB) {
+    for (const run of Object.values(functions[`oxydra:tool/${name}`]!)) {
+      assert.throws(() => run({}), { code: "tool_denied", message: `${name} is not granted to this call` });
+    }
+  }
+  assert.deepEqual(asked, []);
 });
 
 Deno.test("toImports() fails at once for an interface that the call was not granted, and asks nobody", () => {

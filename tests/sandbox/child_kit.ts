@@ -14,9 +14,11 @@ export const SETPRIV: string | undefined = ["/usr/bin/setpriv", "/bin/setpriv"].
   }
 });
 
-/** The committed artefact, parsed anew: a test may change it. */
-export function readArtefact(): Record<string, unknown> & { files: { name: string; sha256: string; gz: string }[] } {
-  return JSON.parse(Deno.readTextFileSync(new URL("../../tools-wasm/files.json", import.meta.url)));
+/** The committed artefact of a package, parsed anew: a test may change it. */
+export function readArtefact(
+  name: "files" | "web" = "files",
+): Record<string, unknown> & { files: { name: string; sha256: string; gz: string }[] } {
+  return JSON.parse(Deno.readTextFileSync(new URL(`../../tools-wasm/${name}.json`, import.meta.url)));
 }
 
 /** The committed component. */

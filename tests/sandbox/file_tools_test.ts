@@ -1,7 +1,7 @@
 import type { FileHostCall } from "#/sandbox/host_call.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { TOOLS } from "#/tools/registry.ts";
+import { toTools } from "#/tools/registry.ts";
 import type { ChildOutcome } from "#/sandbox/child_process.ts";
 import { never, openRealChildren } from "./child_kit.ts";
 import { openTempFiles, type TempFiles } from "./temp_files.ts";
@@ -15,7 +15,7 @@ async function withTools(test: (run: RunTool, temp: TempFiles) => Promise<void>)
   await test(async (tool, args) => {
     const request = {
       tool,
-      args: TOOLS.get(tool)!.args.parse(args),
+      args: toTools().get(tool)!.args.parse(args),
       timeoutMs: 20_000,
       interfaces: ["fs-read", "fs-write"],
     };

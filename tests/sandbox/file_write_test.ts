@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { removeFile, writeText } from "#/sandbox/file_write.ts";
+import { removeFile, writeFile } from "#/sandbox/file_write.ts";
 import { openKept } from "#/sandbox/kept.ts";
 import { openOs } from "#/sandbox/open_os.ts";
 import type { Os } from "#/sandbox/os.ts";
@@ -23,7 +23,8 @@ function openBent(bend: (real: Os, file: string) => Partial<Os>) {
   return {
     file,
     kept,
-    write: (text: string) => writeText(root, { path, text, bytesMax: 100 }, deps, never),
+    write: (text: string) =>
+      writeFile(root, { path, content: new TextEncoder().encode(text), bytesMax: 100 }, deps, never),
     remove: () => removeFile(root, path, deps, never),
     names: () => [...Deno.readDirSync(join(dir, "root"))].map((entry) => entry.name),
     [Symbol.dispose]: () => handle[Symbol.dispose](),
@@ -36,7 +37,7 @@ function failing(code: string): () => never {
   };
 }
 
-Deno.test("writeText() refuses when a neighbour changes the file between the look and the rename", async () => {
+Deno.test("writeFile() refuses when a neighbour changes the file between the look and the rename", async () => {
   for (
     const change of [
       (file: string) => Deno.writeTextFileSync(file, "theirs"),
@@ -68,7 +69,7 @@ Deno.test("writeText() refuses when a neighbour changes the file between the loo
   }
 });
 
-Deno.test("writeText() never replaces a file that a neighbour creates meanwhile", async () => {
+Deno.test("writeFile() never replaces a file that a neighbour creates meanwhile", async () => {
   using bent = openBent((real, file) => ({
     link: (dir, from, to) => {
       Deno.writeTextFileSync(file, "theirs");
@@ -79,13 +80,13 @@ Deno.test("writeText() never replaces a file that a neighbour creates meanwhile"
   assert.deepEqual([bent.names(), Deno.readTextFileSync(bent.file)], [["f"], "theirs"]);
 });
 
-Deno.test("writeText() renames where the disk knows no hard links", async () => {
+Deno.test("writeFile() renames where the disk knows no hard links", async () => {
   using bent = openBent(() => ({ link: failing("EPERM") }));
   assert.equal((await bent.write("mine")).created, true);
   assert.deepEqual([bent.names(), Deno.readTextFileSync(bent.file)], [["f"], "mine"]);
 });
 
-Deno.test("writeText() leaves the old content and no temporary when the disk fails at any step", async () => {
+Deno.test("writeFile() leaves the old content and no temporary when the disk fails at any step", async () => {
   for (const step of ["createFile", "write", "setMode", "rename"] as const) {
     let isArmed = false;
     using bent = openBent((real) => ({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Capability } from "#/core/capability.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
-import { toHttpNeed } from "#/sandbox/grant.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
 import { HostService, type NetService } from "#/sandbox/host_service.ts";
 import { openTempFiles } from "./temp_files.ts";
 
@@ -50,8 +50,8 @@ const answer = (text: string): HostAnswer => ({
 
 Deno.test("HostService serves requests, settings and log lines within the grant, and counts them", async () => {
   const allowed: number[] = [];
-  using made = makeService([http, { kind: "config", section: "web_search" }, { kind: "log" }], (_call, bytesMax) => {
-    allowed.push(bytesMax);
+  using made = makeService([http, { kind: "config", section: "web_search" }, { kind: "log" }], (_call, bounds) => {
+    allowed.push(bounds.bytesMax);
     return Promise.resolve(answer("1234"));
   });
   const { service, logged } = made;

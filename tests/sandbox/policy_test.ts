@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Capability, Decision, HttpMethod, Principal } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
-import { toHttpNeed } from "#/sandbox/grant.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { PolicyRule } from "#/sandbox/policy_rule.ts";
 

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
-import { TOOLS } from "#/tools/registry.ts";
+import { WebSearchConfig } from "#/tools/config.ts";
+import { toTools } from "#/tools/registry.ts";
 import { toSchema } from "#/tools/to_schema.ts";
-import { TOOLS as IN_COMPONENT } from "../../tools-wasm/files/tools.ts";
+import { TOOLS as IN_FILES } from "../../tools-wasm/files/tools.ts";
+import { TOOLS as IN_WEB } from "../../tools-wasm/web/tools.ts";
 
-Deno.test("the registry holds the six file tools, and the component runs each of them", () => {
+const TOOLS = toTools();
+
+Deno.test("toTools() lists every tool, and the component of each package runs those that name it", () => {
   assert.deepEqual([...TOOLS.keys()], [
     "file_read",
     "file_list",
@@ -11,14 +15,25 @@ Deno.test("the registry holds the six file tools, and the component runs each of
     "file_write",
     "file_edit",
     "file_delete",
+    "web_fetch",
+    "web_search",
   ]);
-  assert.deepEqual(Object.keys(IN_COMPONENT).sort(), [...TOOLS.keys()].sort());
+  for (const [component, inside] of [["files", IN_FILES], ["web", IN_WEB]] as const) {
+    const named = [...TOOLS.values()].filter(({ run }) => "component" in run && run.component === component);
+    assert.deepEqual(named.map(({ name }) => name).sort(), Object.keys(inside).sort());
+  }
   for (const [name, tool] of TOOLS) {
     assert.equal(tool.name, name);
-    assert.deepEqual(tool.run, { component: "files" });
     assert.ok(tool.timeoutMs > 0 && tool.timeoutMs <= 60_000, name);
-    assert.equal(tool.effect, /read|list|search/.test(name) ? "read_only" : "side_effecting", name);
+    assert.equal(tool.effect, /^file_(?:read|list|search)$/.test(name) ? "read_only" : "side_effecting", name);
   }
+});
+
+Deno.test("toTools() lets the person's settings say what a tool needs, and nothing else of it", () => {
+  const own = toTools({ webSearch: WebSearchConfig.parse({ provider: "searxng", base_url: "https://s.example" }) });
+  const needs = own.get("web_search")!.needs({ query: "q" });
+  assert.deepEqual(needs.flatMap((need) => need.kind === "http" ? [need.host] : []), ["s.example"]);
+  assert.deepEqual([...own.values()].map(toSchema), [...TOOLS.values()].map(toSchema));
 });
 
 Deno.test("toSchema() gives plain JSON Schema in which every argument is described and no other is allowed", () => {

@@ -19,36 +19,46 @@ async function runBuild(args: string[]): Promise<{ code: number; out: string }> 
   return { code, out };
 }
 
-/** A copy of the sources and the committed artefact in a folder of its own. */
+const PACKAGES = ["files", "web"];
+
+/** A copy of the sources and the committed artefacts in a folder of its own. */
 async function copySources(): Promise<string> {
   const root = await Deno.makeTempDir({ prefix: "oxydra-tools-wasm-" });
-  for (const folder of ["wit", "sdk", "files"]) {
+  for (const folder of ["wit", "sdk", ...PACKAGES]) {
     await Deno.mkdir(join(root, folder));
     for await (const { name } of Deno.readDir(join(TOOLS_WASM, folder))) {
       await Deno.copyFile(join(TOOLS_WASM, folder, name), join(root, folder, name));
     }
   }
-  await Deno.copyFile(join(TOOLS_WASM, "files.json"), join(root, "files.json"));
+  for (const name of PACKAGES) await Deno.copyFile(join(TOOLS_WASM, `${name}.json`), join(root, `${name}.json`));
   return root;
 }
 
-Deno.test("tools:verify accepts the committed artefact and refuses it after a change of one character", async () => {
+Deno.test("tools:verify accepts the committed artefacts and refuses the one of a package after a change of one character", async () => {
   const root = await copySources();
   try {
     const here = await runBuild(["--verify"]);
     assert.equal(here.code, 0, here.out);
 
-    const changed = join(root, "files/write.ts");
-    const source = await Deno.readTextFile(changed);
-    const at = source.indexOf("Deleted ");
-    assert.ok(at > 0);
-    await Deno.writeTextFile(changed, `${source.slice(0, at)}d${source.slice(at + 1)}`);
-    const refused = await runBuild(["--verify", "--root", root]);
-    assert.equal(refused.code, 1);
-    assert.match(
-      refused.out,
-      /is not what its source builds to\. Different: component, .*\.core\d*\.wasm.*Run: deno task tools:build/,
-    );
+    for (
+      const [file, word, name] of [["files/write.ts", "Deleted ", "files"], [
+        "web/fetch.ts",
+        "Status: ",
+        "web",
+      ]] as const
+    ) {
+      const changed = join(root, file);
+      const source = await Deno.readTextFile(changed);
+      const at = source.indexOf(word);
+      assert.ok(at > 0);
+      await Deno.writeTextFile(changed, `${source.slice(0, at)}d${source.slice(at + 1)}`);
+      const refused = await runBuild(["--verify", "--root", root]);
+      assert.equal(refused.code, 1);
+      const message =
+        /(\w+)\.json is not what its source builds to\. Different: component, .*\.core\d*\.wasm.*Run: deno task tools:build/g;
+      assert.deepEqual([...refused.out.matchAll(message)].map((match) => match[1]), [name]);
+      await Deno.writeTextFile(changed, source);
+    }
   } finally {
     await Deno.remove(root, { recursive: true });
   }
@@ -57,15 +67,15 @@ Deno.test("tools:verify accepts the committed artefact and refuses it after a ch
 Deno.test("two builds in two folders give the same bytes, and the bytes that are committed", async () => {
   const roots = [await copySources(), await copySources()];
   try {
-    for (const root of roots) await Deno.writeTextFile(join(root, "files.json"), "overwritten by the build");
-    const built: string[] = [];
+    const read = (root: string) => Promise.all(PACKAGES.map((name) => Deno.readTextFile(join(root, `${name}.json`))));
     for (const root of roots) {
+      for (const name of PACKAGES) await Deno.writeTextFile(join(root, `${name}.json`), "overwritten by the build");
       const { code, out } = await runBuild(["--root", root]);
       assert.equal(code, 0, out);
-      built.push(await Deno.readTextFile(join(root, "files.json")));
     }
-    assert.equal(built[0], built[1]);
-    assert.equal(built[0], await Deno.readTextFile(join(TOOLS_WASM, "files.json")));
+    const [one, other] = await Promise.all(roots.map(read));
+    assert.deepEqual(one, other);
+    assert.deepEqual(one, await read(TOOLS_WASM));
   } finally {
     for (const root of roots) await Deno.remove(root, { recursive: true });
   }

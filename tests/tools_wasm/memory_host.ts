@@ -1,4 +1,4 @@
-import type { Host } from "../../tools-wasm/sdk/host.ts";
+import type { FilesHost } from "../../tools-wasm/sdk/host.ts";
 
 /** A host over a map of virtual paths, for the tools' own logic; what files really do is tested through the broker. */
 export function openMemoryHost(
@@ -12,7 +12,7 @@ export function openMemoryHost(
     });
   };
   const bytesOf = (text: string) => new TextEncoder().encode(text).length;
-  const host: Host = {
+  const host: FilesHost = {
     read: {
       readText(path) {
         const text = content.get(path) ??

@@ -1,29 +1,27 @@
 /**
  * TypeScript in, artefact out: one process under a fixed clock and fixed randomness, started by build.ts. Arguments: the folder that
- * holds wit/, sdk/ and files/; the file to write; the bounds of each core module as JSON.
+ * holds wit/, sdk/ and the packages; the package, which is also the name of its world; the file to write; the bounds of each core
+ * module as JSON.
  */
 import { $init, generate } from "@bytecodealliance/jco-transpile/component";
 import { type CoreBounds, GENERATE_OPTIONS, toQuietGlue, toSafeCore } from "../../src/sandbox/component_core.ts";
+import { INTERFACES, toImportName } from "../../src/sandbox/component_interfaces.ts";
 import { type Artefact, pack, type PackedFile, toText } from "./artefact.ts";
 import { toComponent } from "./to_component.ts";
 
 /** `init` exists in every QuickJS component for the build; nobody calls it later. */
 const EXPORTS = ["describe", "execute", "init"];
-const KNOWN_IMPORTS = ["oxydra:tool/fs-read", "oxydra:tool/fs-write"];
+const KNOWN_IMPORTS: readonly string[] = INTERFACES.map(toImportName);
 
-const [root, out, bounds] = Deno.args as [string, string, string];
-const { IDENTITY } = await import(`file://${root}/files/tools.ts`);
-const component = await toComponent({
-  root,
-  entry: "files/main.js",
-  witPath: `${root}/wit/tool.wit`,
-  world: "files",
-});
+const [root, name, out, bounds] = Deno.args as [string, string, string, string];
+const { IDENTITY } = await import(`file://${root}/${name}/tools.ts`);
+const witPath = `${root}/wit/tool.wit`;
+const component = await toComponent({ root, entry: `${name}/main.js`, witPath, world: name });
 const { imports, files } = await transpile(component, JSON.parse(bounds));
 const artefact: Artefact = {
   package: IDENTITY.name,
   version: IDENTITY.version,
-  world: "oxydra:tool/files@0.1.0",
+  world: `oxydra:tool/${name}@0.1.0`,
   imports,
   component: await pack(component),
   files,

@@ -24,6 +24,8 @@ export async function toComponent(
     target: "es2023",
     external: ["oxydra:*"],
     charset: "utf8",
+    // A component carries the text of its functions: short names make it smaller, and name no folder.
+    minify: true,
     logLevel: "silent",
   });
   const jsSource = bundle.outputFiles[0]!.text;

@@ -1,6 +1,7 @@
 import { ToolFailure } from "../sdk/execute.ts";
-import type { Host } from "../sdk/host.ts";
-import { countLines, plural, toCanonicalPath } from "./text.ts";
+import type { FilesHost } from "../sdk/host.ts";
+import { plural } from "../sdk/text.ts";
+import { countLines, toCanonicalPath } from "./text.ts";
 
 /** Arguments of file_edit, parsed by the host. */
 export interface EditArgs {
@@ -14,7 +15,7 @@ export interface EditArgs {
 const NAMED_LINES_MAX = 10;
 
 /** Replaces a snippet. Refuses one that is missing or ambiguous; the write fails when the file changed since it was read. */
-export function editFile(args: EditArgs, host: Host): string {
+export function editFile(args: EditArgs, host: FilesHost): string {
   const path = toCanonicalPath(args.path);
   if (args.old_text === args.new_text) {
     throw new ToolFailure(

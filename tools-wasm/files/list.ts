@@ -1,5 +1,6 @@
-import type { Host, HostEntry } from "../sdk/host.ts";
-import { OUTPUT_BYTES_MAX, plural, toCanonicalPath, utf8Bytes } from "./text.ts";
+import type { FilesHost, HostEntry } from "../sdk/host.ts";
+import { OUTPUT_BYTES_MAX, plural, utf8Bytes } from "../sdk/text.ts";
+import { toCanonicalPath } from "./text.ts";
 
 /** Arguments of file_list, parsed by the host. */
 export interface ListArgs {
@@ -8,7 +9,7 @@ export interface ListArgs {
 }
 
 /** One entry a line, folders with a slash at the end, files with their size; then how many there are. */
-export function listFiles(args: ListArgs, host: Host): string {
+export function listFiles(args: ListArgs, host: FilesHost): string {
   const path = toCanonicalPath(args.path ?? "/shared");
   const { entries, truncated } = host.read.list(path, args.recursive ?? false);
   if (entries.length === 0) return `[${path} is empty]`;

@@ -1,6 +1,7 @@
 import { ToolFailure } from "../sdk/execute.ts";
-import type { Host } from "../sdk/host.ts";
-import { cutToBytes, OUTPUT_BYTES_MAX, plural, toCanonicalPath, toLineStarts, utf8Bytes } from "./text.ts";
+import type { FilesHost } from "../sdk/host.ts";
+import { cutToBytes, OUTPUT_BYTES_MAX, plural, utf8Bytes } from "../sdk/text.ts";
+import { toCanonicalPath, toLineStarts } from "./text.ts";
 
 /** Arguments of file_read, parsed by the host. */
 export interface ReadArgs {
@@ -13,7 +14,7 @@ export interface ReadArgs {
  * The text of a file, exactly. A header line in brackets comes first only when not the whole file follows: which lines, of how
  * many, and the `start_line` to go on with.
  */
-export function readFile(args: ReadArgs, host: Host): string {
+export function readFile(args: ReadArgs, host: FilesHost): string {
   const path = toCanonicalPath(args.path);
   const { text, bytes } = host.read.readText(path);
   if (text === "") return `[${path} is empty]`;

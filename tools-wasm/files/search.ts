@@ -1,7 +1,8 @@
 import { toFailure } from "../sdk/execute.ts";
-import type { Host, HostPage } from "../sdk/host.ts";
+import type { FilesHost, HostPage } from "../sdk/host.ts";
 import { findHits, type Hit, type MatchArgs, toMatcher } from "./match.ts";
-import { OUTPUT_BYTES_MAX, plural, toCanonicalPath, utf8Bytes } from "./text.ts";
+import { OUTPUT_BYTES_MAX, plural, utf8Bytes } from "../sdk/text.ts";
+import { toCanonicalPath } from "./text.ts";
 
 /** Arguments of file_search, parsed by the host. */
 export interface SearchArgs extends MatchArgs {
@@ -29,7 +30,7 @@ interface Findings {
 }
 
 /** Lines that match, as `path:line: text`, then the counts and, when it applies, which limit ended the search. */
-export function searchFiles(args: SearchArgs, host: Host): string {
+export function searchFiles(args: SearchArgs, host: FilesHost): string {
   const path = toCanonicalPath(args.path ?? "/shared");
   const matcher = toMatcher(args);
   const resultsMax = args.max_results ?? RESULTS_DEFAULT;
@@ -63,7 +64,7 @@ export function searchFiles(args: SearchArgs, host: Host): string {
 
 /** A limit of the host in mid-search keeps what was found; on the first page it is the caller's failure, or `path` is a file. */
 function scanNext(
-  host: Host,
+  host: FilesHost,
   path: string,
   glob: string,
   cursor: string,
@@ -79,7 +80,11 @@ function scanNext(
 }
 
 /** A scan refuses a path that is no folder; when it can be read as a file instead, that is what was meant. */
-function scanOneFile(host: Host, path: string, refusal: unknown): HostPage {
+function scanOneFile(
+  host: FilesHost,
+  path: string,
+  refusal: unknown,
+): HostPage {
   if (toFailure(refusal).code !== "path_invalid") throw refusal;
   try {
     return {

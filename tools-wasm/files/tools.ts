@@ -1,4 +1,5 @@
 import type { GuestTool } from "../sdk/execute.ts";
+import type { FilesHost } from "../sdk/host.ts";
 import { editFile } from "./edit.ts";
 import { listFiles } from "./list.ts";
 import { readFile } from "./read.ts";
@@ -9,7 +10,7 @@ import { deleteFile, writeFile } from "./write.ts";
 export const IDENTITY = { name: "files", version: "0.1.0" };
 
 /** Every tool of this component, by the name that the model uses. */
-export const TOOLS: Record<string, GuestTool> = {
+export const TOOLS: Record<string, GuestTool<FilesHost>> = {
   file_read: readFile,
   file_list: listFiles,
   file_search: searchFiles,

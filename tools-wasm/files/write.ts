@@ -1,10 +1,11 @@
-import type { Host } from "../sdk/host.ts";
-import { plural, toCanonicalPath } from "./text.ts";
+import type { FilesHost } from "../sdk/host.ts";
+import { plural } from "../sdk/text.ts";
+import { toCanonicalPath } from "./text.ts";
 
 /** Writes a whole file and says whether it was there before. */
 export function writeFile(
   args: { readonly path: string; readonly content: string },
-  host: Host,
+  host: FilesHost,
 ): string {
   const path = toCanonicalPath(args.path);
   const { bytes, created } = host.write.writeText(
@@ -18,7 +19,7 @@ export function writeFile(
 /** Deletes one file. */
 export function deleteFile(
   args: { readonly path: string },
-  host: Host,
+  host: FilesHost,
 ): string {
   const path = toCanonicalPath(args.path);
   return `Deleted ${path} (${plural(host.write.remove(path), "byte")}).`;

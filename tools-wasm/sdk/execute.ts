@@ -1,8 +1,6 @@
-import type { Host } from "./host.ts";
-
 /** One tool inside a component: parsed arguments in, text for the model out. */
 // deno-lint-ignore no-explicit-any -- the host has parsed the arguments with the tool's strict schema
-export type GuestTool = (args: any, host: Host) => string;
+export type GuestTool<Host> = (args: any, host: Host) => string;
 
 /** A failure that the model can act on. `code` is one of the host's closed list. */
 export class ToolFailure extends Error {
@@ -21,9 +19,9 @@ export interface Failure {
 }
 
 /** The exports of a world: `describe` and `execute`. Whatever a tool throws leaves as a `failure` record: an Error would trap the instance. */
-export function toExports(
+export function toExports<Host>(
   identity: { name: string; version: string },
-  tools: Record<string, GuestTool>,
+  tools: Record<string, GuestTool<Host>>,
   host: Host,
 ) {
   return {

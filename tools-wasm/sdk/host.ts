@@ -42,8 +42,73 @@ export interface FsWrite {
   remove(path: string): number;
 }
 
-/** What the tools of a world may call. */
-export interface Host {
+/** `oxydra:tool/http`. Throws as `FsRead` does. */
+export interface Http {
+  fetch(request: HttpRequest): HttpResponse;
+}
+
+/** One request; `secrets` names the headers that the host fills in. */
+export interface HttpRequest {
+  readonly method:
+    | "get"
+    | "head"
+    | "post"
+    | "put"
+    | "patch"
+    | "delete"
+    | "options";
+  readonly url: string;
+  readonly headers: readonly HttpHeader[];
+  readonly body: string;
+  readonly secrets: readonly {
+    readonly header: string;
+    readonly name: string;
+  }[];
+}
+
+/** One header. */
+export interface HttpHeader {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** An answer of any status. `charset` is `""` when the body is no text; `text` is then `""` as well. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly url: string;
+  readonly headers: readonly HttpHeader[];
+  readonly contentType: string;
+  readonly charset: string;
+  readonly text: string;
+  readonly bytes: number;
+  readonly truncated: boolean;
+}
+
+/** `oxydra:tool/config`. A refusal ends the instance. */
+export interface Config {
+  get(key: string): string | undefined;
+}
+
+/** `oxydra:tool/random`. A refusal ends the instance. */
+export interface Random {
+  bytes(count: number): Uint8Array;
+}
+
+/** `oxydra:tool/log`. A refusal ends the instance. */
+export interface Log {
+  write(level: "debug" | "info" | "warn" | "error", message: string): void;
+}
+
+/** What the tools of the world `files` may call. */
+export interface FilesHost {
   readonly read: FsRead;
   readonly write: FsWrite;
+}
+
+/** What the tools of the world `web` may call. */
+export interface WebHost {
+  readonly http: Http;
+  readonly config: Config;
+  readonly random: Random;
+  readonly log: Log;
 }

@@ -5,7 +5,7 @@ import type { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeByteFrames, encodeJsonFrame, type Frame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
 import { FrameWriter } from "#/lib/frame_writer.ts";
 
-/** What a request or its answer carries: any JSON, and for an answer bytes beside it (≤ `toolOutputBytesMax`). */
+/** What a request or its answer carries: any JSON, and for an answer bytes beside it. */
 export interface LinkAnswer {
   readonly body: unknown;
   readonly content: Uint8Array;
@@ -17,6 +17,12 @@ export interface LinkHandlers {
   readonly onRequest?: (body: unknown, signal: AbortSignal) => Promise<LinkAnswer>;
   /** Synchronous. A throw ends the link. */
   readonly onNotice?: (body: unknown) => void;
+}
+
+/** Bounds of one end. */
+export interface LinkOptions {
+  /** Bytes of one answer that this end accepts and gives; `toolOutputBytesMax` by default. A longer one from the other side ends the link. */
+  readonly contentBytesMax?: number;
 }
 
 /** Requests, answers and notices over a pair of byte streams. */
@@ -40,7 +46,7 @@ const Head = z.discriminatedUnion("type", [
     v: z.literal(1),
     type: z.literal("response"),
     body: z.unknown(),
-    contentBytes: z.number().int().min(0).max(LIMITS.toolOutputBytesMax),
+    contentBytes: z.number().int().min(0),
   }),
   z.strictObject({
     v: z.literal(1),
@@ -75,14 +81,16 @@ interface Served {
 export function openLink(
   io: { input: ByteReader; output: WritableStream<Uint8Array> },
   handlers: LinkHandlers = {},
+  { contentBytesMax = LIMITS.toolOutputBytesMax }: LinkOptions = {},
 ): Link {
-  return new StreamLink(io.input, io.output, handlers);
+  return new StreamLink(io.input, io.output, handlers, contentBytesMax);
 }
 
 class StreamLink implements Link {
   readonly #input: ByteReader;
   readonly #writer: FrameWriter;
   readonly #handlers: LinkHandlers;
+  readonly #contentBytesMax: number;
   readonly #asked = new Map<number, Asked>();
   readonly #served = new Map<number, Served>();
   readonly #end = Promise.withResolvers<AppError | undefined>();
@@ -90,10 +98,16 @@ class StreamLink implements Link {
   #lastId = 0;
   #isOver = false;
 
-  constructor(input: ByteReader, output: WritableStream<Uint8Array>, handlers: LinkHandlers) {
+  constructor(
+    input: ByteReader,
+    output: WritableStream<Uint8Array>,
+    handlers: LinkHandlers,
+    contentBytesMax: number,
+  ) {
     this.#input = input;
     this.#writer = new FrameWriter(output);
     this.#handlers = handlers;
+    this.#contentBytesMax = contentBytesMax;
     this.#readAll();
   }
 
@@ -199,6 +213,7 @@ class StreamLink implements Link {
   ): Promise<void> {
     try {
       const { body: answer, content } = await onRequest(body, served.abort.signal);
+      if (content.length > this.#contentBytesMax) throw new AppError("frame_too_large", "The answer is too large");
       const head = toFrame(id, { v: 1, type: "response", body: answer, contentBytes: content.length });
       const sent = this.#writer.send(head);
       for (const chunk of encodeByteFrames(id, content)) {
@@ -233,6 +248,7 @@ class StreamLink implements Link {
       this.#asked.delete(id);
       return asked.answer.reject(new AppError(head.code as ErrorCode, head.message));
     }
+    if (head.contentBytes > this.#contentBytesMax) throw new AppError("protocol", "An answer is larger than agreed");
     asked.body = head.body;
     asked.content = new Uint8Array(head.contentBytes);
     this.#finishIfWhole(id, asked);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeJsonFrame, FrameDecoder } from "#/lib/framing.ts";
-import { openLink } from "#/sandbox/link.ts";
-import { openPipes } from "./pipes.ts";
+import { openLink } from "#/lib/link.ts";
+import { openPipes } from "../sandbox/pipes.ts";
 
 const never = new AbortController().signal;
 const empty = new Uint8Array();
@@ -85,10 +85,9 @@ Deno.test("openLink() cancels: the asker at once, the server by its signal, and 
 
 Deno.test("openLink() sends no chunk without credit", async () => {
   const { guest, runner } = openPipes(100);
-  const link = openLink(runner, {
-    onRequest: () =>
-      Promise.resolve({ body: null, content: new Uint8Array(LIMITS.chunkBytesMax * (LIMITS.chunkCredit + 2)) }),
-  });
+  const content = new Uint8Array(LIMITS.chunkBytesMax * (LIMITS.chunkCredit + 2));
+  const onRequest = () => Promise.resolve({ body: null, content });
+  const link = openLink(runner, { onRequest }, { contentBytesMax: content.length });
   const writer = guest.output.getWriter();
   const decoder = new FrameDecoder();
   const frames: number[] = [];
@@ -146,4 +145,24 @@ Deno.test("openLink() bounds open requests, frames and notices on the sending si
   const second = openLink(other);
   await assert.rejects(second.request("x".repeat(LIMITS.frameBytesMax), never), { code: "frame_too_large" });
   await second.close();
+});
+
+Deno.test("openLink() takes and gives answers up to contentBytesMax, toolOutputBytesMax without it", async () => {
+  const contentBytesMax = 5 * LIMITS.toolOutputBytesMax;
+  const answer = (body: unknown) => Promise.resolve({ body, content: new Uint8Array(body as number).fill(7) });
+  const { guest, runner } = openPipes();
+  const server = openLink(runner, { onRequest: answer }, { contentBytesMax });
+  const client = openLink(guest, {}, { contentBytesMax });
+  const { content } = await client.request(contentBytesMax, never);
+  assert.ok(content.length === contentBytesMax && content.every((byte) => byte === 7));
+  await assert.rejects(client.request(contentBytesMax + 1, never), { code: "frame_too_large" });
+  assert.equal((await client.request(1, never)).content.length, 1);
+  await client.close();
+  assert.equal(await server.closed, undefined);
+  const { guest: narrow, runner: wide } = openPipes(100);
+  openLink(wide, { onRequest: answer }, { contentBytesMax });
+  const small = openLink(narrow);
+  assert.equal((await small.request(LIMITS.toolOutputBytesMax, never)).content.length, LIMITS.toolOutputBytesMax);
+  await assert.rejects(small.request(LIMITS.toolOutputBytesMax + 1, never), { code: "tool_interrupted" });
+  assert.equal((await small.closed)?.code, "protocol");
 });

@@ -1,0 +1,100 @@
+import type { Config } from "#/config/schema.ts";
+import { AppError } from "#/core/error.ts";
+import { Secret } from "#/lib/secret.ts";
+import type { EgressOptions } from "#/sandbox/egress_client.ts";
+import type { PolicyRule } from "#/sandbox/policy_rule.ts";
+import type { SecretEntry } from "#/sandbox/secrets.ts";
+import { toSearchHosts } from "#/tools/search_endpoint.ts";
+import type { ToolSettings } from "#/tools/registry.ts";
+
+/** The secret that web_search spends, when its provider wants one. */
+const SEARCH_SECRET = "web_search";
+
+/** What a configuration makes of the tools of one start. */
+export interface ToolsPlan {
+  /** Layers of policy that stand before the one that ships: the person's, then those that follow from settings. */
+  readonly rules: readonly (readonly PolicyRule[])[];
+  readonly settings: ToolSettings;
+  /** What components may read, by `section.key`. */
+  readonly values: ReadonlyMap<string, string>;
+  readonly secrets: readonly SecretEntry[];
+  readonly egress: Pick<EgressOptions, "allowlist" | "mode" | "proxyUrl">;
+}
+
+/** A plan of defaults, for a tool host without a configuration. */
+export const NO_TOOLS_PLAN: ToolsPlan = {
+  rules: [],
+  settings: {},
+  values: new Map(),
+  secrets: [],
+  egress: { allowlist: [], mode: "default" },
+};
+
+/**
+ * Joins what the configuration says about tools. Pure. Throws AppError `config_invalid` for a secret whose name is taken; one whose
+ * variable is not set is left out, and its use is denied.
+ */
+export function planTools(config: Config, env: Readonly<Record<string, string>>): ToolsPlan {
+  const search = config.tools.web_search;
+  const secrets = Object.entries(config.secrets).flatMap(([name, { env: variable, hosts, private: isPrivate }]) =>
+    toEntry({ name, variable, hosts, isPrivate }, env)
+  );
+  if (Object.hasOwn(config.secrets, SEARCH_SECRET)) {
+    throw new AppError("config_invalid", `secrets.${SEARCH_SECRET}: is the name of web_search's own key`);
+  }
+  const hosts = toSearchHosts(search);
+  const own = search.provider === "google" && search.api_key_env !== undefined
+    ? toEntry({
+      name: SEARCH_SECRET,
+      variable: search.api_key_env,
+      hosts: hosts.map(({ host }) => host),
+      isPrivate: false,
+    }, env)
+    : [];
+  return {
+    rules: [config.policy.rules, toSearchRules(hosts)],
+    settings: { webSearch: search, attachmentSaveSecs: config.tools.attachment_save.timeout_secs },
+    values: toValues(config, env),
+    secrets: [...secrets, ...own],
+    egress: {
+      allowlist: search.egress_allowlist,
+      mode: search.egress_mode,
+      ...(search.egress_proxy_url === undefined ? {} : { proxyUrl: search.egress_proxy_url }),
+    },
+  };
+}
+
+/** The hosts that the person configured are allowed unasked, for this tool alone (DESIGN, "The policy that ships"). */
+function toSearchRules(hosts: ReturnType<typeof toSearchHosts>): readonly PolicyRule[] {
+  if (hosts.length === 0) return [];
+  const names = [...new Set(hosts.map(({ host }) => host))];
+  const of = { hosts: names, tools: ["web_search"], effect: "allow" as const };
+  return [
+    {
+      id: "settings:web_search",
+      kinds: ["http"],
+      methods: ["GET"],
+      ports: [...new Set(hosts.map(({ port }) => `${port}`))],
+      ...of,
+    },
+    { id: "settings:web_search key", kinds: ["secret"], names: [SEARCH_SECRET], ...of },
+  ];
+}
+
+function toEntry(
+  secret: { readonly name: string; readonly variable: string } & Pick<SecretEntry, "hosts" | "isPrivate">,
+  env: Readonly<Record<string, string>>,
+): readonly SecretEntry[] {
+  const { variable, ...entry } = secret;
+  const value = env[variable]?.trim();
+  return value ? [{ ...entry, value: new Secret(value) }] : [];
+}
+
+function toValues(config: Config, env: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  const { provider, base_url, base_urls, query_params, engines, categories, safesearch, engine_id_env } =
+    config.tools.web_search;
+  const engine_id = engine_id_env === undefined ? undefined : env[engine_id_env];
+  const all = { provider, base_url, base_urls, query_params, engines, categories, safesearch, engine_id };
+  const set = Object.entries(all).filter(([, value]) => value !== undefined && value !== "");
+  return new Map(set.map(([key, value]) => [`web_search.${key}`, String(value)]));
+}

@@ -1,0 +1,50 @@
+import { DENIED_NET } from "#/sandbox/egress_address.ts";
+
+/** What decides the flags of an egress process. */
+export interface EgressPlanInput {
+  /** Real path of the running Deno. */
+  readonly denoPath: string;
+  /** `file:` or `http(s):` URL of src/sandbox/egress.ts. */
+  readonly entryUrl: string;
+  /** Where its modules come from and that it finds none elsewhere: the guest's (`toModuleFlags`), for it has zod too. */
+  readonly moduleFlags: readonly string[];
+  /** Path of `setpriv`, where it exists: the process dies with its parent (Linux). */
+  readonly pdeathsig?: string;
+  /** The runner's environment: only what Deno needs for its cache and its trust store is passed on. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** An egress process before it runs. */
+export interface EgressPlan {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What it can reach, in words, one sentence each. */
+  readonly reach: readonly string[];
+}
+
+/**
+ * The flags of an egress process. Without `hosts`: every public address, the IPv4 ranges denied as a second wall behind the address
+ * check (for IPv6 the check is the only one). With `hosts`, each `host:port`: these and nothing else. Pure.
+ */
+export function planEgress(input: EgressPlanInput, hosts?: readonly string[]): EgressPlan {
+  const net = hosts === undefined
+    ? ["--allow-net", `--deny-net=${DENIED_NET.join(",")}`]
+    // An empty list would be `--allow-net=`, which a reader could take for all.
+    : hosts.length === 0
+    ? []
+    : [`--allow-net=${hosts.join(",")}`];
+  const args = ["run", "-q", "--no-prompt", ...input.moduleFlags, ...net, input.entryUrl];
+  const env: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
+  for (const name of ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY", "DENO_TLS_CA_STORE", "DENO_CERT"]) {
+    const value = input.env[name];
+    if (value !== undefined && value !== "") env[name] = value;
+  }
+  const reach = [
+    hosts === undefined ? "connects to public addresses" : `connects to ${hosts.join(", ") || "no host"}`,
+    "reads no file and no environment, starts no process, loads no library",
+  ];
+  if (input.pdeathsig === undefined) return { command: input.denoPath, args, env, reach };
+  return { command: input.pdeathsig, args: ["--pdeathsig", "KILL", "--", input.denoPath, ...args], env, reach };
+}

@@ -1,0 +1,77 @@
+import type { Capability } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
+import type { HostRun } from "#/core/tool.ts";
+import type { HostAnswer } from "#/sandbox/files.ts";
+import type { FileHostCall } from "#/sandbox/host_call.ts";
+
+/** Package of the tools that the runner runs itself. */
+export const HOST_PACKAGE = "host";
+
+/** Brings an inbound attachment of a turn, by its index from 0, from the guest that has it. Throws AppError when there is none. */
+export type FetchAttachment = (
+  place: { readonly session: string; readonly turn: string; readonly index: number },
+  signal: AbortSignal,
+) => Promise<{ readonly mimeType: string; readonly content: Uint8Array }>;
+
+/** What a step may use: host calls within its part of the grant, and the attachments of its turn. */
+export interface StepDeps {
+  /** Of the step's capability: what was asked for, in its one form. */
+  readonly path: string;
+  readonly host: (call: FileHostCall) => Promise<HostAnswer>;
+  readonly attachment: (index: number) => ReturnType<FetchAttachment>;
+}
+
+/** One step of a host tool: it is granted the capabilities of one kind and hands content on to the next. */
+export interface HostStep {
+  readonly name: string;
+  readonly kind: Capability["kind"];
+  run(
+    args: unknown,
+    carried: Uint8Array,
+    deps: StepDeps,
+  ): Promise<{ readonly content: Uint8Array; readonly text: string }>;
+}
+
+const NOTHING = new Uint8Array(0);
+
+const vaultCopyto: readonly HostStep[] = [
+  {
+    name: "read",
+    kind: "fs.read",
+    async run(_args, _carried, { path, host }) {
+      const { content = NOTHING } = await host({ fn: "fs-read.read-bytes", path });
+      return { content, text: "" };
+    },
+  },
+  {
+    name: "write",
+    kind: "fs.write",
+    async run(args, carried, { path, host }) {
+      const { source_path, overwrite } = args as { source_path: string; overwrite?: boolean };
+      const expected = overwrite ? {} : { expectSha256: "absent" };
+      await host({ fn: "fs-write.write-bytes", path, content: carried, ...expected });
+      return { content: NOTHING, text: `Copied ${source_path} to ${path} (${carried.length} bytes).` };
+    },
+  },
+];
+
+const attachmentSave: readonly HostStep[] = [
+  {
+    name: "save",
+    kind: "fs.write",
+    async run(args, _carried, { path, host, attachment }) {
+      const { index, overwrite } = args as { index: number; overwrite?: boolean };
+      const { mimeType, content } = await attachment(index);
+      if (content.length === 0) throw new AppError("tool_failed", `Attachment ${index} is empty`);
+      const expected = overwrite ? {} : { expectSha256: "absent" };
+      await host({ fn: "fs-write.write-bytes", path, content, ...expected });
+      return { content: NOTHING, text: `Saved attachment ${index} (${mimeType}, ${content.length} bytes) to ${path}.` };
+    },
+  },
+];
+
+/** The steps of each host tool, in order. What a reviewer of the runner reads: nothing else runs in it for a tool. */
+export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> = {
+  vault_copyto: vaultCopyto,
+  attachment_save: attachmentSave,
+};

@@ -1,0 +1,103 @@
+import type { Capability, Decision } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { Egress } from "#/sandbox/egress_client.ts";
+import type { HostAnswer } from "#/sandbox/files.ts";
+import { toHttpNeed } from "#/core/http_need.ts";
+import type { NetHostCall } from "#/sandbox/host_call.ts";
+import type { Secrets } from "#/sandbox/secrets.ts";
+
+type FetchCall = Extract<NetHostCall, { fn: "http.fetch" }>;
+
+/** What a request reaches the world by. */
+export interface WebDeps {
+  readonly egress: Pick<Egress, "request">;
+  readonly secrets: Secrets;
+  /** Judges a redirect's target as if it had been asked for. */
+  readonly decide: (need: Capability) => Decision;
+}
+
+/** What the grant leaves for one request and its redirects. */
+export interface WebBounds {
+  readonly bytesMax: number;
+  readonly redirectsMax: number;
+}
+
+/** Answers that name another place (RFC 9110 §15.4); 304 and 300 are for the tool. */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** Headers that belong to one origin: another one gets neither what the tool put in nor what we did. */
+const OWN_TO_ORIGIN = /^(authorization|cookie|proxy-authorization|x-.*(key|token|auth).*)$/i;
+
+/**
+ * Makes a request that the grant opens, and follows its redirects: each target is judged by policy like a request of its own, a secret is
+ * spent on its declared hosts and goes nowhere else. Throws AppError: `tool_denied` for a target that policy does not give, `secret_denied`,
+ * what egress throws, `egress_failed` for too many redirects.
+ */
+export async function fetchGranted(
+  call: FetchCall,
+  bounds: WebBounds,
+  deps: WebDeps,
+  signal: AbortSignal,
+): Promise<HostAnswer> {
+  const origin = originOf(call.url);
+  let { url, method, body } = call;
+  for (let hop = 0;; hop++) {
+    const { head, content } = await deps.egress.request({
+      url,
+      method,
+      headers: toHeaders(call, url, origin, deps.secrets),
+      body: new TextEncoder().encode(body).toBase64(),
+      downBytesMax: Math.min(bounds.bytesMax, LIMITS.responseBytesMax),
+      timeoutMs: LIMITS.webTimeoutMs,
+    }, signal);
+    const location = REDIRECTS.has(head.status) ? locationOf(head.headers, url) : undefined;
+    if (location === undefined || bounds.redirectsMax === 0) {
+      const { status, headers, truncated } = head;
+      return { value: { status, url, headers, bytes: content.length, truncated }, content };
+    }
+    if (hop >= bounds.redirectsMax) {
+      throw new AppError("egress_failed", `${call.url} redirects more than ${bounds.redirectsMax} times`);
+    }
+    // As browsers do: a form's answer is fetched (RFC 9110 §15.4.2–4).
+    if (head.status === 303 || (head.status < 303 && method === "POST")) {
+      if (method !== "HEAD") method = "GET";
+      body = "";
+    }
+    const need = toHttpNeed(location, {
+      methods: [method],
+      scope: "exact",
+      bytesUpMax: new TextEncoder().encode(body).length,
+      bytesDownMax: bounds.bytesMax,
+      redirectsMax: 0,
+    });
+    const decision = deps.decide(need);
+    if (decision.kind !== "granted") {
+      throw new AppError("tool_denied", `${url} redirects to ${location}, which is not granted: ${decision.reason}`);
+    }
+    url = location;
+  }
+}
+
+function toHeaders(call: FetchCall, url: string, origin: string, secrets: Secrets): [string, string][] {
+  const isHome = originOf(url) === origin;
+  const headers = call.headers.filter(([name]) => isHome || !OWN_TO_ORIGIN.test(name))
+    .map(([name, value]): [string, string] => [name, value]);
+  if (!headers.some(([name]) => name.toLowerCase() === "user-agent")) headers.push(["user-agent", "oxydra"]);
+  if (!isHome) return headers;
+  const { hostname } = new URL(url);
+  for (const { header, name } of call.secrets) headers.push([header, secrets.spend(name, hostname).reveal()]);
+  return headers;
+}
+
+function originOf(url: string): string {
+  return URL.parse(url)?.origin ?? "";
+}
+
+/** The target of a redirect as an address; undefined when there is none that could be one. The fragment stays with the client. */
+function locationOf(headers: readonly (readonly [string, string])[], base: string): string | undefined {
+  const text = headers.find(([name]) => name.toLowerCase() === "location")?.[1];
+  const url = text === undefined ? null : URL.parse(text, base);
+  if (url === null) return undefined;
+  url.hash = "";
+  return url.href;
+}
