@@ -79,6 +79,8 @@ export const LIMITS = {
   randomBytesMax: 1_024,
   /** Text of one search query, in UTF-16 code units. */
   queryCharsMax: 1_000,
+  /** Answer of a search service, inflated. */
+  searchAnswerBytesMax: 1_048_576,
   /** Text of a page that one call can ask for, in UTF-16 code units. */
   pageCharsMax: 1_000_000,
   /** Rules of a person's policy. */
