@@ -11,6 +11,7 @@ import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { openLogFile } from "#/runner/log_file.ts";
+import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { Program } from "#/runner/process_plan.ts";
@@ -27,7 +28,7 @@ export interface RunnerInput {
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called when its process is starting. */
-  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">>;
+  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
@@ -77,6 +78,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     async () => ({
       v: 1,
       ...await input.bootstrap(),
+      // Only then does the guest wait for the tools to open.
+      ...(hasPackages(folders) ? { offered: [...(await tools.promise).offered] } : {}),
       user: input.user,
       internalDir: folders.internal,
       port: input.port,
@@ -99,17 +102,16 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
       new URL("./tool_host.ts", import.meta.url).href
     );
     const onResolved = (resolution: ApprovalResolution) => guest.notify({ v: 1, type: "approval", resolution });
-    tools.resolve(
-      await openTools({
-        ...input,
-        plan: input.tools,
-        env,
-        now: Date.now,
-        onResolved,
-        attachment: (place, signal) => guest.attachment(place, signal),
-        onLog: (line) => log.write(line),
-      }),
-    );
+    const host = await openTools({
+      ...input,
+      plan: input.tools,
+      env,
+      now: Date.now,
+      onResolved,
+      attachment: (place, signal) => guest.attachment(place, signal),
+      onLog: (line) => log.write(line),
+    });
+    tools.resolve(host);
     const port = await guest.listening;
     const control = openControl(folders.ipc, (await tools.promise).approvals);
     parts.closeControl = () => control.close();
