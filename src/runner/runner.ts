@@ -27,7 +27,7 @@ export interface RunnerInput {
   readonly folders: UserFolders;
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
-  /** Finds out what the guest is told; called when its process is starting. */
+  /** Finds out what the guest is told; called once, just before its process is started. */
   readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
   /** What the person set about tools. */
@@ -51,7 +51,7 @@ export interface Runner {
 
 /**
  * Starts the guest of one user beside the broker that serves it. Guest and broker start at the same time; nobody is told of the
- * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `component_invalid`; nothing is left behind then.
+ * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `audit_failed`; nothing is left behind then.
  */
 export async function startRunner(input: RunnerInput): Promise<Runner> {
   const { folders } = input;
@@ -63,6 +63,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   await writeGuestLock(input.program, lockPath);
   const log = openLogFile(join(folders.logs, "runtime.log"));
   const startToken = newToken();
+  const told = input.bootstrap();
+  told.catch(() => {});
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
@@ -77,7 +79,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     }),
     async () => ({
       v: 1,
-      ...await input.bootstrap(),
+      ...await told,
       // Only then does the guest wait for the tools to open.
       ...(hasPackages(folders) ? { offered: [...(await tools.promise).offered] } : {}),
       user: input.user,
@@ -97,6 +99,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   );
   const parts: Parts = { input, guest, idle, closeLog: () => log.close(), closeControl: () => {} };
   try {
+    // The guest works with it while this process is busy with what runs tools.
+    await Promise.allSettled([told]);
     // Not a literal import: what runs tools is evaluated while the guest starts, not before it (60 ms).
     const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
       new URL("./tool_host.ts", import.meta.url).href
@@ -108,6 +112,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
       env,
       now: Date.now,
       onResolved,
+      guestStarted: guest.listening,
       attachment: (place, signal) => guest.attachment(place, signal),
       onLog: (line) => log.write(line),
     });

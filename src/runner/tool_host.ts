@@ -1,3 +1,4 @@
+import { toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
@@ -64,6 +65,8 @@ export interface ToolHostInput {
   readonly onResolved: (resolution: ApprovalResolution) => void;
   /** What the person set about tools. */
   readonly plan: ToolsPlan;
+  /** Settles when the guest listens or has failed. Until then this process does what a start waits for. */
+  readonly guestStarted: Promise<unknown>;
   /** Attachments of a turn, from its guest. */
   readonly attachment: FetchAttachment;
   /** For the runner's log. */
@@ -71,8 +74,8 @@ export interface ToolHostInput {
 }
 
 /**
- * Proves the file walk on this machine, then opens files, policy, packages and broker. Throws AppError `self_test_failed`,
- * `platform_unsupported`, `component_invalid`; no tool runs then.
+ * Proves the file walk on this machine, then opens files, policy, audit log and broker. Throws AppError `self_test_failed`,
+ * `platform_unsupported`, `audit_failed`; no tool runs then. A damaged package of ours is `component_invalid` at each call.
  */
 export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const { folders, plan } = input;
@@ -98,8 +101,19 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => egress.close());
   const { tools, components: foreign, ...installed } = await loadInstalled(input);
-  const { packages, pools } = await openPools(input, foreign);
-  open.defer(async () => void await Promise.all([...pools.values()].map((pool) => pool.close())));
+  // Unpacking ours takes 25 ms: calls wait for it, the gateway does not.
+  const opening = input.guestStarted.catch(() => {}).then(() => openPools(input, foreign));
+  opening.catch((error) => input.onLog(`runner: no tool can run: ${toPublicError(error, "").message}`));
+  let pools: ReadonlyMap<string, Children> = new Map();
+  const packages = opening.then((opened) => {
+    pools = opened.pools;
+    return opened.packages;
+  });
+  packages.catch(() => {});
+  open.defer(async () => {
+    await packages.catch(() => {});
+    await Promise.all([...pools.values()].map((pool) => pool.close()));
+  });
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
     now: input.now,
@@ -135,7 +149,10 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     audit,
     egress,
-    warm: async () => await pools.get(WARM_PACKAGE)?.warm(),
+    async warm() {
+      await packages;
+      await pools.get(WARM_PACKAGE)?.warm();
+    },
     get childPids() {
       return [...pools.values()].flatMap((pool) => [...pool.pids]);
     },

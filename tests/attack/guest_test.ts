@@ -73,6 +73,7 @@ async function startHostile(code: string, onLog: (line: string) => void = () => 
     hosts: [],
   });
   const tools = await openTools({
+    guestStarted: Promise.resolve(),
     version: "0.0.0",
     ...input,
     user: "default",

@@ -36,6 +36,7 @@ function makeOwner(): PackageOwner {
 
 function open(owner: PackageOwner) {
   return openTools({
+    guestStarted: Promise.resolve(),
     ...owner,
     user: "default",
     version: "0.0.0",
