@@ -10,7 +10,7 @@ import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
-import { openLogFile } from "#/runner/log_file.ts";
+import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
@@ -68,35 +68,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
-  const guest = startGuest(
-    planGuest({
-      program: input.program,
-      env,
-      internalDir: folders.internal,
-      lockPath,
-      port: input.port,
-      hosts: input.hosts,
-    }),
-    async () => ({
-      v: 1,
-      ...await told,
-      // Only then does the guest wait for the tools to open.
-      ...(hasPackages(folders) ? { offered: [...(await tools.promise).offered] } : {}),
-      user: input.user,
-      internalDir: folders.internal,
-      port: input.port,
-      startToken,
-    }),
-    {
-      broker: {
-        call: async (request, signal) => (await tools.promise).broker.call(request, signal),
-        answer: async (given) => await (await tools.promise).broker.answer(given),
-      },
-      onClients: (count) => idle.set(count),
-      onTurn: () => void tools.promise.then((host) => host.warm()).catch(() => {}),
-      onLog: (line) => log.write(line),
-    },
-  );
+  const guest = spawnGuest(input, { env, lockPath, told, startToken, tools: tools.promise, idle, log });
   const parts: Parts = { input, guest, idle, closeLog: () => log.close(), closeControl: () => {} };
   try {
     // The guest works with it while this process is busy with what runs tools.
@@ -127,6 +99,51 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     await closeParts(parts, await tools.promise.catch(() => undefined));
     throw error;
   }
+}
+
+interface GuestDeps {
+  readonly env: Readonly<Record<string, string>>;
+  readonly lockPath: string;
+  readonly told: ReturnType<RunnerInput["bootstrap"]>;
+  readonly startToken: string;
+  readonly tools: Promise<ToolHost>;
+  readonly idle: Idle;
+  readonly log: LogFile;
+}
+
+function spawnGuest(
+  { program, folders, port, hosts, user }: RunnerInput,
+  { env, lockPath, told, startToken, tools, idle, log }: GuestDeps,
+): GuestProcess {
+  return startGuest(
+    planGuest({
+      program,
+      env,
+      internalDir: folders.internal,
+      lockPath,
+      port,
+      hosts,
+    }),
+    async () => ({
+      v: 1,
+      ...await told,
+      // Only then does the guest wait for the tools to open.
+      ...(hasPackages(folders) ? { offered: [...(await tools).offered] } : {}),
+      user,
+      internalDir: folders.internal,
+      port,
+      startToken,
+    }),
+    {
+      broker: {
+        call: async (request, signal) => (await tools).broker.call(request, signal),
+        answer: async (given) => await (await tools).broker.answer(given),
+      },
+      onClients: (count) => idle.set(count),
+      onTurn: () => void tools.then((host) => host.warm()).catch(() => {}),
+      onLog: (line) => log.write(line),
+    },
+  );
 }
 
 interface Parts {

@@ -101,19 +101,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => egress.close());
   const { tools, components: foreign, ...installed } = await loadInstalled(input);
-  // Unpacking ours takes 25 ms: calls wait for it, the gateway does not.
-  const opening = input.guestStarted.catch(() => {}).then(() => openPools(input, foreign));
-  opening.catch((error) => input.onLog(`runner: no tool can run: ${toPublicError(error, "").message}`));
-  let pools: ReadonlyMap<string, Children> = new Map();
-  const packages = opening.then((opened) => {
-    pools = opened.pools;
-    return opened.packages;
-  });
-  packages.catch(() => {});
-  open.defer(async () => {
-    await packages.catch(() => {});
-    await Promise.all([...pools.values()].map((pool) => pool.close()));
-  });
+  const pools = new ToolPools(input, foreign);
+  open.defer(() => pools.close());
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
     now: input.now,
@@ -124,7 +113,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const broker = openBroker({
     user: input.user,
     tools: new Map([...toTools(plan.settings), ...tools]),
-    packages,
+    packages: pools.packages,
     policy,
     audit,
     files,
@@ -149,12 +138,9 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     audit,
     egress,
-    async warm() {
-      await packages;
-      await pools.get(WARM_PACKAGE)?.warm();
-    },
+    warm: () => pools.warm(),
     get childPids() {
-      return [...pools.values()].flatMap((pool) => [...pool.pids]);
+      return pools.pids;
     },
     ...installed,
     close: () => closing.disposeAsync(),
@@ -180,22 +166,46 @@ async function loadInstalled({ folders, env, onLog }: ToolHostInput): Promise<
   };
 }
 
-/** Our own packages and the installed ones, each with a pool of children that start on demand. */
-async function openPools(
-  input: ToolHostInput,
-  installed: readonly ComponentPackage[],
-): Promise<{ packages: Map<string, ToolPackage>; pools: Map<string, Children> }> {
-  const { version } = input;
-  // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
-  const packages = new Map<string, ToolPackage>([[HOST_PACKAGE, { version, sha256: await sha256Hex(version) }]]);
-  const pools = new Map<string, Children>();
-  const own = await Promise.all((await loadArtefacts()).map(openComponent));
-  for (const component of [...own, ...installed]) {
-    const children = openChildren({ component, plan: planToolChild(input) });
-    pools.set(component.package, children);
-    packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+/**
+ * Our own packages and the installed ones, each with a pool of children that start on demand. Unpacking ours takes 25 ms: calls wait
+ * for it, the gateway does not.
+ */
+class ToolPools {
+  /** Rejects with AppError `component_invalid` when a package of ours is damaged. */
+  readonly packages: Promise<ReadonlyMap<string, ToolPackage>>;
+  readonly #pools = new Map<string, Children>();
+
+  constructor(input: ToolHostInput, installed: readonly ComponentPackage[]) {
+    this.packages = input.guestStarted.catch(() => {}).then(() => this.#open(input, installed));
+    this.packages.catch((error) => input.onLog(`runner: no tool can run: ${toPublicError(error, "").message}`));
   }
-  return { packages, pools };
+
+  async warm(): Promise<void> {
+    await this.packages;
+    await this.#pools.get(WARM_PACKAGE)?.warm();
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#pools.values()].flatMap((pool) => [...pool.pids]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.packages]);
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
+  }
+
+  async #open(input: ToolHostInput, installed: readonly ComponentPackage[]): Promise<Map<string, ToolPackage>> {
+    const { version } = input;
+    // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
+    const packages = new Map<string, ToolPackage>([[HOST_PACKAGE, { version, sha256: await sha256Hex(version) }]]);
+    const own = await Promise.all((await loadArtefacts()).map(openComponent));
+    for (const component of [...own, ...installed]) {
+      const children = openChildren({ component, plan: planToolChild(input) });
+      this.#pools.set(component.package, children);
+      packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+    }
+    return packages;
+  }
 }
 
 function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: ApprovalCard): void {
