@@ -15,6 +15,7 @@ import { type Egress, openEgress } from "#/sandbox/egress_client.ts";
 import { openFiles } from "#/sandbox/files.ts";
 import { openKept } from "#/sandbox/kept.ts";
 import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
+import { toScrubber } from "#/sandbox/outcome.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import type { ToolPackage } from "#/sandbox/run_call.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
@@ -81,11 +82,14 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => audit.close());
   const secrets = openSecrets(plan.secrets);
+  // What a server says of a request goes to the log too, and some repeat the key that they refuse.
+  const scrub = toScrubber([], secrets.values);
+  const onLog = (line: string) => input.onLog(scrub(line));
   const egress = openEgress({
     plan: planEgressOf(input),
     ...plan.egress,
-    onException: input.onLog,
-    onLog: input.onLog,
+    onException: onLog,
+    onLog,
   });
   open.defer(() => egress.close());
   const { packages, pools } = await openPackages(input);
@@ -110,7 +114,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     net: (decide) => ({
       fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress, secrets, decide }, signal),
       setting: (key) => plan.values.get(key) ?? null,
-      log: (level, message) => input.onLog(`tool: ${level}: ${message}`),
+      log: (level, message) => onLog(`tool: ${level}: ${message}`),
     }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],
