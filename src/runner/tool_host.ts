@@ -20,6 +20,7 @@ import { type Egress, openEgress } from "#/sandbox/egress_client.ts";
 import { openFiles } from "#/sandbox/files.ts";
 import { openKept } from "#/sandbox/kept.ts";
 import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
+import { toScrubber } from "#/sandbox/outcome.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import type { ToolPackage } from "#/sandbox/run_call.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
@@ -93,11 +94,14 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => audit.close());
   const secrets = openSecrets(plan.secrets);
+  // What a server says of a request goes to the log too, and some repeat the key that they refuse.
+  const scrub = toScrubber([], secrets.values);
+  const onLog = (line: string) => input.onLog(scrub(line));
   const egress = openEgress({
     plan: planEgressOf(input),
     ...plan.egress,
-    onException: input.onLog,
-    onLog: input.onLog,
+    onException: onLog,
+    onLog,
   });
   open.defer(() => egress.close());
   const { tools, components: foreign, ...installed } = await loadInstalled(input);
@@ -123,7 +127,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     net: (decide) => ({
       fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress, secrets, decide }, signal),
       setting: (key) => plan.values.get(key) ?? null,
-      log: (level, message) => input.onLog(`tool: ${level}: ${message}`),
+      log: (level, message) => onLog(`tool: ${level}: ${message}`),
     }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],

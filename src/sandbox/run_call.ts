@@ -79,11 +79,13 @@ export function runCall(
 ): { readonly result: Promise<Ran>; readonly settled: Promise<void> } {
   const expired = new AbortController();
   const stop = AbortSignal.any([signal, closed, expired.signal]);
-  // The pool ends a call at its deadline; this is the wall behind it, and the bound of the wait for a child.
-  const lifeMs = call.tool.timeoutMs + LIMITS.killGraceMs * 2 + (deps.waitMs ?? LIMITS.brokerWaitMs);
+  const inHost = "host" in call.tool.run ? call.tool.run : undefined;
+  // The pool ends a call at its deadline; this is the wall behind it, and the bound of the wait for a child. Without a child it is the deadline.
+  const graceMs = inHost === undefined ? LIMITS.killGraceMs * 2 + (deps.waitMs ?? LIMITS.brokerWaitMs) : 0;
+  const lifeMs = call.tool.timeoutMs + graceMs;
   const timer = setTimeout(() => expired.abort(), lifeMs);
   markPrivate(call, deps);
-  const running = ("host" in call.tool.run ? runInHost(call.tool.run, call, deps, stop) : runInChild(call, deps, stop))
+  const running = (inHost === undefined ? runInChild(call, deps, stop) : runInHost(inHost, call, deps, stop))
     .finally(() => clearTimeout(timer));
   return {
     settled: running.then(() => {}, () => {}),
