@@ -116,15 +116,15 @@ export class Turns {
   /** What a session waits for a person to answer, as its clients are told. */
   async approvals(session: string): Promise<readonly Outgoing[]> {
     const parked = [...this.#turns.get(session)?.values() ?? []].filter((turn) => turn.parked);
-    const outgoing: Outgoing[] = [];
-    for (const turn of parked) {
-      const events = await this.#deps.log.turn(turn.session, turn.turn);
-      const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
-      const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
-      const { request_id, session: wire } = this.#address(turn, "running");
-      outgoing.push(...open.flatMap((event) => toTurnFrames(event, { request_id, session: wire }, turn.turn).slice(1)));
-    }
-    return outgoing;
+    return (await Promise.all(parked.map((turn) => this.#cards(turn)))).flat();
+  }
+
+  async #cards(turn: Turn): Promise<Outgoing[]> {
+    const events = await this.#deps.log.turn(turn.session, turn.turn);
+    const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
+    const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
+    const { request_id, session } = this.#address(turn, "running");
+    return open.flatMap((event) => toTurnFrames(event, { request_id, session }, turn.turn).slice(1));
   }
 
   /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
@@ -211,6 +211,7 @@ export class Turns {
     let ended = false;
     let parked = false;
     const isResumed = turn.started;
+    const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
       if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
       const events = toEvents();
@@ -232,6 +233,10 @@ export class Turns {
       // A turn that did not wait any more, when it was to go on, yields nothing.
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
       turn.parked = parked && !turn.replay;
+      if (!parked || !isInherited) return;
+      // Who came while this process looked whether an earlier one's question is still open has not been told of it.
+      const cards = await this.#cards(turn);
+      if (turn.parked) this.#publish(turn, cards);
     } catch (error) {
       if (ended) this.#deps.report(error, crypto.randomUUID());
       else this.#fail(turn, error);

@@ -347,3 +347,51 @@ Deno.test("a pair cut between two deltas is shown whole", async () => {
   const deltas = client.outlet.frames.filter((frame) => frame.type === "assistant_delta");
   assert.deepEqual(deltas.map((frame) => frame.payload.delta), ["a", "😀", "b"]);
 });
+
+const ASKED = stored("approval_asked", {
+  callId: "c",
+  card: {
+    id: "card",
+    tool: { name: "file_read" },
+    lines: ["fs.read /vault/key"],
+    reason: "the vault",
+    answer: "owner",
+    argsSha256: "ab",
+    expiresAt: 1_700_000_900_000,
+  },
+}, 5);
+const PARKED = stored("parked", { callId: "c", reason: "the vault" }, 6);
+
+Deno.test("resume() of a turn that an earlier process parked tells of the card also who came before it was looked at", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source, { t: [userMessage(), ASKED, PARKED] });
+  const early = watch("s", true);
+  assert.deepEqual(await turns.approvals("s"), [], "nothing is known yet");
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  const looked = await source.next();
+  assert.deepEqual(await turns.approvals("s"), [], "it looks");
+  await looked.finish(PARKED);
+  await early.outlet.until("approval_request");
+  const request = early.outlet.frames.find((frame) => frame.type === "approval_request");
+  assert.equal(request?.payload.approval.approval_id, "card");
+  assert.deepEqual((await turns.approvals("s")).map(({ frame }) => frame.type), ["approval_request"]);
+  early.outlet.types();
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  await (await source.next()).finish(PARKED);
+  await turns.stop();
+  assert.deepEqual(early.outlet.types(), [], "told once");
+});
+
+Deno.test("a new message ends what waits, before it is asked for", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source, { t: [userMessage(), ASKED, PARKED] });
+  const client = watch("s", true);
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  await (await source.next()).finish(PARKED);
+  await client.outlet.until("approval_request");
+  await turns.start(client, message("next"));
+  assert.deepEqual(source.ended, ["t: a new message came"]);
+  assert.ok(client.outlet.types().includes("turn_cancelled"));
+  await (await source.next()).finish(turnDone(""));
+  await turns.stop();
+});
