@@ -70,6 +70,16 @@ function toProgram(version: string, run: Run): Command {
     .action((options) =>
       run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))()
     );
+  withCommon(
+    program.command("selfcheck").description(
+      "attack this installation for a moment and say what held; exit 2 when a wall did not",
+    ),
+  )
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/selfcheck.ts")>("./selfcheck.ts")).runSelfcheck(options))()
+    );
   return program;
 }
 

@@ -1,5 +1,4 @@
 import { join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { ApprovalResolution } from "#/core/capability.ts";
@@ -8,6 +7,7 @@ import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { openLogFile } from "#/runner/log_file.ts";
@@ -65,15 +65,10 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
+  const { program, port: wanted, hosts } = input;
+  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts });
   const guest = startGuest(
-    planGuest({
-      program: input.program,
-      env,
-      internalDir: folders.internal,
-      lockPath,
-      port: input.port,
-      hosts: input.hosts,
-    }),
+    guestPlan,
     async () => ({
       v: 1,
       ...await input.bootstrap(),
@@ -103,6 +98,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
       await openTools({
         ...input,
         plan: input.tools,
+        guestPlan,
         env,
         now: Date.now,
         onResolved,
@@ -114,6 +110,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     const control = openControl(folders.ipc, (await tools.promise).approvals);
     parts.closeControl = () => control.close();
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
+    // Not before: what waits for the address does not wait for this, and the first call does.
+    (await tools.promise).tryWalls();
     return new LiveRunner(parts, await tools.promise, endpoint);
   } catch (error) {
     tools.reject(error);
@@ -186,20 +184,5 @@ class Idle {
   get promise(): Promise<void> {
     if (this.#count === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-}
-
-/**
- * The lock of the guest's modules, from beside this file or, for a program from a URL, from the module graph, where it ships as JSON
- * (facts/packaging.md §1.1; from a file the module loader would take 5 ms longer).
- */
-async function writeGuestLock(program: Program, path: string): Promise<void> {
-  try {
-    const text = program.source === "file"
-      ? Deno.readTextFileSync(new URL("./lock.json", import.meta.url))
-      : JSON.stringify((await import("./lock.json", { with: { type: "json" } })).default);
-    Deno.writeTextFileSync(path, text, { mode: 0o600 });
-  } catch (cause) {
-    throw new AppError("guest_failed", "the guest's lock file cannot be written", { cause });
   }
 }

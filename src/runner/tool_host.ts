@@ -2,6 +2,15 @@ import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { type Program, toModuleFlags } from "#/runner/process_plan.ts";
+import {
+  type CheckedPlan,
+  guardBroker,
+  guardChildren,
+  guardEgress,
+  openSelfCheck,
+  type SelfCheck,
+  type SelfCheckOptions,
+} from "#/runner/self_check.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
 import { type Audit, openAudit } from "#/sandbox/audit.ts";
@@ -33,6 +42,11 @@ export interface ToolHost {
    * packages start on demand: most turns do not need them, and each costs 50 ms and 60 MB.
    */
   warm(): Promise<void>;
+  /**
+   * Tries the walls of what runs from the start on, beside whatever goes on. Calls wait for the verdict; one that fails closes its tier's
+   * tools. Those of the way out are tried at its first use.
+   */
+  tryWalls(): void;
   /** Process ids of the tool children that live. */
   readonly childPids: readonly number[];
   close(): Promise<void>;
@@ -59,6 +73,10 @@ export interface ToolHostInput {
   readonly attachment: FetchAttachment;
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
+  /** What the guest was started with. Absent where none is, and then none is tried. */
+  readonly guestPlan?: CheckedPlan;
+  /** `host:port` that the guest may connect to. */
+  readonly hosts?: readonly string[];
 }
 
 /**
@@ -70,9 +88,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   runSelfTest(folders.run);
   // Closed from the last to the first: calls end, then what they ran on, and what they did is written down until then.
   await using open = new AsyncDisposableStack();
-  const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
   const roots = { shared: folders.shared, tmp: folders.tmp, vault: folders.vault };
-  const files = open.use(openFiles({ roots, kept }));
+  const files = open.use(openFiles({ roots, kept: openKept({ dir: join(folders.run, "kept"), now: input.now }) }));
   const policy = await openPolicy([...plan.rules, DEFAULT_POLICY]);
   const audit = openAudit({
     dir: folders.audit,
@@ -88,7 +105,9 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     onLog: input.onLog,
   });
   open.defer(() => egress.close());
-  const { packages, pools } = await openPackages(input);
+  const check = openSelfCheck(toCheckOptions(input, egress));
+  const guarded = guardEgress(check, egress);
+  const { packages, pools } = await openPackages(input, check);
   open.defer(async () => void await Promise.all([...pools.values()].map((pool) => pool.close())));
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
@@ -108,7 +127,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     secrets,
     attachment: input.attachment,
     net: (decide) => ({
-      fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress, secrets, decide }, signal),
+      fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress: guarded, secrets, decide }, signal),
       setting: (key) => plan.values.get(key) ?? null,
       log: (level, message) => input.onLog(`tool: ${level}: ${message}`),
     }),
@@ -118,14 +137,16 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   // Leftovers of a crash go while nobody waits for it.
   const swept = files.sweep().catch(() => 0);
   open.defer(async () => void await swept);
+  open.defer(() => check.close());
   open.defer(() => broker.close());
   const closing = open.move();
   return {
-    broker,
+    broker: guardBroker(check, broker, audit, policy.digest),
     approvals,
     audit,
     egress,
     warm: async () => await pools.get(WARM_PACKAGE)?.warm(),
+    tryWalls: () => (["tool child", "guest"] as const).forEach((tier) => void check.pass(tier).catch(() => {})),
     get childPids() {
       return [...pools.values()].flatMap((pool) => [...pool.pids]);
     },
@@ -136,6 +157,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
 /** Our own packages, each with a pool of children that start on demand. */
 async function openPackages(
   input: ToolHostInput,
+  check: SelfCheck,
 ): Promise<{ packages: Map<string, ToolPackage>; pools: Map<string, Children> }> {
   const { version } = input;
   // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
@@ -145,9 +167,27 @@ async function openPackages(
     const component = await openComponent(artefact);
     const children = openChildren({ component, plan: planToolChild(input) });
     pools.set(component.package, children);
-    packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+    const { version, sha256 } = component;
+    packages.set(component.package, { version, sha256, children: guardChildren(check, children) });
   }
   return { packages, pools };
+}
+
+function toCheckOptions(input: ToolHostInput, egress: Egress): SelfCheckOptions {
+  const { program, folders, guestPlan, hosts = [], onLog, plan: { egress: { allowlist, proxyUrl } } } = input;
+  const proxy = proxyUrl === undefined ? [] : [new URL(proxyUrl).host];
+  return {
+    program,
+    runDir: folders.run,
+    plans: {
+      guest: guestPlan === undefined ? [] : [guestPlan],
+      "tool child": [planToolChild(input)],
+      egress: egress.plans,
+    },
+    egress,
+    listed: [...allowlist, ...hosts, ...proxy],
+    onLog,
+  };
 }
 
 function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: ApprovalCard): void {
