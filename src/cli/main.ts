@@ -73,6 +73,16 @@ function toProgram(version: string, run: Run): Command {
       run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))()
     );
   withCommon(
+    program.command("posture").description(
+      "say what this installation can touch right now, and who decides; changes nothing",
+    ),
+  )
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/posture.ts")>("./posture.ts")).runPosture(options, version))()
+    );
+  withCommon(
     program.command("selfcheck").description(
       "attack this installation for a moment and say what held; exit 2 when a wall did not",
     ),
