@@ -8,6 +8,7 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/cli/audit_heads.ts"),
     () => import("#/cli/client.ts"),
     () => import("#/sandbox/child.ts"),
+    () => import("#/sandbox/component_inspect.ts"),
     () => import("#/sandbox/egress.ts"),
     () => import("#/sandbox/self_test_probe.ts"),
   ];

@@ -7,7 +7,7 @@ import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
-import { planEgressOf, planToolChild } from "#/runner/tool_host.ts";
+import { planEgressOf, planInspector, planToolChild } from "#/runner/tool_host.ts";
 import { openEgress } from "#/sandbox/egress_client.ts";
 
 /** What decides the flags of every process of one user. */
@@ -53,6 +53,11 @@ export function planAll({ program, env, folders, port, hosts, tools }: AllPlansI
         "nothing: no file, no network, no environment, no process",
         "asks the runner over its stdio for what the grant of one call names",
       ],
+    },
+    {
+      name: "inspector",
+      ...planInspector({ program, env: sandboxEnv }),
+      reach: ["nothing: it looks at a tool package before the package is installed, and ends"],
     },
     ...planEgresses({ program, env: sandboxEnv, folders }, tools),
     planAuditHeads({ program, env, internalDir: folders.internal }),

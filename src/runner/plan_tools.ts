@@ -86,15 +86,20 @@ function toEntry(
   env: Readonly<Record<string, string>>,
 ): readonly SecretEntry[] {
   const { variable, ...entry } = secret;
-  const value = env[variable]?.trim();
+  const value = valueOf(env, variable)?.trim();
   return value ? [{ ...entry, value: new Secret(value) }] : [];
 }
 
 function toValues(config: Config, env: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
   const { provider, base_url, base_urls, query_params, engines, categories, safesearch, engine_id_env } =
     config.tools.web_search;
-  const engine_id = engine_id_env === undefined ? undefined : env[engine_id_env];
+  const engine_id = engine_id_env === undefined ? undefined : valueOf(env, engine_id_env);
   const all = { provider, base_url, base_urls, query_params, engines, categories, safesearch, engine_id };
   const set = Object.entries(all).filter(([, value]) => value !== undefined && value !== "");
   return new Map(set.map(([key, value]) => [`web_search.${key}`, String(value)]));
+}
+
+/** A variable that is there: a person may name one that every object has, such as `constructor`. */
+function valueOf(env: Readonly<Record<string, string>>, variable: string): string | undefined {
+  return Object.hasOwn(env, variable) ? env[variable] : undefined;
 }

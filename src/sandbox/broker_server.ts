@@ -25,7 +25,10 @@ export interface GuestNotices<Notice> {
 export interface BrokerServer {
   /** Settles when the link has ended: undefined for its end, else what the guest did wrong. Never rejects. */
   readonly closed: Promise<AppError | undefined>;
-  /** Asks the guest for an attachment. Throws AppError `protocol` for an answer that is none, and what the guest says. */
+  /**
+   * Asks the guest for an attachment. Throws AppError `protocol` for an answer that is none, `cancelled`, `tool_interrupted` without a
+   * guest, and `tool_failed` with what the guest says.
+   */
   readonly attachment: FetchAttachment;
   /** Tells the guest something outside any call. Throws AppError `tool_interrupted` when it is gone. */
   notify(notice: RunnerNotice): Promise<void>;
@@ -67,10 +70,17 @@ export function serveBroker<Notice>(
     close: () => link.close(),
     notify: (notice) => link.notify(notice),
     async attachment(place, signal) {
-      const { body, content } = await link.request({ attachment: place } satisfies AttachmentRequest, signal);
+      const { body, content } = await link.request({ attachment: place } satisfies AttachmentRequest, signal)
+        .catch(toGuestError);
       const parsed = AttachmentReply.safeParse(body);
       if (!parsed.success) throw new AppError("protocol", "The guest's answer is malformed");
       return { ...parsed.data, content };
     },
   };
+}
+
+/** The code of a guest is its claim, and codes go to the audit log: a failure that says "ok" would be written down as one. */
+function toGuestError(error: unknown): never {
+  if (!(error instanceof AppError) || error.code === "cancelled" || error.code === "tool_interrupted") throw error;
+  throw new AppError("tool_failed", error.message, { cause: error });
 }

@@ -10,6 +10,7 @@ import type { Files, HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall, HostCall } from "#/sandbox/host_call.ts";
 import { HostService, type NetService, type Touched } from "#/sandbox/host_service.ts";
 import { type FetchAttachment, HOST_RUNS } from "#/sandbox/host_run.ts";
+import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 import type { ToolReply } from "#/sandbox/outcome.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 
@@ -35,19 +36,6 @@ export interface ToolPackage {
   /** Absent for the package of tools that the runner runs itself. */
   readonly children?: ToolChildren;
 }
-
-/** The WIT interface that each capability opens; a secret goes with a request. */
-const INTERFACES: Readonly<Record<Capability["kind"], string>> = {
-  "fs.read": "fs-read",
-  "fs.list": "fs-read",
-  "fs.write": "fs-write",
-  http: "http",
-  secret: "http",
-  config: "config",
-  clock: "clock",
-  random: "random",
-  log: "log",
-};
 
 /** A call that policy, or a person, let through. */
 export interface GrantedCall {
@@ -91,11 +79,13 @@ export function runCall(
 ): { readonly result: Promise<Ran>; readonly settled: Promise<void> } {
   const expired = new AbortController();
   const stop = AbortSignal.any([signal, closed, expired.signal]);
-  // The pool ends a call at its deadline; this is the wall behind it, and the bound of the wait for a child.
-  const lifeMs = call.tool.timeoutMs + LIMITS.killGraceMs * 2 + (deps.waitMs ?? LIMITS.brokerWaitMs);
+  const inHost = "host" in call.tool.run ? call.tool.run : undefined;
+  // The pool ends a call at its deadline; this is the wall behind it, and the bound of the wait for a child. Without a child it is the deadline.
+  const graceMs = inHost === undefined ? LIMITS.killGraceMs * 2 + (deps.waitMs ?? LIMITS.brokerWaitMs) : 0;
+  const lifeMs = call.tool.timeoutMs + graceMs;
   const timer = setTimeout(() => expired.abort(), lifeMs);
   markPrivate(call, deps);
-  const running = ("host" in call.tool.run ? runInHost(call.tool.run, call, deps, stop) : runInChild(call, deps, stop))
+  const running = (inHost === undefined ? runInChild(call, deps, stop) : runInHost(inHost, call, deps, stop))
     .finally(() => clearTimeout(timer));
   return {
     settled: running.then(() => {}, () => {}),
@@ -120,7 +110,7 @@ async function runInChild(call: GrantedCall, deps: RunDeps, stop: AbortSignal): 
   const host = new HostService(grant, { files, net, now: deps.now });
   const onHostCall = (hostCall: HostCall, signal: AbortSignal) =>
     host.answer(hostCall, AbortSignal.any([signal, stop]));
-  const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACES[capability.kind]))];
+  const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
   try {
     const request = { tool: tool.name, args, timeoutMs: tool.timeoutMs, interfaces };
     return { reply: await installed.children.run(request, onHostCall, stop), touched: host.touched };

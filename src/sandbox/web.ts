@@ -3,8 +3,9 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Egress } from "#/sandbox/egress_client.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
-import { toHttpNeed } from "#/core/http_need.ts";
+import { type HttpCapability, toHttpNeed } from "#/core/http_need.ts";
 import type { NetHostCall } from "#/sandbox/host_call.ts";
+import { toScrubber } from "#/sandbox/outcome.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 
 type FetchCall = Extract<NetHostCall, { fn: "http.fetch" }>;
@@ -41,11 +42,14 @@ export async function fetchGranted(
 ): Promise<HostAnswer> {
   const origin = originOf(call.url);
   let { url, method, body } = call;
+  let isHome = true;
   for (let hop = 0;; hop++) {
+    // Once left, for good: a stranger that redirects back would choose the path that a secret is spent on.
+    isHome &&= originOf(url) === origin;
     const { head, content } = await deps.egress.request({
       url,
       method,
-      headers: toHeaders(call, url, origin, deps.secrets),
+      headers: toHeaders(call, url, isHome, deps.secrets),
       body: new TextEncoder().encode(body).toBase64(),
       downBytesMax: Math.min(bounds.bytesMax, LIMITS.responseBytesMax),
       timeoutMs: LIMITS.webTimeoutMs,
@@ -63,29 +67,39 @@ export async function fetchGranted(
       if (method !== "HEAD") method = "GET";
       body = "";
     }
-    const need = toHttpNeed(location, {
-      methods: [method],
-      scope: "exact",
-      bytesUpMax: new TextEncoder().encode(body).length,
-      bytesDownMax: bounds.bytesMax,
-      redirectsMax: 0,
-    });
-    const decision = deps.decide(need);
-    if (decision.kind !== "granted") {
-      throw new AppError("tool_denied", `${url} redirects to ${location}, which is not granted: ${decision.reason}`);
-    }
+    const bytesUpMax = new TextEncoder().encode(body).length;
+    const refused = judge(location, { methods: [method], bytesUpMax, bytesDownMax: bounds.bytesMax }, deps);
+    if (refused !== undefined) throw new AppError("tool_denied", `${url} redirects to ${refused}`);
     url = location;
   }
 }
 
-function toHeaders(call: FetchCall, url: string, origin: string, secrets: Secrets): [string, string][] {
-  const isHome = originOf(url) === origin;
+/** Why a redirect is not followed; undefined when it is. */
+function judge(
+  location: string,
+  rest: Pick<HttpCapability, "methods" | "bytesUpMax" | "bytesDownMax">,
+  deps: WebDeps,
+): string | undefined {
+  // Before policy, whose answer goes to the audit log with the whole address.
+  if (toScrubber([], deps.secrets.values)(location) !== location) return "an address that holds the value of a secret";
+  if (location.length > LIMITS.urlCharsMax) return `an address of more than ${LIMITS.urlCharsMax} characters`;
+  try {
+    const decision = deps.decide(toHttpNeed(location, { ...rest, scope: "exact", redirectsMax: 0 }));
+    return decision.kind === "granted" ? undefined : `${location}, which is not granted: ${decision.reason}`;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "tool_args_invalid") throw error;
+    return `${location}, which is not granted: ${error.message}`;
+  }
+}
+
+function toHeaders(call: FetchCall, url: string, isHome: boolean, secrets: Secrets): [string, string][] {
   const headers = call.headers.filter(([name]) => isHome || !OWN_TO_ORIGIN.test(name))
     .map(([name, value]): [string, string] => [name, value]);
   if (!headers.some(([name]) => name.toLowerCase() === "user-agent")) headers.push(["user-agent", "oxydra"]);
   if (!isHome) return headers;
-  const { hostname } = new URL(url);
-  for (const { header, name } of call.secrets) headers.push([header, secrets.spend(name, hostname).reveal()]);
+  // Without the brackets of an IPv6 address, as capabilities and declared hosts name it.
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  for (const { header, name } of call.secrets) headers.push([header, secrets.spend(name, host).reveal()]);
   return headers;
 }
 

@@ -128,3 +128,31 @@ Deno.test("openGuest() opens the provider of the bootstrap on the fetch it is gi
   assert.equal(asked[0]!.headers.get("x-team"), "river");
   assert.ok(!JSON.stringify(failed).includes("sk-0123456789"));
 });
+
+Deno.test("Guest.attachment() gives the bytes of the turn's own message, and says what there is instead", async () => {
+  await using setting = await openSetting();
+  await using client = await connect(setting);
+  const session = "runtime-default";
+  const pixels = Uint8Array.from({ length: 256 }, (_, at) => 255 - at);
+  const attachments = [
+    { mime_type: "image/png", data: pixels.toBase64() },
+    { mime_type: "text/plain", data: new TextEncoder().encode("words").toBase64() },
+  ];
+  client.turn("with", "hello", { session_id: session, attachments });
+  await client.next("turn_completed");
+  client.turn("without", "hello", { session_id: session });
+  await client.next("turn_completed");
+  const { signal } = new AbortController();
+  const get = (turn: string, index: number, of = session) =>
+    setting.guest.attachment({ session: of, turn, index }, signal);
+  assert.deepEqual(await get("with", 0), { mimeType: "image/png", content: pixels });
+  assert.equal(new TextDecoder().decode((await get("with", 1)).content), "words");
+  const none = (index: number, there: string) => ({
+    code: "tool_failed",
+    message: `There is no attachment ${index}: this message has ${there}`,
+  });
+  await assert.rejects(get("with", 2), none(2, "attachments 0 to 1"));
+  await assert.rejects(get("without", 0), none(0, "no attachments"));
+  await assert.rejects(get("never", 0), none(0, "no attachments"));
+  await assert.rejects(get("with", 0, "other"), none(0, "no attachments"));
+});

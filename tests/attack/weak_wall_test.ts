@@ -33,6 +33,7 @@ async function withHouse(change: Partial<ToolHostInput>, check: (house: House) =
     now: Date.now,
     onResolved: () => {},
     ...TOOL_HOST_DEFAULTS,
+    guestStarted: Promise.resolve(),
     guestPlan: planGuest({ program, env, internalDir: folders.internal, lockPath, port: 0, hosts: [] }),
     onLog: (line) => log.push(line),
     ...change,

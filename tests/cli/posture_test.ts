@@ -78,6 +78,7 @@ Deno.test("runPosture() on an empty folder makes nothing, changes nothing and st
       "client",
       "guest",
       "tool child",
+      "inspector",
       "egress public",
       "audit heads",
     ]);

@@ -51,6 +51,7 @@ Deno.test("readPermissions() understands every flag of every process of ours", (
     ["client", "net read write"],
     ["guest", "read write net"],
     ["tool child", ""],
+    ["inspector", ""],
     ["egress public", "net"],
     ["audit heads", "read"],
   ]);
