@@ -1,10 +1,12 @@
 import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
+import type { Tool } from "#/core/tool.ts";
 import { loadConfig, type Loaded } from "#/config/load.ts";
 import type { Origin } from "#/config/source.ts";
 import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
+import { openPackages, OWN_PACKAGES } from "#/runner/packages.ts";
 import { readPermissions } from "#/runner/permissions.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { planStart, type StartPlan } from "#/runner/plan_start.ts";
@@ -14,6 +16,7 @@ import { findProgram } from "#/runner/program.ts";
 import { type ApprovalState, peekApprovals } from "#/sandbox/approval_state.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { toAllowedKeys } from "#/sandbox/egress_address.ts";
+import { HOST_PACKAGE } from "#/sandbox/host_run.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { describeRule, type PolicyRule } from "#/sandbox/policy_rule.ts";
 import { toSearchHosts } from "#/tools/search_endpoint.ts";
@@ -24,7 +27,7 @@ import { toLoadOptions } from "#/cli/load_options.ts";
 import type { CommonOptions } from "#/cli/main.ts";
 import { findDegraded } from "#/cli/posture_degraded.ts";
 import { answerQuestions } from "#/cli/posture_questions.ts";
-import type { Posture, PostureApprovals, PostureLayer, PostureSecret } from "#/cli/posture_shape.ts";
+import type { Posture, PostureApprovals, PostureLayer, PostureSecret, PostureTool } from "#/cli/posture_shape.ts";
 import { toPostureText } from "#/cli/posture_text.ts";
 
 /** Says what this installation can touch, from its policy and its flags. Reads files and changes none; starts nothing. Exit 0. Throws AppError `config_invalid` as a start would. */
@@ -54,6 +57,11 @@ async function readPosture(options: CommonOptions, version: string): Promise<Pos
     permissions: readPermissions(args),
     environment: Object.keys(env).sort(),
   }));
+  const { packages, refused } = await openPackages(folders, env.HOME);
+  const all = new Map([
+    ...toTools(tools.settings),
+    ...packages.flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)),
+  ]);
   const policy = await openPolicy([...tools.rules, DEFAULT_POLICY]);
   const secrets = listSecrets(loaded, tools);
   const state = peekApprovals(join(folders.run, "approvals.json"));
@@ -69,7 +77,7 @@ async function readPosture(options: CommonOptions, version: string): Promise<Pos
     questions: answerQuestions({
       user: user.id,
       policy,
-      tools: toTools(tools.settings),
+      tools: all,
       secrets: secrets.filter(({ set }) => set),
       listed,
       mode: tools.egress.mode,
@@ -78,6 +86,7 @@ async function readPosture(options: CommonOptions, version: string): Promise<Pos
     web: { mode: tools.egress.mode, proxy: toProxyHost(tools), allowlist: listed },
     model: start instanceof AppError ? null : toModel(start),
     secrets,
+    tools: listTools(all),
     approvals: state === undefined ? null : toApprovals(state),
     policy: { digest: policy.digest, layers: listLayers(loaded, tools) },
     processes,
@@ -91,8 +100,16 @@ async function readPosture(options: CommonOptions, version: string): Promise<Pos
       secrets,
       isStateWhole: state !== undefined,
       rules: tools.rules.flat(),
+      refused: refused.map(({ reason }) => reason),
     }),
   };
+}
+
+function listTools(tools: ReadonlyMap<string, Tool>): PostureTool[] {
+  return [...tools.values()].map(({ name, effect, run }) => {
+    const of = "component" in run ? run.component : HOST_PACKAGE;
+    return { name, package: of, effect, own: OWN_PACKAGES.has(of) };
+  });
 }
 
 function toApprovals({ standing, pending, private: seen }: ApprovalState): PostureApprovals {

@@ -15,11 +15,13 @@ export interface DegradedInput {
   readonly isStateWhole: boolean;
   /** Rules that the person or the settings made. */
   readonly rules: readonly PolicyRule[];
+  /** Why installed packages are not used. */
+  readonly refused: readonly string[];
 }
 
 /** What is degraded here and why, the worst first. Pure. */
 export function findDegraded(input: DegradedInput): readonly Degraded[] {
-  const { program, os, tier, trouble, processes, secrets, isStateWhole, rules } = input;
+  const { program, os, tier, trouble, processes, secrets, isStateWhole, rules, refused } = input;
   const unset = secrets.filter(({ set }) => !set).map(({ name, variable }) => `${name} (${variable ?? "no variable"})`);
   const byAgent = rules.filter(({ agents, effect }) => agents !== undefined && effect === "allow").map(({ id }) => id);
   const found: (readonly [isSo: boolean, code: string, why: string])[] = [
@@ -47,6 +49,7 @@ export function findDegraded(input: DegradedInput): readonly Degraded[] {
       "setpriv (util-linux) was not found: processes of a killed runner end when their stdin does",
     ],
     [unset.length > 0, "secret_unset", `not set, so their use is denied: ${unset.join(", ")}`],
+    [refused.length > 0, "package_refused", `installed and not used: ${refused.join("; ")}`],
     [
       byAgent.length > 0,
       "agent_is_a_claim",

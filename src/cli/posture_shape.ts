@@ -1,4 +1,5 @@
 import type { AuditHead } from "#/core/audit.ts";
+import type { ToolEffect } from "#/core/tool.ts";
 import type { Origin } from "#/config/source.ts";
 import type { Permissions } from "#/runner/permissions.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -36,6 +37,16 @@ export interface PostureSecret {
   readonly set: boolean;
 }
 
+/** A tool that an agent can call. */
+export interface PostureTool {
+  readonly name: string;
+  /** The package that it is of; `host` for what the runner runs itself. */
+  readonly package: string;
+  readonly effect: ToolEffect;
+  /** False for what this person installed. */
+  readonly own: boolean;
+}
+
 /** An answer that stands, or a call that waits for one. Times are integer ms UTC. */
 export interface PostureApprovals {
   readonly standing: readonly {
@@ -68,6 +79,7 @@ export interface Posture {
     readonly key: string | null;
   } | null;
   readonly secrets: readonly PostureSecret[];
+  readonly tools: readonly PostureTool[];
   readonly approvals: PostureApprovals | null;
   readonly policy: { readonly digest: string; readonly layers: readonly PostureLayer[] };
   readonly processes: readonly PostureProcess[];

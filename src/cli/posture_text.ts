@@ -32,6 +32,7 @@ export function toPostureText(posture: Posture, now: number): string {
     ...toHead(posture),
     ...toQuestions(posture),
     ...toDegraded(posture),
+    ...toToolNames(posture),
     ...toPlaces(posture),
     ...toSecrets(posture),
     ...toApprovals(posture, now),
@@ -63,6 +64,16 @@ function toQuestions({ questions }: Posture): string[] {
         54,
       );
     }),
+  ];
+}
+
+function toToolNames({ tools }: Posture): string[] {
+  const foreign = tools.filter(({ own }) => !own);
+  return [
+    "",
+    "TOOLS",
+    ...toRow("  oxydra's", LABEL, tools.filter(({ own }) => own).map(({ name }) => name).join(", ")),
+    ...toRow("  installed", LABEL, foreign.map((tool) => `${tool.name} (${tool.package})`).join(", ") || "none"),
   ];
 }
 

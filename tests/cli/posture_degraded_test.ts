@@ -15,6 +15,7 @@ const GOOD: DegradedInput = {
   secrets: [{ name: "forge", hosts: [], private: true, variable: "FORGE", set: true }],
   isStateWhole: true,
   rules: [],
+  refused: [],
 };
 
 const codes = (change: Partial<DegradedInput>) => findDegraded({ ...GOOD, ...change }).map(({ code }) => code);
@@ -34,6 +35,7 @@ Deno.test("findDegraded() names each thing that is less than it could be, and wh
     [{ program: { setprivPath: null } }, "no_setpriv", /setpriv/],
     [{ secrets: [{ ...GOOD.secrets[0]!, set: false }] }, "secret_unset", /forge \(FORGE\)/],
     [{ secrets: [{ ...GOOD.secrets[0]!, set: false, variable: null }] }, "secret_unset", /forge \(no variable\)/],
+    [{ refused: ["p is damaged"] }, "package_refused", /not used: p is damaged$/],
     [
       { rules: [{ id: "r", kinds: ["log"], agents: ["a"], effect: "allow" }] },
       "agent_is_a_claim",

@@ -70,7 +70,14 @@ async function withHouse(
 
 Deno.test("runPosture() on an empty folder makes nothing, changes nothing and starts nothing", async () => {
   await withHouse({}, {}, async ({ machine, posture }) => {
-    const { questions, processes, auditHead, approvals, gateway, policy } = await posture();
+    const { questions, processes, auditHead, approvals, gateway, policy, tools } = await posture();
+    assert.deepEqual(tools.find(({ name }) => name === "vault_copyto"), {
+      name: "vault_copyto",
+      package: "host",
+      effect: "side_effecting",
+      own: true,
+    });
+    assert.ok(tools.every(({ own }) => own));
     assert.deepEqual([...Deno.readDirSync(machine.cwd)], []);
     assert.ok(questions.length > 10);
     assert.deepEqual(processes.map(({ name }) => name), [
@@ -198,6 +205,14 @@ Deno.test("runPosture() shows answers that stand, calls that wait and the audit 
     assert.equal(damaged.approvals, null);
     assert.ok(damaged.degraded.some(({ code }) => code === "approvals_damaged"));
     assert.deepEqual([...Deno.readDirSync(join(workspace, "run"))].map(({ name }) => name), ["approvals.json"]);
+  });
+});
+
+Deno.test("runPosture() names an installed package that is not used", async () => {
+  await withHouse({}, {}, async ({ workspace, posture }) => {
+    Deno.mkdirSync(join(workspace, "run/packages", "b".repeat(64)), { recursive: true });
+    const { degraded } = await posture();
+    assert.ok(degraded.some(({ code }) => code === "package_refused"), JSON.stringify(degraded));
   });
 });
 
