@@ -22,6 +22,7 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["cli/audit_heads.ts", "the reader of heads: ends its process when it has printed them"],
   ["cli/client.ts", "the client's entry: ends its process with its turn"],
   ["sandbox/component_inspect.ts", "the inspection's entry: ends with its verdict"],
+  ["sandbox/self_test_probe.ts", "the probe of walls: ends its process when it has tried them"],
   ["sandbox/egress.ts", "the egress process's entry: ends its process when its stdin ends"],
   ["lib/stderr_console.ts", "no export; turns the console of a whole process to stderr"],
 ]);

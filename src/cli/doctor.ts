@@ -1,23 +1,21 @@
 import { AppError } from "#/core/error.ts";
 import { loadConfig } from "#/config/load.ts";
-import { resolveUser, type UserFolders } from "#/config/user.ts";
+import { resolveUser } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
-import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
-import { toSandboxEnv } from "#/runner/cache_view.ts";
-import { planClient } from "#/runner/plan_client.ts";
-import { planGuest } from "#/runner/plan_guest.ts";
+import { readEndpoint } from "#/runner/endpoint.ts";
+import { planAll } from "#/runner/plan_all.ts";
 import { checkTier, planStart } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
-import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
+import { planTools } from "#/runner/plan_tools.ts";
+import type { ProcessPlan } from "#/runner/process_plan.ts";
 import { findProgram } from "#/runner/program.ts";
-import { planToolChild } from "#/runner/tool_host.ts";
-import { runSelfTest } from "#/sandbox/self_test.ts";
 import { describeRule } from "#/sandbox/policy_rule.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { toLoadOptions } from "#/cli/load_options.ts";
 import type { CommonOptions } from "#/cli/main.ts";
+import { checkWalls } from "#/cli/wall_checks.ts";
 
 /** One thing that was looked at. */
 interface Check {
@@ -53,15 +51,12 @@ export async function runDoctor(
 async function examine(options: CommonOptions, version: string): Promise<{ report: Report; code: number }> {
   const env = Deno.env.toObject();
   const program = findProgram(import.meta.url);
+  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
   const loaded = await loadConfig(toLoadOptions(options, env));
   const user = resolveUser(loaded);
   const checks = new Checks();
   await checks.run("tier", () => (checkTier(user.tier), user.tier));
   const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
-  await checks.run(
-    "file walk",
-    () => (runSelfTest(folders.run), "no link is followed out of a folder (tried here, now)"),
-  );
   await checks.run("children die with the runner", () => {
     if (program.setprivPath === null) {
       throw new AppError("internal", "setpriv (util-linux) was not found: children end when their stdin does");
@@ -73,7 +68,15 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
     return { text: `${start.model.provider}/${start.model.model}`, value: start };
   });
   const live = readEndpoint(folders.ipc);
-  const processes = planAll({ program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [] });
+  const tools = planTools(loaded.config, env);
+  const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools };
+  for (const wall of await checkWalls(input)) {
+    await checks.run(wall.name, () => {
+      if (!wall.ok) throw new AppError("self_test_failed", wall.detail);
+      return wall.detail;
+    });
+  }
+  const processes = planAll(input);
   const failed = checks.list.find((check) => !check.ok);
   return {
     code: failed === undefined ? EXIT.done : checks.code,
@@ -95,48 +98,6 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
       })),
     },
   };
-}
-
-/** Every process as it would be started, with the code that starts it. */
-function planAll({ program, env, folders, port, hosts }: {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
-  readonly folders: UserFolders;
-  readonly port: number;
-  readonly hosts: readonly string[];
-}): ProcessPlan[] {
-  const lockPath = `${folders.run}/guest.lock`;
-  const sandboxEnv = toSandboxEnv(env, folders.run);
-  return [
-    {
-      name: "runner",
-      command: program.denoPath,
-      args: ["run", "-A", "mod.ts"],
-      env: {},
-      reach: [
-        "everything the person who starts it can reach: it starts the others, decides what tools may do and opens files for them",
-        "sees no prompt and no conversation",
-      ],
-    },
-    planClient({
-      program,
-      env,
-      port,
-      endpointPath: endpointPath(folders.ipc),
-      controlPath: controlPath(folders.ipc),
-    }, [
-      "<request>",
-    ]),
-    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts }),
-    {
-      name: "tool child",
-      ...planToolChild({ program, env: sandboxEnv }),
-      reach: [
-        "nothing: no file, no network, no environment, no process",
-        "asks the runner over its stdio for what the grant of one call names",
-      ],
-    },
-  ];
 }
 
 /** Checks in order; a failed one is told and the next one runs. */

@@ -9,5 +9,7 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/cli/client.ts"),
     () => import("#/sandbox/child.ts"),
     () => import("#/sandbox/component_inspect.ts"),
+    () => import("#/sandbox/egress.ts"),
+    () => import("#/sandbox/self_test_probe.ts"),
   ];
 }

@@ -1,4 +1,3 @@
-import type { Bootstrap } from "#/app/bootstrap.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { loadConfig, type Loaded } from "#/config/load.ts";
@@ -14,6 +13,7 @@ import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import { findProgram } from "#/runner/program.ts";
 import { type Runner, startRunner } from "#/runner/runner.ts";
+import { toStartupStatus } from "#/runner/startup_status.ts";
 import type { ClientRequest } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import { toLoadOptions } from "#/cli/load_options.ts";
@@ -152,7 +152,7 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       lock,
       bootstrap: async () => {
         const { timezone, model, settings } = await lookAround(launch, plan);
-        return { version: launch.version, timezone, model, settings, startupStatus: STARTUP_STATUS };
+        return { version: launch.version, timezone, model, settings, startupStatus: toStartupStatus() };
       },
     });
   } catch (error) {
@@ -167,14 +167,6 @@ async function lookAround({ loaded, env }: Launch, plan: StartPlan): Promise<Sta
   if (plan.model.type !== "demo" || provider !== undefined || model !== undefined) return plan;
   return planStart(loaded, env, await probeLocalServers(fetch));
 }
-
-const STARTUP_STATUS: Bootstrap["startupStatus"] = {
-  sandbox_tier: "process",
-  sidecar_available: false,
-  shell_available: false,
-  browser_available: false,
-  degraded_reasons: [{ code: "sidecar_unavailable", detail: "this version has no shell and no browser" }],
-};
 
 /** Our own client has left; others may still be connected, and their work goes on. */
 async function stayForOthers(runner: Runner): Promise<void> {

@@ -1,4 +1,5 @@
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
+import type { ApprovalAnswer } from "#/core/capability.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import { reportError } from "#/cli/report_error.ts";
@@ -66,6 +67,7 @@ function toProgram(version: string, run: Run): Command {
   addConfigCommands(program, run);
   addToolsCommands(program, run);
   addAuditCommands(program, run);
+  addApprovalCommands(program, run);
   program.commands.forEach((command) => command.exitOverride());
   withCommon(
     program.command("doctor").description(
@@ -76,6 +78,26 @@ function toProgram(version: string, run: Run): Command {
     .exitOverride()
     .action((options) =>
       run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))()
+    );
+  withCommon(
+    program.command("posture").description(
+      "say what this installation can touch right now, and who decides; changes nothing",
+    ),
+  )
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/posture.ts")>("./posture.ts")).runPosture(options, version))()
+    );
+  withCommon(
+    program.command("selfcheck").description(
+      "attack this installation for a moment and say what held; exit 2 when a wall did not",
+    ),
+  )
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/selfcheck.ts")>("./selfcheck.ts")).runSelfcheck(options))()
     );
   return program;
 }
@@ -171,6 +193,32 @@ function addAuditCommands(program: Command, run: Run): void {
     .exitOverride()
     .action((options) =>
       run(async () => (await load<typeof import("#/cli/audit_show.ts")>("./audit_show.ts")).runAuditShow(options))()
+    );
+}
+
+function addApprovalCommands(program: Command, run: Run): void {
+  const file = () => load<typeof import("#/cli/approvals.ts")>("./approvals.ts");
+  const approvals = program.command("approvals").description("see which calls wait for you, and answer them")
+    .exitOverride();
+  withCommon(approvals.command("list", { isDefault: true }).description("show the calls that wait for an answer"))
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) => run(async () => (await file()).runApprovalsList(options))());
+  withCommon(approvals.command("answer").description("answer one of them as the owner"))
+    .argument("<id>", "the id that the list shows, or the start of it that the list shows in front")
+    .addArgument(
+      new Argument("<answer>", "yes once, yes in this session, yes until a time; no, or never again").choices([
+        "once",
+        "session",
+        "until",
+        "no",
+        "never",
+      ]),
+    )
+    .option("--until <time>", "with `until`: 90m, 8h or 2d from now, or a date such as 2030-01-31T18:00")
+    .exitOverride()
+    .action((id: string, answer: ApprovalAnswer, options) =>
+      run(async () => (await file()).runApprovalsAnswer(id, answer, options))()
     );
 }
 

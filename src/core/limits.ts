@@ -75,6 +75,14 @@ export const LIMITS = {
   controlBytesMax: 65_536,
   /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
+  /** What a standing answer says of its call, in UTF-16 code units; all of them fit in `approvalsBytesMax`. */
+  approvalTextCharsMax: 400,
+  /** One process that tries its own walls, from its start to its end. */
+  selfCheckMs: 10_000,
+  /** What it may print. */
+  selfCheckBytesMax: 65_536,
+  /** One of the addresses that an egress process has to refuse. */
+  selfCheckAddressMs: 2_000,
   /** Random bytes that a component gets at once. */
   randomBytesMax: 1_024,
   /** Text of one search query, in UTF-16 code units. */

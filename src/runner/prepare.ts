@@ -31,7 +31,8 @@ export function prepareWorkspace(
   return folders;
 }
 
-function checkFolders(
+/** The check of `prepareWorkspace` for who only looks: makes nothing and changes nothing, so folders may be missing. Throws AppError `config_invalid`. */
+export function checkFolders(
   user: ResolvedUser,
   { config, configFolders }: Pick<Loaded, "config" | "configFolders">,
   { program, denoDir }: Around,

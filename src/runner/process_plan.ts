@@ -3,7 +3,15 @@ import { toFilePath } from "#/lib/path.ts";
 
 /** A process before it runs: what `doctor` shows and what is spawned are the same value. */
 export interface ProcessPlan {
-  readonly name: "runner" | "client" | "guest" | "tool child" | "audit heads";
+  readonly name:
+    | "runner"
+    | "client"
+    | "guest"
+    | "tool child"
+    | "inspector"
+    | "egress public"
+    | "egress listed"
+    | "audit heads";
   readonly command: string;
   readonly args: readonly string[];
   /** The whole environment of the process: nothing is inherited. */

@@ -1,5 +1,4 @@
 import { join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { ApprovalResolution } from "#/core/capability.ts";
@@ -8,13 +7,14 @@ import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
-import type { Program } from "#/runner/process_plan.ts";
+import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
 
 /** Everything that one start is made of. */
@@ -68,7 +68,9 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
-  const guest = spawnGuest(input, { env, lockPath, told, startToken, tools: tools.promise, idle, log });
+  const { program, port: wanted, hosts } = input;
+  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts });
+  const guest = spawnGuest(input, { guestPlan, told, startToken, tools: tools.promise, idle, log });
   const parts: Parts = { input, guest, idle, closeLog: () => log.close(), closeControl: () => {} };
   try {
     // The guest works with it while this process is busy with what runs tools.
@@ -81,6 +83,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     const host = await openTools({
       ...input,
       plan: input.tools,
+      guestPlan,
       env,
       now: Date.now,
       onResolved,
@@ -93,6 +96,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     const control = openControl(folders.ipc, (await tools.promise).approvals);
     parts.closeControl = () => control.close();
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
+    // Not before: what waits for the address does not wait for this, and the first call does.
+    host.tryWalls();
     return new LiveRunner(parts, await tools.promise, endpoint);
   } catch (error) {
     tools.reject(error);
@@ -102,8 +107,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
 }
 
 interface GuestDeps {
-  readonly env: Readonly<Record<string, string>>;
-  readonly lockPath: string;
+  readonly guestPlan: ProcessPlan;
   readonly told: ReturnType<RunnerInput["bootstrap"]>;
   readonly startToken: string;
   readonly tools: Promise<ToolHost>;
@@ -112,18 +116,11 @@ interface GuestDeps {
 }
 
 function spawnGuest(
-  { program, folders, port, hosts, user }: RunnerInput,
-  { env, lockPath, told, startToken, tools, idle, log }: GuestDeps,
+  { folders, port, user }: RunnerInput,
+  { guestPlan, told, startToken, tools, idle, log }: GuestDeps,
 ): GuestProcess {
   return startGuest(
-    planGuest({
-      program,
-      env,
-      internalDir: folders.internal,
-      lockPath,
-      port,
-      hosts,
-    }),
+    guestPlan,
     async () => ({
       v: 1,
       ...await told,
@@ -210,20 +207,5 @@ class Idle {
   get promise(): Promise<void> {
     if (this.#count === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-}
-
-/**
- * The lock of the guest's modules, from beside this file or, for a program from a URL, from the module graph, where it ships as JSON
- * (facts/packaging.md §1.1; from a file the module loader would take 5 ms longer).
- */
-async function writeGuestLock(program: Program, path: string): Promise<void> {
-  try {
-    const text = program.source === "file"
-      ? Deno.readTextFileSync(new URL("./lock.json", import.meta.url))
-      : JSON.stringify((await import("./lock.json", { with: { type: "json" } })).default);
-    Deno.writeTextFileSync(path, text, { mode: 0o600 });
-  } catch (cause) {
-    throw new AppError("guest_failed", "the guest's lock file cannot be written", { cause });
   }
 }

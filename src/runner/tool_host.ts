@@ -6,6 +6,15 @@ import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { type Program, toModuleFlags } from "#/runner/process_plan.ts";
+import {
+  type CheckedPlan,
+  guardBroker,
+  guardChildren,
+  guardEgress,
+  openSelfCheck,
+  type SelfCheck,
+  type SelfCheckOptions,
+} from "#/runner/self_check.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
@@ -40,6 +49,11 @@ export interface ToolHost {
    * packages start on demand: most turns do not need them, and each costs 50 ms and 60 MB.
    */
   warm(): Promise<void>;
+  /**
+   * Tries the walls of what runs from the start on, beside whatever goes on. Calls wait for the verdict; one that fails closes its tier's
+   * tools. Those of the way out are tried at its first use.
+   */
+  tryWalls(): void;
   /** Process ids of the tool children that live. */
   readonly childPids: readonly number[];
   /** Tools of installed packages, as a model is told of them; it knows ours. */
@@ -72,6 +86,10 @@ export interface ToolHostInput {
   readonly attachment: FetchAttachment;
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
+  /** What the guest was started with. Absent where none is, and then none is tried. */
+  readonly guestPlan?: CheckedPlan;
+  /** `host:port` that the guest may connect to. */
+  readonly hosts?: readonly string[];
 }
 
 /**
@@ -83,9 +101,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   runSelfTest(folders.run);
   // Closed from the last to the first: calls end, then what they ran on, and what they did is written down until then.
   await using open = new AsyncDisposableStack();
-  const kept = openKept({ dir: join(folders.run, "kept"), now: input.now });
   const roots = { shared: folders.shared, tmp: folders.tmp, vault: folders.vault };
-  const files = open.use(openFiles({ roots, kept }));
+  const files = open.use(openFiles({ roots, kept: openKept({ dir: join(folders.run, "kept"), now: input.now }) }));
   const policy = await openPolicy([...plan.rules, DEFAULT_POLICY]);
   const audit = openAudit({
     dir: folders.audit,
@@ -99,8 +116,10 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const onLog = (line: string) => input.onLog(scrub(line));
   const egress = openEgress({ plan: planEgressOf(input), ...plan.egress, onException: onLog, onLog });
   open.defer(() => egress.close());
+  const check = openSelfCheck(toCheckOptions(input, egress));
+  const guarded = guardEgress(check, egress);
   const { tools, components: foreign, ...installed } = await loadInstalled(input);
-  const pools = new ToolPools(input, foreign);
+  const pools = new ToolPools(input, foreign, check);
   open.defer(() => pools.close());
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
@@ -120,7 +139,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     secrets,
     attachment: input.attachment,
     net: (decide) => ({
-      fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress, secrets, decide }, signal),
+      fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress: guarded, secrets, decide }, signal),
       setting: (key) => plan.values.get(key) ?? null,
       log: (level, message) => onLog(`tool: ${level}: ${message}`),
     }),
@@ -130,14 +149,16 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   // Leftovers of a crash go while nobody waits for it.
   const swept = files.sweep().catch(() => 0);
   open.defer(async () => void await swept);
+  open.defer(() => check.close());
   open.defer(() => broker.close());
   const closing = open.move();
   return {
-    broker,
+    broker: guardBroker(check, broker, audit, policy.digest),
     approvals,
     audit,
     egress,
     warm: () => pools.warm(),
+    tryWalls: () => (["tool child", "guest"] as const).forEach((tier) => void check.pass(tier).catch(() => {})),
     get childPids() {
       return pools.pids;
     },
@@ -174,8 +195,8 @@ class ToolPools {
   readonly packages: Promise<ReadonlyMap<string, ToolPackage>>;
   readonly #pools = new Map<string, Children>();
 
-  constructor(input: ToolHostInput, installed: readonly ComponentPackage[]) {
-    this.packages = input.guestStarted.catch(() => {}).then(() => this.#open(input, installed));
+  constructor(input: ToolHostInput, installed: readonly ComponentPackage[], check: SelfCheck) {
+    this.packages = input.guestStarted.catch(() => {}).then(() => this.#open(input, installed, check));
     this.packages.catch((error) => input.onLog(`runner: no tool can run: ${toPublicError(error, "").message}`));
   }
 
@@ -193,7 +214,11 @@ class ToolPools {
     await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
   }
 
-  async #open(input: ToolHostInput, installed: readonly ComponentPackage[]): Promise<Map<string, ToolPackage>> {
+  async #open(
+    input: ToolHostInput,
+    installed: readonly ComponentPackage[],
+    check: SelfCheck,
+  ): Promise<Map<string, ToolPackage>> {
     const { version } = input;
     // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
     const packages = new Map<string, ToolPackage>([[HOST_PACKAGE, { version, sha256: await sha256Hex(version) }]]);
@@ -201,10 +226,28 @@ class ToolPools {
     for (const component of [...own, ...installed]) {
       const children = openChildren({ component, plan: planToolChild(input) });
       this.#pools.set(component.package, children);
-      packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+      const { version, sha256 } = component;
+      packages.set(component.package, { version, sha256, children: guardChildren(check, children) });
     }
     return packages;
   }
+}
+
+function toCheckOptions(input: ToolHostInput, egress: Egress): SelfCheckOptions {
+  const { program, folders, guestPlan, hosts = [], onLog, plan: { egress: { allowlist, proxyUrl } } } = input;
+  const proxy = proxyUrl === undefined ? [] : [new URL(proxyUrl).host];
+  return {
+    program,
+    runDir: folders.run,
+    plans: {
+      guest: guestPlan === undefined ? [] : [guestPlan],
+      "tool child": [planToolChild(input)],
+      egress: egress.plans,
+    },
+    egress,
+    listed: [...allowlist, ...hosts, ...proxy],
+    onLog,
+  };
 }
 
 function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: ApprovalCard): void {

@@ -16,6 +16,8 @@ const Standing = z.strictObject({
   turn: z.string().exactOptional(),
   callId: z.string().exactOptional(),
   until: Time.exactOptional(),
+  /** The call in words, for the person. */
+  what: z.string().exactOptional(),
   at: Time,
 });
 /** One of them. */
@@ -33,24 +35,30 @@ export type ApprovalState = z.infer<typeof ApprovalState>;
 
 const EMPTY: ApprovalState = { v: 1, pending: [], standing: [], private: [] };
 
-/**
- * Reads the state from a file that only the runner writes. A file that is not readable is set aside as `<path>.damaged` and nothing is
- * remembered: every answer is asked for again, and every session counts as private (`isWhole` is false).
- */
-export function readApprovals(path: string): { readonly state: ApprovalState; readonly isWhole: boolean } {
+/** Reads the state from a file that only the runner writes, and changes nothing. Undefined for one that is damaged. */
+export function peekApprovals(path: string): ApprovalState | undefined {
   let text: string;
   try {
     text = fs.readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return { state: EMPTY, isWhole: true };
+    if ((error as { code?: unknown }).code === "ENOENT") return EMPTY;
     throw error;
   }
   try {
-    return { state: ApprovalState.parse(JSON.parse(text)), isWhole: true };
+    return ApprovalState.parse(JSON.parse(text));
   } catch {
-    fs.renameSync(path, `${path}.damaged`);
-    return { state: EMPTY, isWhole: false };
+    return undefined;
   }
+}
+
+/**
+ * Reads the state for whoever will write it. A damaged file is set aside as `<path>.damaged` and nothing is remembered: every answer is
+ * asked for again, and every session counts as private (`isWhole` is false).
+ */
+export function readApprovals(path: string): { readonly state: ApprovalState; readonly isWhole: boolean } {
+  const state = peekApprovals(path);
+  if (state === undefined) fs.renameSync(path, `${path}.damaged`);
+  return { state: state ?? EMPTY, isWhole: state !== undefined };
 }
 
 /** Writes the state: a new file and a rename, so that a crash leaves the one or the other. Throws what the file system throws. */

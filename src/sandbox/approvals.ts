@@ -2,6 +2,7 @@ import type { AnswerClass, ApprovalAnswer, ApprovalCard, ApprovalResolution, Giv
 import { AppError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { toOneLine } from "#/lib/printable.ts";
 import {
   appliesTo,
   type ApprovalState,
@@ -135,7 +136,9 @@ class StoredApprovals implements Approvals {
       : {};
     const resolution = { id, session, turn, callId, answer, by };
     this.#options.record(resolution, card);
-    const standing = { key, answer, by, ...where, ...(until === undefined ? {} : { until }), at: this.#options.now() };
+    const what = toOneLine(`${card.tool.name}: ${card.lines.join("; ")}`, LIMITS.approvalTextCharsMax);
+    const to = until === undefined ? {} : { until };
+    const standing = { key, answer, by, ...where, ...to, what, at: this.#options.now() };
     // A second answer to equal calls takes the place of the first.
     const others = this.#state.standing.filter((other) => !appliesTo(other, card, standing.at));
     this.#save({

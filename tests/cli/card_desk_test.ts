@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ApprovalCard, GivenAnswer } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import { toAnswer, toCardText } from "#/cli/approval_prompt.ts";
+import { toAnswer, toCardLines, toCardText } from "#/cli/approval_prompt.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { LineReader } from "#/cli/lines.ts";
 
@@ -65,6 +65,12 @@ Deno.test("toCardText() says which tool, what it would reach, why, and what sile
   assert.match(text, /file_read asks for\n {4}fs\.read \/vault\/a/);
   assert.match(text, /without an answer in 15 min it is a no/);
   assert.ok(!text.includes("\x1b") && text.split("\n").length === 5, text);
+});
+
+Deno.test("toCardLines() are the card without its question: one line each, whatever is in it", () => {
+  const lines = toCardLines(card("a", { lines: ["one\ntwo", "three"], reason: "r" }), 0);
+  assert.deepEqual(lines.slice(0, 4), ["file_read asks for", "    one two", "    three", "  because r"]);
+  assert.equal(lines.length, 5);
 });
 
 Deno.test("toAnswer() takes what is clear, in any case, and nothing else for a yes", () => {

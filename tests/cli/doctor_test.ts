@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { runDoctor } from "#/cli/doctor.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
+import { denoEnv } from "../fixture/system.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
 async function examine(
@@ -12,7 +13,8 @@ async function examine(
   using machine = makeMachine(files);
   using realm = enterRealm({
     cwd: machine.cwd,
-    env: { HOME: machine.home, DENO_DIR: join(machine.root, "deno"), ...env },
+    // The walls are tried by real processes, which need the modules of this one.
+    env: { ...denoEnv(), HOME: machine.home, ...env },
   });
   await check(realm, (options = {}) => runDoctor(options, "1.2.3"));
 }
@@ -24,13 +26,13 @@ Deno.test("runDoctor() with --json lists each process with its flags and what it
     assert.deepEqual([report.version, report.ok, report.gateway], ["1.2.3", true, "not running"]);
     assert.deepEqual(report.model.provider, "demo");
     const names = report.processes.map(({ name }: { name: string }) => name);
-    assert.deepEqual(names, ["runner", "client", "guest", "tool child"]);
+    assert.deepEqual(names, ["runner", "client", "guest", "tool child", "inspector", "egress public", "audit heads"]);
     for (const { name, args, reach } of report.processes) {
       assert.ok(reach.length > 0, name);
       const opens = args.filter((arg: string) => /^-A$|^--allow-(run|ffi|sys|env|all)/.test(arg));
       assert.deepEqual(opens, name === "runner" ? ["-A"] : [], name);
     }
-    const child = report.processes.at(-1);
+    const child = report.processes.find(({ name }: { name: string }) => name === "tool child");
     assert.deepEqual(child.args.filter((arg: string) => arg.startsWith("--allow")), []);
     assert.ok(report.policy.some(({ effect }: { effect: string }) => effect === "allow"));
   });
@@ -40,6 +42,8 @@ Deno.test("runDoctor() says in words what is fine, and shows no value of the env
   await examine({}, async (realm, doctor) => {
     assert.equal(await doctor(), 0);
     assert.match(realm.out(), /✓ file walk: no link is followed/);
+    assert.match(realm.out(), /✓ tool child: \d+ tries from inside, all refused/);
+    assert.match(realm.out(), /✓ way out: 4 addresses inside asked for, all refused/);
     assert.match(realm.out(), /✓ model: openai\//);
     assert.match(realm.out(), /connects to api\.openai\.com:443/);
     assert.match(realm.out(), /POLICY \(what is not named is denied\)/);
@@ -55,7 +59,7 @@ Deno.test("runDoctor() tells of a trouble, goes on, and exits with the code of t
     assert.deepEqual([ok, model], [false, null]);
     const failed = checks.filter((check: { ok: boolean }) => !check.ok).map(({ name }: { name: string }) => name);
     assert.deepEqual(failed, ["tier", "model"]);
-    assert.equal(processes.length, 4);
+    assert.equal(processes.length, 7);
   });
 });
 

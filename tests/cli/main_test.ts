@@ -17,13 +17,40 @@ Deno.test("main() answers --version and --help on stdout", async () => {
   assert.match(version.out, /^oxydra 1\.2\.3 \(deno \d/);
   const help = await run(["--help"]);
   assert.equal(help.code, 0);
-  for (const word of ["run", "chat", "config", "audit", "doctor", "trust", "Exit codes:"]) {
+  for (
+    const word of [
+      "run",
+      "chat",
+      "config",
+      "audit",
+      "approvals",
+      "posture",
+      "selfcheck",
+      "doctor",
+      "trust",
+      "Exit codes:",
+    ]
+  ) {
     assert.ok(help.out.includes(word), word);
   }
   for (
-    const command of [["run"], ["chat"], ["config"], ["config", "show"], ["audit", "verify"], ["audit", "show"], [
-      "doctor",
-    ], ["trust"]]
+    const command of [
+      ["run"],
+      ["chat"],
+      ["config"],
+      ["config", "show"],
+      ["audit", "verify"],
+      ["audit", "show"],
+      [
+        "doctor",
+      ],
+      ["trust"],
+      ["posture"],
+      ["selfcheck"],
+      ["approvals"],
+      ["approvals", "list"],
+      ["approvals", "answer"],
+    ]
   ) {
     const { code, out } = await run([...command, "--help"]);
     assert.deepEqual([code, /Usage:/.test(out)], [0, true], command.join(" "));
@@ -39,6 +66,9 @@ Deno.test("main() refuses what is no command line, with exit 2 and a word on std
     ["run", "--tier", "moon", "hello"],
     ["config", "shows"],
     ["doctor", "--tier", "moon"],
+    ["posture", "--tier", "moon"],
+    ["approvals", "answer"],
+    ["approvals", "answer", "an id", "perhaps"],
     ["trust"],
     ["run", "--model", "no-slash", "hello"],
   ];

@@ -36,7 +36,9 @@ async function assertFree(folders: UserFolders): Promise<void> {
 function guestsOf(folders: UserFolders): number[] {
   return processTree(Deno.pid).filter((pid) => {
     try {
-      return Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes(folders.internal) && isAlive(pid);
+      const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+      // A probe of its walls has the same flags.
+      return line.includes(folders.internal) && line.includes("app/guest.ts") && isAlive(pid);
     } catch {
       return false;
     }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ApprovalCard, ApprovalResolution, Capability } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { appliesTo, readApprovals, writeApprovals } from "#/sandbox/approval_state.ts";
+import { appliesTo, peekApprovals, readApprovals, writeApprovals } from "#/sandbox/approval_state.ts";
 import { type Approvals, type ApprovalsOptions, openApprovals } from "#/sandbox/approvals.ts";
 
 type Asked = Omit<ApprovalCard, "id" | "askedAt" | "expiresAt">;
@@ -233,4 +233,18 @@ Deno.test("openApprovals() takes no answer that cannot be written down first", (
   const card = cardOf(approvals);
   assert.throws(() => approvals.answer({ id: card.id, answer: "session" }, "owner"), { code: "audit_failed" });
   assert.deepEqual([kinds(approvals, {}), approvals.pending.length, house.resolved], [["open"], 1, []]);
+});
+
+Deno.test("peekApprovals() reads what stands, with what it is for, and leaves a damaged file where it is", () => {
+  using house = makeHouse();
+  assert.deepEqual(peekApprovals(house.path), { v: 1, pending: [], standing: [], private: [] });
+  const approvals = house.open();
+  const lines = ["fs.read /vault/a", "x".repeat(LIMITS.approvalTextCharsMax)];
+  approvals.answer({ id: cardOf(approvals, { lines }).id, answer: "never" }, "owner");
+  const [standing] = peekApprovals(house.path)!.standing;
+  assert.match(standing!.what!, /^file_read: fs\.read \/vault\/a; x+…$/);
+  assert.equal(standing!.what!.length, LIMITS.approvalTextCharsMax);
+  Deno.writeTextFileSync(house.path, "{");
+  assert.equal(peekApprovals(house.path), undefined);
+  assert.equal(Deno.readTextFileSync(house.path), "{");
 });

@@ -1,0 +1,51 @@
+import { loadConfig } from "#/config/load.ts";
+import { resolveUser } from "#/config/user.ts";
+import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
+import { readEndpoint } from "#/runner/endpoint.ts";
+import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { planTools } from "#/runner/plan_tools.ts";
+import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
+import { findProgram } from "#/runner/program.ts";
+import { TIED, toRow } from "#/cli/columns.ts";
+import { EXIT, toExitCode } from "#/cli/exit_code.ts";
+import { toLoadOptions } from "#/cli/load_options.ts";
+import type { CommonOptions } from "#/cli/main.ts";
+import { checkWalls, type WallCheck } from "#/cli/wall_checks.ts";
+
+/**
+ * Attacks this installation for a moment and says what held. Exit 0 when everything did, 2 when one wall did not: what stands behind it
+ * is refused at a start, too.
+ */
+export async function runSelfcheck(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
+  const startedAt = performance.now();
+  const env = Deno.env.toObject();
+  const loaded = await loadConfig(toLoadOptions(options, env));
+  const user = resolveUser(loaded);
+  checkTier(user.tier);
+  const program = findProgram(import.meta.url);
+  // A process with `--cached-only` finds its modules only when this one has them in its graph.
+  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
+  const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
+  const port = readEndpoint(folders.ipc)?.port ?? 0;
+  const { hosts } = planStart(loaded, env, []);
+  const checks = await checkWalls({ program, env, folders, port, hosts, tools: planTools(loaded.config, env) });
+  const ok = checks.every((check) => check.ok);
+  const elapsedMs = Math.round(performance.now() - startedAt);
+  console.log(options.json ? toPrintableJson({ ok, elapsedMs, checks }, 2) : toText(checks, elapsedMs));
+  return ok ? EXIT.done : toExitCode("self_test_failed");
+}
+
+function toText(checks: readonly WallCheck[], elapsedMs: number): string {
+  const failed = checks.filter(({ ok }) => !ok).length;
+  const tries = checks.flatMap((check) => check.tries.map(({ tried }) => tried));
+  const kinds = [...new Set(tries)].map((tried) => toOneLine(tried, 200).replaceAll(" ", TIED)).join(", ");
+  return [
+    ...checks.map(({ name, ok, detail }) => `${ok ? "✓" : "✗"} ${name.padEnd(13)}  ${toOneLine(detail, 2_000)}`),
+    "",
+    ...toRow("tried:", 17, kinds),
+    "",
+    failed === 0
+      ? `every wall holds: ${tries.length} tries in ${checks.length} places, ${elapsedMs} ms`
+      : `${failed} of ${checks.length} walls do not hold: the tools behind them are refused until they do`,
+  ].join("\n").replaceAll(TIED, " ");
+}

@@ -1,0 +1,93 @@
+import { AppError } from "#/core/error.ts";
+import { join } from "#/lib/path.ts";
+import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
+import { writeGuestLock } from "#/runner/guest_lock.ts";
+import { acquireRunnerLock } from "#/runner/lock.ts";
+import { type AllPlansInput, planAll } from "#/runner/plan_all.ts";
+import { findDenoDir } from "#/runner/prepare.ts";
+import { isListed, tryWalls } from "#/runner/self_check.ts";
+import { planEgressOf } from "#/runner/tool_host.ts";
+import { openEgress } from "#/sandbox/egress_client.ts";
+import { runSelfTest } from "#/sandbox/self_test.ts";
+import { INSIDE, tryEgress, type WallFinding } from "#/sandbox/self_test_process.ts";
+
+/** One wall that was tried. */
+export interface WallCheck {
+  /** The file walk, the process that was tried, or the way out. */
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly tries: readonly WallFinding[];
+}
+
+/**
+ * The quick part of the attack suite, on this machine, now: the file walk; every process but the runner, tried from inside with its exact
+ * flags; and the way out, asked for addresses inside. Beside a gateway that lives it changes nothing. Throws AppError only for what
+ * keeps it from trying at all.
+ */
+export async function checkWalls(input: AllPlansInput): Promise<readonly WallCheck[]> {
+  const { folders, program, env, hosts, tools: { egress } } = input;
+  // Whoever has the lock makes what the flags name; a runner that lives has made it.
+  const lock = acquireRunnerLock(folders.run, Date.now());
+  try {
+    if (lock !== null) {
+      makeCacheView(await findDenoDir(env), folders.run);
+      await writeGuestLock(program, join(folders.run, "guest.lock"));
+    }
+    const listed = [
+      ...egress.allowlist,
+      ...hosts,
+      ...egress.proxyUrl === undefined ? [] : [new URL(egress.proxyUrl).host],
+    ];
+    const targets = INSIDE.filter((target) => !isListed(target, listed));
+    const never = new AbortController().signal;
+    const processes = planAll(input).filter(({ name }) => name !== "runner").map((plan) =>
+      check(plan.name, () => tryWalls(plan, { program, runDir: folders.run }, targets, never))
+    );
+    const wayOut = check("way out", () => askWayOut(input, targets, never), "addresses inside asked for");
+    return await Promise.all([checkFileWalk(folders.run), ...processes, wayOut]);
+  } finally {
+    lock?.release();
+  }
+}
+
+async function askWayOut(
+  { program, env, folders, tools }: AllPlansInput,
+  targets: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly WallFinding[]> {
+  const plan = planEgressOf({ program, env: toSandboxEnv(env, folders.run), folders });
+  const egress = openEgress({ plan, ...tools.egress, onException: () => {}, onLog: () => {} });
+  try {
+    return await tryEgress(egress, targets, signal);
+  } finally {
+    await egress.close();
+  }
+}
+
+async function checkFileWalk(runDir: string): Promise<WallCheck> {
+  const found = await check("file walk", () => {
+    runSelfTest(runDir);
+    return Promise.resolve([]);
+  });
+  return found.ok ? { ...found, detail: "no link is followed out of a folder (tried here, now)" } : found;
+}
+
+async function check(
+  name: string,
+  tries: () => Promise<readonly WallFinding[]>,
+  what = "tries from inside",
+): Promise<WallCheck> {
+  try {
+    const all = await tries();
+    const through = all.filter(({ held }) => !held);
+    if (through.length === 0) {
+      return { name, ok: true, detail: `${all.length} ${what}, all refused`, tries: all };
+    }
+    const detail = through.map(({ tried, detail }) => `${tried} (${detail})`).join(", ");
+    return { name, ok: false, detail: `came through: ${detail}`, tries: all };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { name, ok: false, detail: error.message, tries: [] };
+  }
+}

@@ -1,0 +1,74 @@
+import { join } from "#/lib/path.ts";
+import type { UserFolders } from "#/config/user.ts";
+import { toSandboxEnv } from "#/runner/cache_view.ts";
+import { controlPath, endpointPath } from "#/runner/endpoint.ts";
+import { planAuditHeads } from "#/runner/plan_audit_heads.ts";
+import { planClient } from "#/runner/plan_client.ts";
+import { planGuest } from "#/runner/plan_guest.ts";
+import type { ToolsPlan } from "#/runner/plan_tools.ts";
+import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
+import { planEgressOf, planInspector, planToolChild } from "#/runner/tool_host.ts";
+import { openEgress } from "#/sandbox/egress_client.ts";
+
+/** What decides the flags of every process of one user. */
+export interface AllPlansInput {
+  readonly program: Program;
+  readonly env: Readonly<Record<string, string>>;
+  /** Real paths. */
+  readonly folders: UserFolders;
+  /** Of the gateway that lives; 0 when none does. */
+  readonly port: number;
+  /** `host:port` of the model endpoint and of channels. */
+  readonly hosts: readonly string[];
+  readonly tools: ToolsPlan;
+}
+
+/**
+ * Every process as it would be started, by the code that starts it; `doctor`, `posture` and `selfcheck` speak of these and of no
+ * others. Pure. Throws AppError `config_invalid` for what no start could obey either.
+ */
+export function planAll({ program, env, folders, port, hosts, tools }: AllPlansInput): ProcessPlan[] {
+  const sandboxEnv = toSandboxEnv(env, folders.run);
+  const lockPath = join(folders.run, "guest.lock");
+  return [
+    {
+      name: "runner",
+      command: program.denoPath,
+      args: ["run", "-A", new URL("../mod.ts", program.srcUrl).href],
+      env: {},
+      reach: [
+        "everything the person who starts it can reach: it starts the others, decides what tools may do and opens files for them",
+        "sees no prompt and no conversation",
+      ],
+    },
+    planClient(
+      { program, env, port, endpointPath: endpointPath(folders.ipc), controlPath: controlPath(folders.ipc) },
+      ["<request>"],
+    ),
+    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts }),
+    {
+      name: "tool child",
+      ...planToolChild({ program, env: sandboxEnv }),
+      reach: [
+        "nothing: no file, no network, no environment, no process",
+        "asks the runner over its stdio for what the grant of one call names",
+      ],
+    },
+    {
+      name: "inspector",
+      ...planInspector({ program, env: sandboxEnv }),
+      reach: ["nothing: it looks at a tool package before the package is installed, and ends"],
+    },
+    ...planEgresses({ program, env: sandboxEnv, folders }, tools),
+    planAuditHeads({ program, env, internalDir: folders.internal }),
+  ];
+}
+
+function planEgresses(input: Parameters<typeof planEgressOf>[0], { egress }: ToolsPlan): ProcessPlan[] {
+  const { plans } = openEgress({ plan: planEgressOf(input), ...egress, onException: () => {}, onLog: () => {} });
+  // The public one is first, and in strict mode there is none.
+  return plans.map((plan, i) => ({
+    name: i === 0 && egress.mode === "default" ? "egress public" : "egress listed",
+    ...plan,
+  }));
+}
