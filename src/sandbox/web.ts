@@ -53,7 +53,10 @@ export async function fetchGranted(
       body: new TextEncoder().encode(body).toBase64(),
       downBytesMax: Math.min(bounds.bytesMax, LIMITS.responseBytesMax),
       timeoutMs: LIMITS.webTimeoutMs,
-    }, signal);
+    }, signal).catch((error) => {
+      if (hop === 0 || !(error instanceof AppError)) throw error;
+      throw new AppError(error.code, `${call.url} redirects to ${url}: ${error.message}`, { cause: error });
+    });
     const location = REDIRECTS.has(head.status) ? locationOf(head.headers, url) : undefined;
     if (location === undefined || bounds.redirectsMax === 0) {
       const { status, headers, truncated } = head;
