@@ -39,6 +39,7 @@ type Folder = (typeof FOLDERS)[number];
 async function measure(folders: Record<Folder | "root", string>, gapMs: number): Promise<number[]> {
   const program = findProgram(import.meta.resolve("#/runner/program.ts"));
   const tools = await openTools({
+    guestStarted: Promise.resolve(),
     version: "0.0.0",
     program,
     env: Deno.env.toObject(),

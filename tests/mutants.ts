@@ -21,6 +21,7 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["app/guest.ts", "the guest's entry: ends its process when its stdin ends"],
   ["cli/audit_heads.ts", "the reader of heads: ends its process when it has printed them"],
   ["cli/client.ts", "the client's entry: ends its process with its turn"],
+  ["sandbox/component_inspect.ts", "the inspection's entry: ends with its verdict"],
   ["sandbox/egress.ts", "the egress process's entry: ends its process when its stdin ends"],
   ["lib/stderr_console.ts", "no export; turns the console of a whole process to stderr"],
 ]);

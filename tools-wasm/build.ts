@@ -5,8 +5,14 @@
  */
 import { LIMITS } from "../src/core/limits.ts";
 import { type Artefact, differences } from "./build/artefact.ts";
+import { installToolchain, runCommand, runScript } from "./build/toolchain.ts";
 
 const HERE = import.meta.dirname!;
+const BOUNDS = {
+  pagesMax: LIMITS.componentPagesMax,
+  tableEntriesMax: LIMITS.componentTableEntriesMax,
+  segmentsMax: LIMITS.componentSegmentsMax,
+};
 /** Every package: a folder, and beside it the artefact that is committed. */
 const PACKAGES = ["files", "web"];
 
@@ -40,30 +46,6 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** `npm ci` unless every pinned version is there. No install script runs. */
-async function installToolchain(): Promise<void> {
-  const { dependencies } = JSON.parse(
-    await Deno.readTextFile(`${HERE}/package.json`),
-  );
-  const missing: string[] = [];
-  for (const [name, version] of Object.entries(dependencies)) {
-    const path = `${HERE}/node_modules/${name}/package.json`;
-    const installed = await Deno.readTextFile(path).then(
-      (text) => JSON.parse(text).version,
-      () => "none",
-    );
-    if (installed !== version) missing.push(`${name}@${version}`);
-  }
-  if (missing.length === 0) return;
-  console.error(`installing the tool chain (${missing.join(", ")})`);
-  await run(
-    "npm",
-    ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-    "npm is needed to install the tool chain",
-    { cwd: HERE },
-  );
-}
-
 /** The library that holds clock and randomness still, for `LD_PRELOAD`. */
 async function compilePreload(scratch: string): Promise<string> {
   if (Deno.build.os !== "linux") {
@@ -71,14 +53,12 @@ async function compilePreload(scratch: string): Promise<string> {
   }
   const preload = `${scratch}/fixed.so`;
   const args = ["-shared", "-fPIC", "-O1", "-o", preload, `${HERE}/build/fixed.c`];
-  await run("cc", args, "a C compiler (cc) is needed", {});
+  await runCommand("cc", args, "a C compiler (cc) is needed", {});
   return preload;
 }
 
 async function compile(root: string, name: string, out: string, preload: string): Promise<void> {
-  const flags = ["run", "-A", "-q", "--no-config", "--no-lock", "--node-modules-dir=manual"];
-  const args = [...flags, `${HERE}/build/compile.ts`, root, name, out, String(LIMITS.componentPagesMax)];
-  await run(Deno.execPath(), args, "Deno is needed", { env: { LD_PRELOAD: preload } });
+  await runScript("compile.ts", [root, name, out, JSON.stringify(BOUNDS)], { LD_PRELOAD: preload });
 }
 
 async function verify(built: string, committed: string): Promise<number> {
@@ -96,27 +76,4 @@ async function verify(built: string, committed: string): Promise<number> {
     `${committed} is not what its source builds to. Different: ${parts.join(", ")}. Run: deno task tools:build`,
   );
   return 1;
-}
-
-/** Runs a command to its end. Throws Error with its stderr, or with `prerequisite` when there is no such command. */
-async function run(
-  command: string,
-  args: string[],
-  prerequisite: string,
-  options: Deno.CommandOptions,
-): Promise<void> {
-  const child = new Deno.Command(command, {
-    ...options,
-    args,
-    stdout: "null",
-    stderr: "piped",
-  });
-  const { success, stderr } = await child.output().catch((cause) => {
-    throw cause instanceof Deno.errors.NotFound ? new Error(prerequisite) : cause;
-  });
-  if (!success) {
-    throw new Error(
-      `${command} failed: ${new TextDecoder().decode(stderr).slice(-4_000)}`,
-    );
-  }
 }

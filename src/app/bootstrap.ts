@@ -37,6 +37,17 @@ export const GuestSettings = z.strictObject({
 });
 export type GuestSettings = z.infer<typeof GuestSettings>;
 
+/** A tool of an installed package, as the model sees it. Ours the guest knows. */
+export const OfferedTool = z.strictObject({
+  schema: z.strictObject({
+    name: z.string().max(64),
+    description: z.string(),
+    parameters: z.record(z.string(), z.unknown()),
+  }),
+  effect: z.enum(["read_only", "side_effecting", "privileged"]),
+});
+export type OfferedTool = z.infer<typeof OfferedTool>;
+
 /** The first thing on a guest's stdin, in the reference's framing (4-byte big-endian length + JSON). A guest has no environment and no arguments. */
 export const Bootstrap = z.strictObject({
   v: z.literal(1),
@@ -51,6 +62,7 @@ export const Bootstrap = z.strictObject({
   timezone: z.string(),
   model: ModelChoice,
   settings: GuestSettings,
+  offered: z.array(OfferedTool).exactOptional(),
   startupStatus: z.strictObject({
     sandbox_tier: z.enum(["micro_vm", "container", "process"]),
     sidecar_available: z.boolean(),

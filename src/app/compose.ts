@@ -167,7 +167,8 @@ async function openTurns(
     now: deps.now,
     report: deps.report,
   });
-  const tools = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
+  const own = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
+  const tools = [...own, ...bootstrap.offered ?? []];
   const principal = { user, agent: [AGENT], origin: "channel" } as const;
   const send = (): SendDeps => ({
     provider,

@@ -8,5 +8,6 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/cli/audit_heads.ts"),
     () => import("#/cli/client.ts"),
     () => import("#/sandbox/child.ts"),
+    () => import("#/sandbox/component_inspect.ts"),
   ];
 }

@@ -31,4 +31,6 @@ const USAGE: ReadonlySet<string> = new Set([
   "self_test_failed",
   // Our own client speaks the protocol: what a gateway refuses is a session, a user or a bound.
   "gateway_refused",
+  // A package that somebody handed over; ours are checked before they are shipped.
+  "component_invalid",
 ]);

@@ -10,6 +10,12 @@ export interface CommonOptions {
   readonly tier?: string;
 }
 
+/** Options of `tools add`. */
+export interface AddOptions extends CommonOptions {
+  readonly manifest: string;
+  readonly yes?: boolean;
+}
+
 /** Options of `run`, `chat` and `ask`. */
 export interface TurnOptions extends CommonOptions {
   readonly json?: boolean;
@@ -58,6 +64,7 @@ function toProgram(version: string, run: Run): Command {
     .exitOverride();
   addTurnCommands(program, run, version);
   addConfigCommands(program, run);
+  addToolsCommands(program, run);
   addAuditCommands(program, run);
   program.commands.forEach((command) => command.exitOverride());
   withCommon(
@@ -113,6 +120,32 @@ function addConfigCommands(program: Command, run: Run): void {
     .argument("<file>", "a file in ./.oxydra")
     .action((file: string) =>
       run(async () => (await load<typeof import("#/cli/trust.ts")>("./trust.ts")).runTrust(file))()
+    );
+}
+
+function addToolsCommands(program: Command, run: Run): void {
+  const tools = program.command("tools").description("tool packages of others: WASM components with a manifest")
+    .exitOverride();
+  const loadTools = () => load<typeof import("#/cli/tools.ts")>("./tools.ts");
+  withCommon(tools.command("add").description("show what a package asks for, and install it").argument("<file.wasm>"))
+    .requiredOption("--manifest <file.json>", "the package's manifest")
+    .option("--yes", "agree to what it asks for")
+    .exitOverride()
+    .action((file: string, options: AddOptions) => run(async () => (await loadTools()).runToolsAdd(file, options))());
+  withCommon(tools.command("list").description("print the installed packages and what each may ask for"))
+    .exitOverride()
+    .action((options: CommonOptions) => run(async () => (await loadTools()).runToolsList(options))());
+  withCommon(tools.command("remove").description("remove a package").argument("<name>"))
+    .exitOverride()
+    .action((name: string, options: CommonOptions) =>
+      run(async () => (await loadTools()).runToolsRemove(name, options))()
+    );
+  withCommon(
+    tools.command("reinstall").description("install a damaged package again from what was kept").argument("<name>"),
+  )
+    .exitOverride()
+    .action((name: string, options: CommonOptions) =>
+      run(async () => (await loadTools()).runToolsReinstall(name, options))()
     );
 }
 

@@ -48,19 +48,28 @@ export async function trustFile(file: string, home: string): Promise<TrustedFile
   if (read.kind === "absent") throw new AppError("config_invalid", `${file}: there is no such file`);
   if (read.kind === "bad") throw new AppError("config_invalid", `${file}: ${read.sentence}`);
   const trusted = { path: read.realPath, sha256: read.sha256 };
+  await changeTrust(home, [trusted.path], [trusted]);
+  return trusted;
+}
+
+/** Forgets these paths, then records these files. Two at once are both recorded. Throws AppError `config_invalid` when the list cannot be written. */
+export async function changeTrust(
+  home: string,
+  forgotten: readonly string[],
+  files: readonly TrustedFile[],
+): Promise<void> {
   const path = toTrustPath(home);
   try {
     await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
     using lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });
     // The kernel drops this lock with the process: a kill leaves nothing to clean.
     await lock.lock(true);
-    const others = readTrustList(home).filter((other) => other.path !== trusted.path);
-    await replace(path, { version: 1, files: [...others, trusted].slice(-LIMITS.trustedFilesMax) });
+    const others = readTrustList(home).filter((other) => !forgotten.includes(other.path));
+    await replace(path, { version: 1, files: [...others, ...files].slice(-LIMITS.trustedFilesMax) });
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw broken(path, "it cannot be written", error);
   }
-  return trusted;
 }
 
 async function replace(path: string, list: z.infer<typeof TrustList>): Promise<void> {

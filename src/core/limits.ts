@@ -79,6 +79,8 @@ export const LIMITS = {
   randomBytesMax: 1_024,
   /** Text of one search query, in UTF-16 code units. */
   queryCharsMax: 1_000,
+  /** Answer of a search service, inflated. */
+  searchAnswerBytesMax: 1_048_576,
   /** Text of a page that one call can ask for, in UTF-16 code units. */
   pageCharsMax: 1_000_000,
   /** Rules of a person's policy. */
@@ -121,6 +123,33 @@ export const LIMITS = {
   componentFileBytesMax: 16_777_216,
   /** Files of one component package. */
   componentFilesMax: 64,
+  /** Entries that the tables of one core module start with. */
+  componentTableEntriesMax: 65_536,
+  /** Data segments of one core module, and element segments. */
+  componentSegmentsMax: 16_384,
+  /** A component as a package brings it. */
+  componentBytesMax: 16_777_216,
+  /** JavaScript that the transpiler makes of one component. */
+  componentGlueBytesMax: 2_097_152,
+  /** Core instances that one component is made of. */
+  componentInstancesMax: 64,
+  /** Everything that the transpiler makes of one component. */
+  componentMadeBytesMax: 33_554_432,
+  /** Manifest of a package; those of all packages of one user, as a guest is told of their tools. */
+  manifestBytesMax: 262_144,
+  manifestsBytesMax: 1_048_576,
+  /** Tools of one package. */
+  packageToolsMax: 32,
+  /** Installed packages of one user. */
+  packagesMax: 32,
+  /** Inspection of a component, from the start of its process. */
+  installMs: 30_000,
+  /** Linear memory of the transpiler that inspects a component, in 64 KiB pages. */
+  installPagesMax: 8_192,
+  /** From the start of a tool child until a new component has described itself. */
+  describeMs: 5_000,
+  /** What a component says of itself, in UTF-16 code units. */
+  describeCharsMax: 16_384,
   /** An idle tool child goes after this; the next turn starts one while its model thinks. */
   childIdleMs: 30_000,
   /** From the deadline of a call to SIGKILL of its child. */

@@ -16,6 +16,8 @@ const OPENED: readonly (readonly [folder: keyof UserFolders, name: string, kind:
   ["run", "approvals.json.new", "file"],
   ["run", "approvals.json.damaged", "file"],
   ["run", "kept", "folder"],
+  ["run", "packages", "folder"],
+  ["run", "packages.lock", "file"],
   ["run", "kept/index.jsonl", "file"],
 ];
 

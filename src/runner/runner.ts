@@ -10,7 +10,8 @@ import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
-import { openLogFile } from "#/runner/log_file.ts";
+import { type LogFile, openLogFile } from "#/runner/log_file.ts";
+import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { Program } from "#/runner/process_plan.ts";
@@ -26,8 +27,8 @@ export interface RunnerInput {
   readonly folders: UserFolders;
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
-  /** Finds out what the guest is told; called when its process is starting. */
-  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user">>;
+  /** Finds out what the guest is told; called once, just before its process is started. */
+  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
@@ -50,7 +51,7 @@ export interface Runner {
 
 /**
  * Starts the guest of one user beside the broker that serves it. Guest and broker start at the same time; nobody is told of the
- * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `component_invalid`; nothing is left behind then.
+ * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `audit_failed`; nothing is left behind then.
  */
 export async function startRunner(input: RunnerInput): Promise<Runner> {
   const { folders } = input;
@@ -62,54 +63,32 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   await writeGuestLock(input.program, lockPath);
   const log = openLogFile(join(folders.logs, "runtime.log"));
   const startToken = newToken();
+  const told = input.bootstrap();
+  told.catch(() => {});
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
-  const guest = startGuest(
-    planGuest({
-      program: input.program,
-      env,
-      internalDir: folders.internal,
-      lockPath,
-      port: input.port,
-      hosts: input.hosts,
-    }),
-    async () => ({
-      v: 1,
-      ...await input.bootstrap(),
-      user: input.user,
-      internalDir: folders.internal,
-      port: input.port,
-      startToken,
-    }),
-    {
-      broker: {
-        call: async (request, signal) => (await tools.promise).broker.call(request, signal),
-        answer: async (given) => await (await tools.promise).broker.answer(given),
-      },
-      onClients: (count) => idle.set(count),
-      onTurn: () => void tools.promise.then((host) => host.warm()).catch(() => {}),
-      onLog: (line) => log.write(line),
-    },
-  );
+  const guest = spawnGuest(input, { env, lockPath, told, startToken, tools: tools.promise, idle, log });
   const parts: Parts = { input, guest, idle, closeLog: () => log.close(), closeControl: () => {} };
   try {
+    // The guest works with it while this process is busy with what runs tools.
+    await Promise.allSettled([told]);
     // Not a literal import: what runs tools is evaluated while the guest starts, not before it (60 ms).
     const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
       new URL("./tool_host.ts", import.meta.url).href
     );
     const onResolved = (resolution: ApprovalResolution) => guest.notify({ v: 1, type: "approval", resolution });
-    tools.resolve(
-      await openTools({
-        ...input,
-        plan: input.tools,
-        env,
-        now: Date.now,
-        onResolved,
-        attachment: (place, signal) => guest.attachment(place, signal),
-        onLog: (line) => log.write(line),
-      }),
-    );
+    const host = await openTools({
+      ...input,
+      plan: input.tools,
+      env,
+      now: Date.now,
+      onResolved,
+      guestStarted: guest.listening,
+      attachment: (place, signal) => guest.attachment(place, signal),
+      onLog: (line) => log.write(line),
+    });
+    tools.resolve(host);
     const port = await guest.listening;
     const control = openControl(folders.ipc, (await tools.promise).approvals);
     parts.closeControl = () => control.close();
@@ -120,6 +99,51 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     await closeParts(parts, await tools.promise.catch(() => undefined));
     throw error;
   }
+}
+
+interface GuestDeps {
+  readonly env: Readonly<Record<string, string>>;
+  readonly lockPath: string;
+  readonly told: ReturnType<RunnerInput["bootstrap"]>;
+  readonly startToken: string;
+  readonly tools: Promise<ToolHost>;
+  readonly idle: Idle;
+  readonly log: LogFile;
+}
+
+function spawnGuest(
+  { program, folders, port, hosts, user }: RunnerInput,
+  { env, lockPath, told, startToken, tools, idle, log }: GuestDeps,
+): GuestProcess {
+  return startGuest(
+    planGuest({
+      program,
+      env,
+      internalDir: folders.internal,
+      lockPath,
+      port,
+      hosts,
+    }),
+    async () => ({
+      v: 1,
+      ...await told,
+      // Only then does the guest wait for the tools to open.
+      ...(hasPackages(folders) ? { offered: [...(await tools).offered] } : {}),
+      user,
+      internalDir: folders.internal,
+      port,
+      startToken,
+    }),
+    {
+      broker: {
+        call: async (request, signal) => (await tools).broker.call(request, signal),
+        answer: async (given) => await (await tools).broker.answer(given),
+      },
+      onClients: (count) => idle.set(count),
+      onTurn: () => void tools.then((host) => host.warm()).catch(() => {}),
+      onLog: (line) => log.write(line),
+    },
+  );
 }
 
 interface Parts {

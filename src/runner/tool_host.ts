@@ -1,15 +1,20 @@
+import { toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
+import type { OfferedTool } from "#/app/bootstrap.ts";
+import type { RefusedPackage } from "#/runner/packages.ts";
+import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { type Program, toModuleFlags } from "#/runner/process_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
+import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
 import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import { type Broker, openBroker } from "#/sandbox/broker.ts";
-import { type ChildPlan, planChild } from "#/sandbox/child_plan.ts";
+import { type ChildPlan, type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
 import { type Children, openChildren } from "#/sandbox/children.ts";
-import { openComponent } from "#/sandbox/component.ts";
+import { type ComponentPackage, openComponent } from "#/sandbox/component.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { type Egress, openEgress } from "#/sandbox/egress_client.ts";
 import { openFiles } from "#/sandbox/files.ts";
@@ -22,6 +27,7 @@ import { openSecrets } from "#/sandbox/secrets.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
 import { fetchGranted } from "#/sandbox/web.ts";
 import { toTools } from "#/tools/registry.ts";
+import { toSchema } from "#/tools/to_schema.ts";
 
 /** What runs tools: the broker, the files it opens and the children it starts. */
 export interface ToolHost {
@@ -36,6 +42,10 @@ export interface ToolHost {
   warm(): Promise<void>;
   /** Process ids of the tool children that live. */
   readonly childPids: readonly number[];
+  /** Tools of installed packages, as a model is told of them; it knows ours. */
+  readonly offered: readonly OfferedTool[];
+  /** Installed packages that are not used, with the reason. */
+  readonly refused: readonly RefusedPackage[];
   close(): Promise<void>;
 }
 
@@ -56,6 +66,8 @@ export interface ToolHostInput {
   readonly onResolved: (resolution: ApprovalResolution) => void;
   /** What the person set about tools. */
   readonly plan: ToolsPlan;
+  /** Settles when the guest listens or has failed. Until then this process does what a start waits for. */
+  readonly guestStarted: Promise<unknown>;
   /** Attachments of a turn, from its guest. */
   readonly attachment: FetchAttachment;
   /** For the runner's log. */
@@ -63,8 +75,8 @@ export interface ToolHostInput {
 }
 
 /**
- * Proves the file walk on this machine, then opens files, policy, packages and broker. Throws AppError `self_test_failed`,
- * `platform_unsupported`, `component_invalid`; no tool runs then.
+ * Proves the file walk on this machine, then opens files, policy, audit log and broker. Throws AppError `self_test_failed`,
+ * `platform_unsupported`, `audit_failed`; no tool runs then. A damaged package of ours is `component_invalid` at each call.
  */
 export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const { folders, plan } = input;
@@ -92,8 +104,9 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     onLog,
   });
   open.defer(() => egress.close());
-  const { packages, pools } = await openPackages(input);
-  open.defer(async () => void await Promise.all([...pools.values()].map((pool) => pool.close())));
+  const { tools, components: foreign, ...installed } = await loadInstalled(input);
+  const pools = new ToolPools(input, foreign);
+  open.defer(() => pools.close());
   const approvals = openApprovals({
     path: join(folders.run, "approvals.json"),
     now: input.now,
@@ -103,8 +116,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   open.defer(() => approvals.close());
   const broker = openBroker({
     user: input.user,
-    tools: toTools(plan.settings),
-    packages,
+    tools: new Map([...toTools(plan.settings), ...tools]),
+    packages: pools.packages,
     policy,
     audit,
     files,
@@ -129,29 +142,74 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     audit,
     egress,
-    warm: async () => await pools.get(WARM_PACKAGE)?.warm(),
+    warm: () => pools.warm(),
     get childPids() {
-      return [...pools.values()].flatMap((pool) => [...pool.pids]);
+      return pools.pids;
     },
+    ...installed,
     close: () => closing.disposeAsync(),
   };
 }
 
-/** Our own packages, each with a pool of children that start on demand. */
-async function openPackages(
-  input: ToolHostInput,
-): Promise<{ packages: Map<string, ToolPackage>; pools: Map<string, Children> }> {
-  const { version } = input;
-  // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
-  const packages = new Map<string, ToolPackage>([[HOST_PACKAGE, { version, sha256: await sha256Hex(version) }]]);
-  const pools = new Map<string, Children>();
-  for (const artefact of await loadArtefacts()) {
-    const component = await openComponent(artefact);
-    const children = openChildren({ component, plan: planToolChild(input) });
-    pools.set(component.package, children);
-    packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+/** The installed packages. What reads and checks them is loaded only where there are some (4 ms). */
+async function loadInstalled({ folders, env, onLog }: ToolHostInput): Promise<
+  Pick<ToolHost, "offered" | "refused"> & { tools: [string, Tool][]; components: ComponentPackage[] }
+> {
+  if (!hasPackages(folders)) return { tools: [], components: [], offered: [], refused: [] };
+  const { openPackages }: typeof import("#/runner/packages.ts") = await import(
+    new URL("./packages.ts", import.meta.url).href
+  );
+  const { packages, refused } = await openPackages(folders, env.HOME);
+  for (const { reason } of refused) onLog(`runner: a tool package is not used: ${reason}`);
+  const tools = packages.flatMap((one) => one.tools);
+  return {
+    tools: tools.map((tool) => [tool.name, tool]),
+    components: packages.map(({ component }) => component),
+    offered: tools.map((tool) => ({ schema: toSchema(tool), effect: tool.effect })),
+    refused,
+  };
+}
+
+/**
+ * Our own packages and the installed ones, each with a pool of children that start on demand. Unpacking ours takes 25 ms: calls wait
+ * for it, the gateway does not.
+ */
+class ToolPools {
+  /** Rejects with AppError `component_invalid` when a package of ours is damaged. */
+  readonly packages: Promise<ReadonlyMap<string, ToolPackage>>;
+  readonly #pools = new Map<string, Children>();
+
+  constructor(input: ToolHostInput, installed: readonly ComponentPackage[]) {
+    this.packages = input.guestStarted.catch(() => {}).then(() => this.#open(input, installed));
+    this.packages.catch((error) => input.onLog(`runner: no tool can run: ${toPublicError(error, "").message}`));
   }
-  return { packages, pools };
+
+  async warm(): Promise<void> {
+    await this.packages;
+    await this.#pools.get(WARM_PACKAGE)?.warm();
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#pools.values()].flatMap((pool) => [...pool.pids]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.packages]);
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
+  }
+
+  async #open(input: ToolHostInput, installed: readonly ComponentPackage[]): Promise<Map<string, ToolPackage>> {
+    const { version } = input;
+    // What runs in the runner itself has no component: it is the program, so its identity is the program's version.
+    const packages = new Map<string, ToolPackage>([[HOST_PACKAGE, { version, sha256: await sha256Hex(version) }]]);
+    const own = await Promise.all((await loadArtefacts()).map(openComponent));
+    for (const component of [...own, ...installed]) {
+      const children = openChildren({ component, plan: planToolChild(input) });
+      this.#pools.set(component.package, children);
+      packages.set(component.package, { version: component.version, sha256: component.sha256, children });
+    }
+    return packages;
+  }
 }
 
 function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: ApprovalCard): void {
@@ -172,18 +230,27 @@ export function planEgressOf({ program, env, folders }: Pick<ToolHostInput, "pro
 }
 
 /** The plan of a tool child; `doctor` shows the same value. */
-export function planToolChild({ program, env }: Pick<ToolHostInput, "program" | "env">): ChildPlan {
-  return planChild({
+export function planToolChild(input: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+  return planChild(toPlanInput(input, "sandbox/child.ts"));
+}
+
+/** The plan of the process that inspects a component. */
+export function planInspector(input: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+  return planInspect(toPlanInput(input, "sandbox/component_inspect.ts"));
+}
+
+function toPlanInput({ program, env }: Pick<ToolHostInput, "program" | "env">, entry: string): ChildPlanInput {
+  return {
     denoPath: program.denoPath,
-    entryUrl: new URL("sandbox/child.ts", program.srcUrl).href,
+    entryUrl: new URL(entry, program.srcUrl).href,
     source: program.source,
     ...(program.source === "url" ? { host: new URL(program.srcUrl).host } : {}),
     ...(program.setprivPath === null ? {} : { pdeathsig: program.setprivPath }),
     env,
-  });
+  };
 }
 
-/** Every tool package there is: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
+/** Every tool package of ours: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
 async function loadArtefacts(): Promise<readonly unknown[]> {
   const [files, web] = await Promise.all([
     import("../../tools-wasm/files.json", { with: { type: "json" } }),

@@ -31,8 +31,8 @@ export interface BrokerOptions {
   /** Whose broker this is; a request in another name is denied. */
   readonly user: string;
   readonly tools: ReadonlyMap<string, Tool>;
-  /** By the name in `tool.run.component`. */
-  readonly packages: ReadonlyMap<string, ToolPackage>;
+  /** By the name in `tool.run.component`. Calls wait for them; when they cannot be opened, every call fails with that error. */
+  readonly packages: ReadonlyMap<string, ToolPackage> | Promise<ReadonlyMap<string, ToolPackage>>;
   readonly policy: Policy;
   readonly audit: Audit;
   readonly files: Files;
@@ -92,10 +92,12 @@ class OneUserBroker implements Broker {
     let decided: { readonly decision?: Decision } = {};
     const trail = new AuditTrail(this.#options.audit, this.#options.policy.digest, request);
     try {
+      // Before anything is looked at: from here to the run nothing waits, so two calls of one id cannot both be admitted.
+      const packages = await this.#options.packages;
       const refused = this.#admit(request);
       if (refused !== undefined) return trail.ended(toRefusal(identity, refused));
       const tool = this.#find(request.tool);
-      const installed = this.#packageOf(tool);
+      const installed = packageOf(tool, packages);
       const { name: of, version, sha256 } = installed;
       identity = { name: tool.name, package: of, version, sha256 };
       const call = { tool, identity, installed, args: parseArgs(tool, request.args) };
@@ -153,13 +155,6 @@ class OneUserBroker implements Broker {
       return { kind: "failed", code: "queue_full", text };
     }
     return undefined;
-  }
-
-  #packageOf(tool: Tool): ToolPackage & { readonly name: string } {
-    const name = "component" in tool.run ? tool.run.component : HOST_PACKAGE;
-    const installed = this.#options.packages.get(name);
-    if (installed !== undefined) return { ...installed, name };
-    throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
   }
 
   #find(name: string): Tool {
@@ -238,4 +233,11 @@ function keyOf(request: ToolRequest): string {
 
 function cancelled(): AppError {
   return new AppError("cancelled", "The call was cancelled");
+}
+
+function packageOf(tool: Tool, packages: ReadonlyMap<string, ToolPackage>): ToolPackage & { readonly name: string } {
+  const name = "component" in tool.run ? tool.run.component : HOST_PACKAGE;
+  const installed = packages.get(name);
+  if (installed !== undefined) return { ...installed, name };
+  throw new AppError("component_invalid", `The package of ${tool.name} is not installed`);
 }

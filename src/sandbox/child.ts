@@ -20,10 +20,11 @@ export async function runChild(streams: SyncStreams): Promise<number> {
     toAsk(link, () => running.callId),
     (name) => running.interfaces.has(name),
   );
-  const make = await load(link, imports);
-  if (make === null) return 1;
+  const loaded = await load(link, imports);
+  if (loaded === null) return 1;
+  const { make, describe } = loaded;
   let fresh = await make();
-  link.write(0, { v: 1, type: "loaded" });
+  link.write(0, { v: 1, type: "loaded", describe });
   for (let next = link.readMessage(); next !== null; next = link.readMessage()) {
     if (next.message.type !== "call") throw new AppError("protocol", `unexpected ${next.message.type}`);
     running.callId = next.callId;
@@ -38,7 +39,10 @@ export async function runChild(streams: SyncStreams): Promise<number> {
 }
 
 /** Reads the package and loads it; null when it could not be loaded, which the runner has been told then. */
-async function load(link: SyncLink, imports: Imports): Promise<(() => Promise<Instance>) | null> {
+async function load(
+  link: SyncLink,
+  imports: Imports,
+): Promise<{ make: () => Promise<Instance>; describe: string } | null> {
   const first = link.readMessage();
   if (first === null) return null;
   if (first.message.type !== "load") throw new AppError("protocol", `unexpected ${first.message.type}`);
@@ -46,8 +50,8 @@ async function load(link: SyncLink, imports: Imports): Promise<(() => Promise<In
   try {
     const instantiate = await loadComponent(files);
     // V8 compiles a function when it is first called: an instance that is thrown away takes that from the first call.
-    (await instantiate(imports)).describe();
-    return () => instantiate(imports);
+    const describe = String((await instantiate(imports)).describe()).slice(0, LIMITS.describeCharsMax);
+    return { make: () => instantiate(imports), describe };
   } catch (error) {
     link.write(0, { v: 1, type: "load_failed", message: String(error).slice(0, 1_000) });
     return null;

@@ -38,7 +38,7 @@ const v = z.literal(1);
 
 /** What a tool child may send: hostile glue runs in there, so every head is parsed, strictly. */
 export const FromChildFrame: z.ZodType<FromChild> = z.discriminatedUnion("type", [
-  z.strictObject({ v, type: z.literal("loaded") }),
+  z.strictObject({ v, type: z.literal("loaded"), describe: z.string().max(LIMITS.describeCharsMax).exactOptional() }),
   z.strictObject({ v, type: z.literal("load_failed"), message: z.string().max(4_096) }),
   z.strictObject({ v, type: z.literal("host"), call: HostCallFrame }),
   z.strictObject({

@@ -5,7 +5,7 @@ import { toFilePath } from "#/lib/path.ts";
 export interface ChildPlanInput {
   /** Real path of the running Deno. */
   readonly denoPath: string;
-  /** `file:` or `http(s):` URL of src/sandbox/child.ts. */
+  /** `file:` or `http(s):` URL of src/sandbox/child.ts, or of component_inspect.ts. */
   readonly entryUrl: string;
   readonly source: "file" | "url";
   /** `host:port` that our own modules come from; needed for `url`. */
@@ -30,11 +30,20 @@ export interface ChildPlan {
  * Pure. Throws RangeError for `url` without a host.
  */
 export function planChild(input: ChildPlanInput): ChildPlan {
+  return planBare(input, LIMITS.componentPagesMax);
+}
+
+/** The process that inspects a component: the same flags, with more memory for the transpiler. Pure. Throws RangeError for `url` without a host. */
+export function planInspect(input: ChildPlanInput): ChildPlan {
+  return planBare(input, LIMITS.installPagesMax);
+}
+
+function planBare(input: ChildPlanInput, pagesMax: number): ChildPlan {
   const args = [
     "run",
     "-q",
     ...toBareFlags(input),
-    `--v8-flags=--max-old-space-size=${LIMITS.childHeapMbMax},--wasm-max-mem-pages=${LIMITS.componentPagesMax}`,
+    `--v8-flags=--max-old-space-size=${LIMITS.childHeapMbMax},--wasm-max-mem-pages=${pagesMax}`,
     input.entryUrl,
   ];
   const env: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };

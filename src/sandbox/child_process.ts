@@ -57,7 +57,7 @@ const decoder = new TextDecoder();
 export class ToolChild {
   readonly #process: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #loaded = Promise.withResolvers<void>();
+  readonly #loaded = Promise.withResolvers<string>();
   readonly #ended: Promise<void>;
   readonly #watch: ReturnType<typeof setInterval>;
   #running: Running | undefined;
@@ -109,21 +109,26 @@ export class ToolChild {
     return this.#ended;
   }
 
-  /** Sends the component and waits until it is loaded. Throws AppError `tool_crashed` when it is not in `childStartMs`. */
-  async load(component: ComponentPackage): Promise<void> {
-    const timer = setTimeout(() => this.kill(), LIMITS.childStartMs);
+  /**
+   * Sends the component and waits until it is loaded. Returns what it says of itself. Throws AppError `tool_crashed` when it is not
+   * loaded in time.
+   */
+  async load(component: ComponentPackage, timeoutMs: number = LIMITS.childStartMs): Promise<string> {
+    const timer = setTimeout(() => this.kill(), timeoutMs);
     const files = component.files.map(({ name, bytes }) => ({ name, bytes: bytes.length }));
     const frames = component.files.flatMap(({ bytes }) => [...encodeByteFrames(0, bytes)]);
+    let describe: string;
     try {
-      await Promise.all([
-        this.#send([encodeHead(0, { v: 1, type: "load", package: component.package, files }), ...frames]),
+      [describe] = await Promise.all([
         this.#loaded.promise,
+        this.#send([encodeHead(0, { v: 1, type: "load", package: component.package, files }), ...frames]),
       ]);
     } finally {
       clearTimeout(timer);
     }
     // It said that it is loaded, and did not even read what.
     if (this.#dead) throw new AppError("tool_crashed", "the tool's process did not take its component");
+    return describe;
   }
 
   /** Resident memory in bytes; 0 where the system does not say. */
@@ -262,7 +267,7 @@ export class ToolChild {
 
   #onLoading(message: FromChild): void {
     if (this.#calls > 0) throw new AppError("protocol", "a frame outside of a call");
-    if (message.type === "loaded") return this.#loaded.resolve();
+    if (message.type === "loaded") return this.#loaded.resolve(message.describe ?? "");
     if (message.type !== "load_failed") throw new AppError("protocol", `an unexpected ${message.type}`);
     this.#fail("tool_crashed", `the component could not be loaded: ${message.message}`);
   }

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { canonicalJson } from "#/lib/canonical_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
-import { INTERFACES, toImportName } from "#/sandbox/component_interfaces.ts";
-
-const KNOWN_IMPORTS: readonly string[] = INTERFACES.map(toImportName);
+import { KNOWN_INTERFACES } from "#/sandbox/interfaces.ts";
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -22,6 +21,23 @@ export const ComponentArtefact = z.strictObject({
 });
 export type ComponentArtefact = z.infer<typeof ComponentArtefact>;
 
+/** The committed transpiler (tools-wasm/bindgen.json). */
+const BindgenArtefact = z.strictObject({
+  package: z.string(),
+  version: z.string(),
+  license: z.string(),
+  files: ComponentArtefact.shape.files,
+});
+
+/** Which transpiler installs packages: hex sha256 over the hashes of its files. The artefact itself is read only for an install. */
+export const BINDGEN_SHA256 = "08526da28f31f510750468716aceb44feb5633150dc6ccfb2835e7dcf7134f5f";
+
+/** A file by its name. */
+export interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** A component package, checked, ready for a tool child. */
 export interface ComponentPackage {
   readonly package: string;
@@ -30,7 +46,7 @@ export interface ComponentPackage {
   readonly sha256: string;
   /** Short names of the WIT interfaces it imports: `fs-read`, `fs-write`. */
   readonly interfaces: readonly string[];
-  readonly files: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
+  readonly files: readonly NamedBytes[];
 }
 
 /**
@@ -43,17 +59,9 @@ export async function openComponent(json: unknown): Promise<ComponentPackage> {
     throw invalid(`the artefact is malformed at ${parsed.error.issues[0]?.path.join(".") || "its root"}`);
   }
   const artefact = parsed.data;
-  const unknown = artefact.imports.filter((name) => !KNOWN_IMPORTS.includes(name));
+  const unknown = artefact.imports.filter((name) => !KNOWN_INTERFACES.includes(name));
   if (unknown.length > 0) throw invalid(`${artefact.package} imports ${unknown.join(", ")}, which no child offers`);
-  const names = new Set(artefact.files.map((file) => file.name));
-  if (names.size !== artefact.files.length) throw invalid(`${artefact.package} names a file twice`);
-  const files = await Promise.all(artefact.files.map(async (file) => {
-    const bytes = await unpack(file.gz, `${artefact.package}/${file.name}`);
-    if (await sha256Hex(bytes) !== file.sha256) {
-      throw invalid(`${artefact.package}/${file.name} does not match its sha256`);
-    }
-    return { name: file.name, bytes };
-  }));
+  const files = await unpackAll(artefact.package, artefact.files);
   return {
     package: artefact.package,
     version: artefact.version,
@@ -61,6 +69,28 @@ export async function openComponent(json: unknown): Promise<ComponentPackage> {
     interfaces: artefact.imports.map((name) => name.slice(name.indexOf("/") + 1)),
     files,
   };
+}
+
+/**
+ * Unpacks the transpiler and compares it with BINDGEN_SHA256: the files are those that were reviewed. Throws AppError `component_invalid`.
+ */
+export async function openBindgen(json: unknown): Promise<readonly NamedBytes[]> {
+  const parsed = BindgenArtefact.safeParse(json);
+  if (!parsed.success) throw invalid("the transpiler's artefact is malformed");
+  const files = await unpackAll("the transpiler", parsed.data.files);
+  const digest = await sha256Hex(canonicalJson(parsed.data.files.map(({ name, sha256 }) => [name, sha256])));
+  if (digest !== BINDGEN_SHA256) throw invalid(`the transpiler is another one (${digest}) than this version pins`);
+  return files;
+}
+
+async function unpackAll(owner: string, packed: ComponentArtefact["files"]): Promise<NamedBytes[]> {
+  const names = new Set(packed.map((file) => file.name));
+  if (names.size !== packed.length) throw invalid(`${owner} names a file twice`);
+  return await Promise.all(packed.map(async (file) => {
+    const bytes = await unpack(file.gz, `${owner}/${file.name}`);
+    if (await sha256Hex(bytes) !== file.sha256) throw invalid(`${owner}/${file.name} does not match its sha256`);
+    return { name: file.name, bytes };
+  }));
 }
 
 /** Counts while it unpacks: a small gzip can hold gigabytes. */

@@ -107,7 +107,8 @@ export type ToChild =
 
 /** Child → runner. */
 export type FromChild =
-  | { readonly v: 1; readonly type: "loaded" }
+  /** `describe`: what the component says of itself, cut at `describeCharsMax`. */
+  | { readonly v: 1; readonly type: "loaded"; readonly describe?: string }
   | { readonly v: 1; readonly type: "load_failed"; readonly message: string }
   | { readonly v: 1; readonly type: "host"; readonly call: HostCall }
   /** The text follows as byte frames, at most `toolOutputBytesMax`; `outputBytes` is its size before that cut. */

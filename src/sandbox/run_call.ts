@@ -10,6 +10,7 @@ import type { Files, HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall, HostCall } from "#/sandbox/host_call.ts";
 import { HostService, type NetService, type Touched } from "#/sandbox/host_service.ts";
 import { type FetchAttachment, HOST_RUNS } from "#/sandbox/host_run.ts";
+import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 import type { ToolReply } from "#/sandbox/outcome.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 
@@ -35,19 +36,6 @@ export interface ToolPackage {
   /** Absent for the package of tools that the runner runs itself. */
   readonly children?: ToolChildren;
 }
-
-/** The WIT interface that each capability opens; a secret goes with a request. */
-const INTERFACES: Readonly<Record<Capability["kind"], string>> = {
-  "fs.read": "fs-read",
-  "fs.list": "fs-read",
-  "fs.write": "fs-write",
-  http: "http",
-  secret: "http",
-  config: "config",
-  clock: "clock",
-  random: "random",
-  log: "log",
-};
 
 /** A call that policy, or a person, let through. */
 export interface GrantedCall {
@@ -122,7 +110,7 @@ async function runInChild(call: GrantedCall, deps: RunDeps, stop: AbortSignal): 
   const host = new HostService(grant, { files, net, now: deps.now });
   const onHostCall = (hostCall: HostCall, signal: AbortSignal) =>
     host.answer(hostCall, AbortSignal.any([signal, stop]));
-  const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACES[capability.kind]))];
+  const interfaces = [...new Set(grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]))];
   try {
     const request = { tool: tool.name, args, timeoutMs: tool.timeoutMs, interfaces };
     return { reply: await installed.children.run(request, onHostCall, stop), touched: host.touched };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineTool } from "#/core/tool.ts";
-import { normalizeVirtualPath } from "#/tools/path.ts";
+import { normalizeVirtualPath } from "#/core/normalize_path.ts";
 import { pathArg } from "#/tools/path_arg.ts";
 
 /** Arguments of file_delete. */

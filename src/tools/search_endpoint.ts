@@ -22,7 +22,7 @@ export function toSearchNeeds(config: WebSearchConfig): readonly HttpCapability[
       methods: ["GET"],
       scope: "tree",
       bytesUpMax: 0,
-      bytesDownMax: LIMITS.responseBytesMax,
+      bytesDownMax: LIMITS.searchAnswerBytesMax,
       redirectsMax: LIMITS.redirectsMax,
     })
   );

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { LIMITS } from "#/core/limits.ts";
 import { defineTool } from "#/core/tool.ts";
-import { normalizeVirtualPath } from "#/tools/path.ts";
+import { normalizeVirtualPath } from "#/core/normalize_path.ts";
 import { pathArg } from "#/tools/path_arg.ts";
 
 /** Arguments of vault_copyto, named as in the reference. */

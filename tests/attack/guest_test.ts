@@ -73,6 +73,7 @@ async function startHostile(code: string, onLog: (line: string) => void = () => 
     hosts: [],
   });
   const tools = await openTools({
+    guestStarted: Promise.resolve(),
     version: "0.0.0",
     ...input,
     user: "default",
@@ -154,7 +155,7 @@ Deno.test("a guest that names other users, powers and paths gets nothing, and it
     for (;;) next();`);
   const [refusals, nested, honest] = await hostile.said(3) as [[string, string, string][], string[], string];
   for (const [kind, code, text] of refusals) {
-    assert.ok(["denied", "failed"].includes(kind), `${kind} ${code} ${text}`);
+    assert.ok(["denied", "failed", "ask"].includes(kind), `${kind} ${code} ${text}`);
     assert.doesNotMatch(text, /SECRET/);
     assert.ok(!text.includes(hostile.folders.root), text);
   }

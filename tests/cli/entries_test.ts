@@ -3,7 +3,7 @@ import { planAuditHeads } from "#/runner/plan_audit_heads.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { nameEntries } from "#/cli/entries.ts";
-import { planToolChild } from "#/runner/tool_host.ts";
+import { planInspector, planToolChild } from "#/runner/tool_host.ts";
 import { thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("nameEntries() names the entry of every process that is started with --cached-only", () => {
@@ -12,6 +12,7 @@ Deno.test("nameEntries() names the entry of every process that is started with -
     planGuest({ program, env: {}, internalDir: "/i", lockPath: "/l", port: 0, hosts: [] }),
     planClient({ program, env: {}, port: 1, endpointPath: "/e", controlPath: "/c" }, []),
     planToolChild({ program, env: {} }),
+    planInspector({ program, env: {} }),
     planAuditHeads({ program, env: {}, internalDir: "/i" }),
   ];
   const started = plans.map(({ args }) =>

@@ -82,7 +82,9 @@ for (const [name, options, fragments] of WIRES) {
       assert.match(listed!.text, /ü\.txt/);
 
       const [done] = eventsOf(events, "turn_done");
-      assert.deepEqual({ ...done!.payload, usage: {} }, {
+      const { auditHead, ...rest } = done!.payload;
+      assert.ok(auditHead!.seq > 0 && /^[0-9a-f]{64}$/.test(auditHead!.sha256));
+      assert.deepEqual({ ...rest, usage: {} }, {
         text: "All done.",
         finishReason: "stop",
         steps: 3,
@@ -129,7 +131,8 @@ Deno.test("the vendor gets the key, the model, the tools and the results, and no
       assert.deepEqual(Object.keys(request.headers).filter((header) => header.startsWith("x-stainless")), []);
     }
     const tools = setting.vendor.requests[0]!.body.tools!.map((tool) => tool.function.name).sort();
-    assert.deepEqual(tools, ["file_delete", "file_edit", "file_list", "file_read", "file_search", "file_write"]);
+    const files = ["file_delete", "file_edit", "file_list", "file_read", "file_search", "file_write"];
+    assert.deepEqual(tools, ["attachment_save", ...files, "vault_copyto", "web_fetch", "web_search"]);
     const roles = setting.vendor.requests[2]!.body.messages.map((message) => message.role);
     assert.deepEqual(roles, ["system", "user", "assistant", "tool", "assistant", "tool", "tool"]);
   });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SRC } from "../fixture/source_tree.ts";
 import { makeMachine, runOxydra } from "../fixture/system.ts";
+import { assemble, coreOf, toPackage } from "../sandbox/component_kit.ts";
 
 /** What Debian's /etc/mime.types, and so `python3 -m http.server`, says of these names. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -59,6 +60,28 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
     assert.deepEqual(asked.slice(served), []);
     const version = await runOxydra(["--version"], { ...machine, entry });
     assert.match(version.out, /^oxydra \d+\.\d+\.\d+ /);
+  } finally {
+    await server.shutdown();
+  }
+});
+
+Deno.test("dist/ installs a package: its transpiler is fetched then, and by no start before", async () => {
+  const dist = await makeDist();
+  const { probe } = await assemble({ probe: { core: coreOf() } });
+  const asked: string[] = [];
+  const server = serve(dist, asked);
+  try {
+    const machine = await makeMachine();
+    const [wasm, json] = [join(machine.cwd, "probe.wasm"), join(machine.cwd, "probe.json")];
+    const { manifest } = await toPackage(probe);
+    await Promise.all([Deno.writeFile(wasm, probe), Deno.writeTextFile(json, manifest)]);
+    const options = { ...machine, entry: `http://127.0.0.1:${server.addr.port}/mod.ts` };
+    assert.equal((await runOxydra(["run", "list /shared"], options)).code, 0);
+    assert.ok(!asked.includes("/tools-wasm/bindgen.json"));
+    const added = await runOxydra(["tools", "add", wasm, "--manifest", json, "--yes"], options);
+    assert.equal(added.code, 0, added.err);
+    assert.ok(asked.includes("/tools-wasm/bindgen.json"));
+    assert.match((await runOxydra(["tools", "list"], options)).out, /^probe 1\.0\.0/);
   } finally {
     await server.shutdown();
   }

@@ -46,7 +46,14 @@ Deno.test("checkOwnFiles() takes what a former start left behind", async () => {
 Deno.test("checkOwnFiles() names every link, pipe and folder in the place of a file", async () => {
   await withFolders(async (folders) => {
     Deno.mkdirSync(join(folders.internal, "deep", "er"), { recursive: true });
-    const links = ["run/runner.lock", "run/guest.lock", "run/kept", "internal/any", "internal/deep/er/link"];
+    const links = [
+      "run/runner.lock",
+      "run/guest.lock",
+      "run/kept",
+      "run/packages",
+      "internal/any",
+      "internal/deep/er/link",
+    ];
     for (const link of links) Deno.symlinkSync("/nowhere/else", join(folders.root, link));
     Deno.mkdirSync(join(folders.ipc, "gateway-endpoint"));
     await new Deno.Command("mkfifo", { args: [join(folders.logs, "runtime.log")] }).output();
@@ -61,6 +68,7 @@ Deno.test("checkOwnFiles() names every link, pipe and folder in the place of a f
         "logs/runtime.log is a pipe",
         "run/guest.lock is a link",
         "run/kept is a link",
+        "run/packages is a link",
         "run/runner.lock is a link",
       ]);
       return true;

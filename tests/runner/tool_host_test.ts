@@ -10,6 +10,7 @@ const never = new AbortController().signal;
 
 function open(folders = makeFolders(), plan = TOOL_HOST_DEFAULTS.plan): Promise<ToolHost> {
   return openTools({
+    guestStarted: Promise.resolve(),
     program: thisProgram(),
     version: "0.0.0",
     env: denoEnv(),

@@ -8,6 +8,7 @@ import type { HostCall } from "#/sandbox/host_call.ts";
 import { openApprovals } from "#/sandbox/approvals.ts";
 import { toHttpNeed } from "#/core/http_need.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
+import type { ToolPackage } from "#/sandbox/run_call.ts";
 import { brief, openTempBroker, type ProbeRun, requestOf, says } from "./temp_broker.ts";
 import { openTempFiles } from "./temp_files.ts";
 
@@ -109,6 +110,26 @@ Deno.test("openBroker() answers an unknown tool, a missing package, a denial and
   const hidden = await bug.call(requestOf({ path: "/shared/a" }), never);
   assert.equal(hidden.code, "internal");
   assert.match(hidden.text, /^internal error \([0-9a-f-]+\)$/);
+});
+
+Deno.test("openBroker() lets calls wait for the packages: of two with one id one runs, and an error is every call's", async () => {
+  using temp = openTempFiles();
+  const opened = Promise.withResolvers<Map<string, ToolPackage>>();
+  const broker = await openTempBroker(temp, says("never"), { packages: opened.promise });
+  const request = requestOf({ path: "/shared/a" });
+  const twins = [broker.call(request, never), broker.call(request, never)];
+  const children = { run: says("ran") };
+  opened.resolve(new Map([["probes", { version: "1.0.0", sha256: "ab", children }]]));
+  const codes = (await Promise.all(twins)).map(({ kind, code }) => code ?? kind).sort();
+  assert.deepEqual(codes, ["ok", "protocol"]);
+  const failed = Promise.reject(new AppError("component_invalid", "files does not match its sha256"));
+  failed.catch(() => {});
+  const damaged = await openTempBroker(temp, says("never"), { packages: failed });
+  assert.deepEqual(brief(await damaged.call(request, never)), [
+    "failed",
+    "component_invalid",
+    "files does not match its sha256",
+  ]);
 });
 
 Deno.test("openBroker() checks each host call against the grant of that call", async () => {

@@ -8,6 +8,7 @@ Deno.test("FromChildFrame takes what a child of ours sends", () => {
   for (
     const frame of [
       { v: 1, type: "loaded" },
+      { v: 1, type: "loaded", describe: "x".repeat(LIMITS.describeCharsMax) },
       { v: 1, type: "load_failed", message: "no" },
       { v: 1, type: "host", call: { fn: "fs-read.read-text", path: "/shared/a" } },
       { v: 1, type: "host", call: { fn: "fs-read.list", path: "/shared", recursive: true } },
@@ -29,6 +30,7 @@ Deno.test("FromChildFrame refuses every other shape", () => {
       { type: "loaded" },
       { v: 2, type: "loaded" },
       { v: 1, type: "loaded", grant: [] },
+      { v: 1, type: "loaded", describe: "x".repeat(LIMITS.describeCharsMax + 1) },
       { v: 1, type: "call" },
       { v: 1, type: "host", call: { fn: "fs-write.chmod", path: "/shared/a" } },
       { v: 1, type: "host", call: { fn: "fs-read.read-text", path: "/shared/a", grant: "all" } },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type ChildPlanInput, planChild } from "#/sandbox/child_plan.ts";
+import { type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
 import { planRealChild } from "./child_kit.ts";
 
 const INPUT: ChildPlanInput = {
@@ -27,6 +27,14 @@ Deno.test("planChild() from a file: no permission, no npm, no lock, no remote, a
     "file:///opt/my%20app/src/sandbox/child.ts",
   ]);
   assert.ok(!plan.args.some((arg) => arg.startsWith("--allow") || arg === "-A"));
+});
+
+Deno.test("planInspect() is a child's plan with more memory for the transpiler: no permission either", () => {
+  const [child, inspect] = [planChild(INPUT), planInspect(INPUT)];
+  assert.deepEqual(inspect.env, child.env);
+  const differ = inspect.args.filter((arg, at) => arg !== child.args[at]);
+  assert.deepEqual(differ, ["--v8-flags=--max-old-space-size=256,--wasm-max-mem-pages=8192"]);
+  assert.ok(!inspect.args.some((arg) => arg.startsWith("--allow") || arg === "-A"));
 });
 
 Deno.test("planChild() from a URL: its own host and nothing else", () => {

@@ -67,6 +67,12 @@ function textOf(sent: readonly Frame[], callId: number): string {
   ).join("");
 }
 
+const DESCRIBED = JSON.stringify({
+  name: "files",
+  version: "0.1.0",
+  tools: ["file_read", "file_list", "file_search", "file_write", "file_edit", "file_delete"],
+});
+
 Deno.test("runChild() loads, serves calls one after another, and ends when its input ends", async () => {
   const { code, sent } = await play([
     ...await loadFrames(),
@@ -78,7 +84,7 @@ Deno.test("runChild() loads, serves calls one after another, and ends when its i
   ]);
   assert.equal(code, 0);
   assert.deepEqual(sent.filter((frame) => frame.kind === 0).map((frame) => [frame.callId, jsonOf(frame)]), [
-    [0, { v: 1, type: "loaded" }],
+    [0, { v: 1, type: "loaded", describe: DESCRIBED }],
     [1, { v: 1, type: "host", call: { fn: "fs-read.read-text", path: "/shared/a" } }],
     [1, { v: 1, type: "result", ok: true, code: "ok", outputBytes: 5, contentBytes: 5 }],
     [2, { v: 1, type: "result", ok: false, code: "tool_denied", outputBytes: 35, contentBytes: 35 }],

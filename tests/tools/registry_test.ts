@@ -17,6 +17,8 @@ Deno.test("toTools() lists every tool, and the component of each package runs th
     "file_delete",
     "web_fetch",
     "web_search",
+    "vault_copyto",
+    "attachment_save",
   ]);
   for (const [component, inside] of [["files", IN_FILES], ["web", IN_WEB]] as const) {
     const named = [...TOOLS.values()].filter(({ run }) => "component" in run && run.component === component);

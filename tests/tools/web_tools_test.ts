@@ -11,13 +11,13 @@ const GET = {
   port: 443,
   methods: ["GET"],
   bytesUpMax: 0,
-  bytesDownMax: LIMITS.responseBytesMax,
+  bytesDownMax: LIMITS.searchAnswerBytesMax,
   redirectsMax: LIMITS.redirectsMax,
 } as const;
 
 Deno.test("web_fetch needs exactly the address that it was given, and random bytes for its marks", () => {
   assert.deepEqual(webFetch.needs({ url: "https://Example.com/a/../b?q=1#frag" }), [
-    { ...GET, host: "example.com", path: "/b?q=1", scope: "exact" },
+    { ...GET, host: "example.com", path: "/b?q=1", scope: "exact", bytesDownMax: LIMITS.responseBytesMax },
     { kind: "random" },
   ]);
   for (const url of ["file:///etc/passwd", "example.com", "https://user:pw@example.com/", "javascript:alert(1)"]) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openBindgen } from "#/sandbox/component.ts";
 import { type Artefact, differences, pack, toText } from "../../tools-wasm/build/artefact.ts";
 
 const TOOLS_WASM = fileURLToPath(new URL("../../tools-wasm", import.meta.url));
@@ -108,4 +109,19 @@ Deno.test("the lock of the tool chain names no registry and pins every package b
     assert.equal(entry.resolved, undefined, path);
     assert.match(entry.integrity ?? "", /^sha512-/, path);
   }
+});
+
+Deno.test("bindgen.json is what the pinned package gives, and BINDGEN_SHA256 names it", async () => {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", join(TOOLS_WASM, "bindgen.ts"), "--verify"],
+  });
+  const { code, stderr } = await command.output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  const artefact = JSON.parse(await Deno.readTextFile(join(TOOLS_WASM, "bindgen.json")));
+  await openBindgen(artefact);
+  const lock = JSON.parse(await Deno.readTextFile(join(TOOLS_WASM, "package-lock.json")));
+  assert.equal(artefact.version, lock.packages[`node_modules/${artefact.package}`].version);
+  assert.ok(
+    (await Deno.readTextFile(join(TOOLS_WASM, "bindgen.LICENSE"))).includes(`${artefact.package} ${artefact.version}`),
+  );
 });

@@ -22,7 +22,7 @@ const OTHERS =
 const WINDOWS_1252 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ";
 /** References that old pages write without a semicolon. */
 const BARE = new Set(["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"]);
-const REFERENCE = /&(?:#(?:[xX]([0-9a-fA-F]{1,31})|([0-9]{1,31}))|([a-zA-Z][a-zA-Z0-9]{1,31}))(;?)/g;
+const REFERENCE = /&(?:#(?:[xX]([0-9a-fA-F]{1,31})|([0-9]{1,31}))|([a-zA-Z][a-zA-Z0-9]{1,31}))(;?)/y;
 
 const NAMED: ReadonlyMap<string, string> = new Map([
   ...LATIN_1.split(" ").map((
@@ -43,29 +43,28 @@ const NAMED: ReadonlyMap<string, string> = new Map([
  * `?a=1&copy=2` is an address.
  */
 export function decodeEntities(text: string, isAttribute = false): string {
-  if (!text.includes("&")) return text;
-  return text.replace(
-    REFERENCE,
-    (
-      whole,
-      hex?: string,
-      decimal?: string,
-      name?: string,
-      semicolon?: string,
-    ) => {
-      if (name === undefined) {
-        return toCharacter(
-          hex === undefined ? Number(decimal) : parseInt(hex, 16),
-        );
-      }
-      if (semicolon === ";") return NAMED.get(name) ?? whole;
-      if (isAttribute) return whole;
-      return BARE.has(name) ? NAMED.get(name)! : whole;
-    },
-  );
+  let out = "";
+  let done = 0;
+  // One at a time: `replace` of QuickJS keeps every match until the end, which for a page of them is more than a component has.
+  for (let at = text.indexOf("&"); at >= 0; at = text.indexOf("&", at)) {
+    REFERENCE.lastIndex = at;
+    const match = REFERENCE.exec(text);
+    const character = match === null ? undefined : toCharacter(match, isAttribute);
+    if (character === undefined) at++;
+    else {
+      out += text.slice(done, at) + character;
+      done = at += match![0].length;
+    }
+  }
+  return done === 0 ? text : out + text.slice(done);
 }
 
-function toCharacter(code: number): string {
+function toCharacter([, hex, decimal, name, semicolon]: RegExpExecArray, isAttribute: boolean): string | undefined {
+  if (name === undefined) return fromCode(hex === undefined ? Number(decimal) : parseInt(hex, 16));
+  return semicolon === ";" || (!isAttribute && BARE.has(name)) ? NAMED.get(name) : undefined;
+}
+
+function fromCode(code: number): string {
   if (code >= 0x80 && code <= 0x9f) return WINDOWS_1252[code - 0x80]!;
   const isCharacter = code > 0 && code <= 0x10ffff &&
     (code < 0xd800 || code > 0xdfff);

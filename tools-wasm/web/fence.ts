@@ -1,4 +1,5 @@
 import type { HttpResponse, Random } from "../sdk/host.ts";
+import { inSlices } from "./inline.ts";
 import { toPage } from "./markdown.ts";
 
 const MARK_BYTES = 8;
@@ -21,12 +22,12 @@ export function toFenced(what: string, text: string, random: Random): string {
 
 /** Without what no reader sees: control characters, and the tag characters of Unicode in which words are smuggled past a person. */
 export function toVisible(text: string): string {
-  return text.replace(/\r\n?/g, "\n").replace(UNSEEN, "");
+  return inSlices(text.replaceAll("\r\n", "\n").replaceAll("\r", "\n"), (slice) => slice.replace(UNSEEN, ""));
 }
 
 /** One line: white space of any kind is one blank. */
 export function toLine(text: string, charsMax: number): string {
-  const line = toVisible(text).replace(/\s+/g, " ").trim();
+  const line = toVisible(text.slice(0, charsMax * 4)).replace(/\s+/g, " ").trim();
   return line.length <= charsMax ? line : `${line.slice(0, charsMax - 1).toWellFormed()}…`;
 }
 

@@ -21,6 +21,8 @@ export interface FetchArgs {
 const BODY_CHARS = 50_000;
 /** Text of a page in one output: with its head it stays below what the model sees. */
 const BODY_BYTES_MAX = 14_336;
+/** Of a body, in UTF-16 code units. With more of a hostile page the memory and the time of a call would not do. */
+const TEXT_CHARS_MAX = 1_000_000;
 const TITLE_CHARS_MAX = 300;
 
 /**
@@ -49,17 +51,15 @@ export function fetchPage(args: FetchArgs, host: WebHost): string {
   if (response.charset === "") {
     return [...head, "Body: not shown, it is no text"].join("\n");
   }
-  const page = toText(
-    response,
-    format,
-    (args.start_char ?? 0) + (args.max_body_chars ?? BODY_CHARS),
-  );
-  const { text, next } = toPart(page, args);
+  const start = args.start_char ?? 0;
+  const room = Math.min(args.max_body_chars ?? BODY_CHARS, BODY_BYTES_MAX);
+  const page = toText(response, format, start + room);
+  const { text, next } = toPart(page, start, room);
   if (next !== undefined) {
     head.push(
-      `Part: characters ${args.start_char ?? 0} to ${next}; go on with start_char ${next}`,
+      `Part: characters ${start} to ${next}; go on with start_char ${next}`,
     );
-  } else if (response.truncated) {
+  } else if (response.truncated || response.text.length > TEXT_CHARS_MAX) {
     head.push("Part: the end; the server had more than is read");
   }
   const title = page.title === "" ? "" : `Title: ${toLine(page.title, TITLE_CHARS_MAX)}\n\n`;
@@ -91,10 +91,11 @@ function toText(
   format: FetchArgs["output_format"],
   charsMax: number,
 ): Text {
+  const body = response.text.slice(0, TEXT_CHARS_MAX);
   if (format === "raw" || !isHtml(response)) {
-    return { title: "", text: toVisible(response.text), isCut: false };
+    return { title: "", text: toVisible(body), isCut: false };
   }
-  const page = toPage(response.text, {
+  const page = toPage(body, {
     url: response.url,
     charsMax,
     isPlain: format === "text",
@@ -102,23 +103,14 @@ function toText(
   return { ...page, text: toVisible(page.text) };
 }
 
-/** What fits of it from `start_char` on, to the end of a line where one is near, and where to go on. */
-function toPart(
-  page: Text,
-  args: FetchArgs,
-): { readonly text: string; readonly next?: number } {
-  const start = args.start_char ?? 0;
+/** What there is room for from `start` on, to the end of a line where one is near, and where to go on. */
+function toPart(page: Text, start: number, room: number): { readonly text: string; readonly next?: number } {
   if (start > 0 && start >= page.text.length) {
-    throw new ToolFailure(
-      "tool_args_invalid",
-      `start_char ${start} is past the end: the text has ${page.text.length} characters`,
-    );
+    const message = `start_char ${start} is past the end: the text has ${page.text.length} characters`;
+    throw new ToolFailure("tool_args_invalid", message);
   }
   const rest = page.text.slice(start);
-  const cut = cutToBytes(
-    rest.slice(0, args.max_body_chars ?? BODY_CHARS),
-    BODY_BYTES_MAX,
-  );
+  const cut = cutToBytes(rest.slice(0, room), BODY_BYTES_MAX);
   if (cut.length === rest.length && !page.isCut) return { text: rest };
   const line = cut.lastIndexOf("\n") + 1;
   const text = line > cut.length * 0.8 ? cut.slice(0, line) : cut;

@@ -57,7 +57,9 @@ export function readHtml(html: string, sink: HtmlSink): void {
 /** Value of each attribute by its name in lower case, references decoded; the first of a name counts. */
 export function readAttributes(tag: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const match of tag.slice(0, TAG_CHARS_MAX).matchAll(ATTRIBUTE)) {
+  const start = tag.slice(0, TAG_CHARS_MAX);
+  ATTRIBUTE.lastIndex = 0;
+  for (let match = ATTRIBUTE.exec(start); match !== null; match = ATTRIBUTE.exec(start)) {
     const name = match[1]!.toLowerCase();
     if (!found.has(name)) {
       found.set(

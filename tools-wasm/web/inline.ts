@@ -9,14 +9,25 @@ const CONTROL = /[\0-\x08\x0b\x0e-\x1f\x7f]+/g;
 export function collapse(text: string): string {
   // Most texts are tidy, and a replacement costs ten times a search.
   if (!UNTIDY.test(text)) return text;
-  return text.replace(/[\t\n\f\r ]+/g, " ").replace(CONTROL, "");
+  return inSlices(text, (slice) => slice.replace(/[\t\n\f\r ]+/g, " ").replace(CONTROL, ""));
 }
 
-/** Single blanks and line ends. Runs go first: an expression for blanks around a line end would walk each run once per blank. */
+/** Single blanks, and lines that hold something. */
 export function toTidy(text: string): string {
-  const single = text.includes("  ") ? text.replace(/ +/g, " ") : text;
-  return (single.includes("\n") ? single.replace(/ ?\n ?/g, "\n").replace(/\n+/g, "\n") : single).trim();
+  const single = text.includes("  ") ? inSlices(text, (slice) => slice.replace(/ +/g, " ")) : text;
+  if (!single.includes("\n")) return single.trim();
+  return single.split("\n").map((line) => line.trim()).filter((line) => line !== "").join("\n");
 }
+
+/** Changes a text slice by slice: `replace` of QuickJS keeps every match until it is done, and a page can be all matches. */
+export function inSlices(text: string, change: (slice: string) => string): string {
+  if (text.length <= SLICE_CHARS) return change(text);
+  let out = "";
+  for (let at = 0; at < text.length; at += SLICE_CHARS) out += change(text.slice(at, at + SLICE_CHARS));
+  return out;
+}
+
+const SLICE_CHARS = 65_536;
 
 /** Text between two signs; between as many backticks as it takes. */
 export function toMarked(sign: string, text: string): string {

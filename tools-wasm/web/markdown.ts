@@ -33,8 +33,10 @@ export function toPage(html: string, options: PageOptions): Page {
 /** Tables in tables that are read as such; a deeper one is only its text. */
 const TABLE_DEPTH_MAX = 8;
 
+/** Cells of one page; what comes later goes into the last of them. */
+const CELLS_MAX = 50_000;
 /** Elements between an item and the one before it, when the end of that one is left out. */
-const LOOK_BACK_MAX = 32;
+const LOOK_BACK_MAX = 16;
 /** Elements that are open at once. */
 const OPEN_MAX = 512;
 
@@ -63,6 +65,7 @@ class PageWriter implements HtmlSink {
   readonly #lists: { readonly isOrdered: boolean; next: number }[] = [];
   readonly #tables: Table[] = [];
   #blocks = new Blocks();
+  #cells = 0;
   #pieces: string[] = [];
   #prefix = "";
   #isInTitle = false;
@@ -219,7 +222,7 @@ class PageWriter implements HtmlSink {
     }
     const table = this.#tables.at(-1);
     if (name === "tr") table?.row();
-    else if (table !== undefined) this.#blocks = table.cell();
+    else if (table !== undefined && this.#cells++ < CELLS_MAX) this.#blocks = table.cell();
     this.#push(name, nothing);
   }
 
@@ -288,7 +291,7 @@ class PageWriter implements HtmlSink {
   /** Ends the block: what is still open goes on in the next one, a link only here. */
   #flush(): void {
     if (this.#pieces.length === 0) return;
-    for (const mark of this.#marks.toReversed()) this.#wrap(mark);
+    for (let at = this.#marks.length - 1; at >= 0; at--) this.#wrap(this.#marks[at]!);
     const text = this.#pieces.join("");
     this.#pieces = [];
     for (const mark of this.#marks) mark.at = 0;
@@ -303,7 +306,7 @@ class PageWriter implements HtmlSink {
   }
 
   #addCode(text: string): void {
-    const code = text.replace(/\r\n?/g, "\n").replace(/^\n/, "").trimEnd();
+    const code = text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").replace(/^\n/, "").trimEnd();
     if (code === "") return;
     if (this.#options.isPlain) return this.#add(code);
     const fence = "`".repeat(Math.max(3, longestTicks(code) + 1));

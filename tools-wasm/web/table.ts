@@ -31,9 +31,9 @@ export class Table {
     );
     const isData = rows.length > 1 && columns > 1 && rows.every((row) => row.every((cell) => cell.every(isShort)));
     if (!isData) return rows.flat(2);
-    const lines = rows.map((row) =>
-      `| ${Array.from({ length: Math.max(columns, row.length) }, (_, at) => toCell(row[at])).join(" | ")} |`
-    );
+    const lines = rows.map((row) => `| ${row.map(toCell).join(" | ")} |`);
+    // The first row says how many columns a reader of Markdown sees.
+    lines[0] = lines[0]! + " |".repeat(columns - rows[0]!.length);
     lines.splice(1, 0, `|${" --- |".repeat(columns)}`);
     return [lines.join("\n")];
   }
@@ -49,6 +49,6 @@ function isShort(block: string): boolean {
 /** Rows that say how wide a table is. */
 const ROWS_LOOKED_AT = 100;
 
-function toCell(blocks: readonly string[] = []): string {
+function toCell(blocks: readonly string[]): string {
   return blocks.join(" ").replaceAll("\n", " ").replaceAll("|", "\\|");
 }

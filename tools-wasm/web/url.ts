@@ -1,3 +1,5 @@
+/** The most common reference: an absolute path in which nothing has to be changed. */
+const PLAIN_PATH = /^\/(?!\/)[\w\-./?&=%#~:,+;@!$*]{0,500}$/;
 const UNSAFE = /[\s<>"`()]/;
 /** RFC 3986, appendix B, for addresses with a host. */
 const PARTS = /^(?:([a-z][a-z0-9+.-]*):)?(?:\/\/([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?$/i;
@@ -14,7 +16,11 @@ export type Resolve = (reference: string) => string | undefined;
 export function toResolver(base: string): Resolve {
   const [, baseScheme = "", baseHost = "", basePath = "", baseQuery = ""] = PARTS.exec(base) ?? [];
   const folder = basePath.slice(0, basePath.lastIndexOf("/") + 1) || "/";
+  const origin = `${baseScheme.toLowerCase()}://${baseHost}`;
   return (reference) => {
+    if (PLAIN_PATH.test(reference) && !reference.includes("/.")) {
+      return origin + reference;
+    }
     // A browser drops line breaks and tabs inside, and reads a backslash as a slash (WHATWG URL §4.4).
     const text = reference.trim().slice(0, URL_CHARS_MAX + 1).replace(
       /[\t\n\r]+/g,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { normalizeVirtualPath } from "#/tools/path.ts";
+import { normalizeVirtualPath } from "#/core/normalize_path.ts";
 
 const ACCEPTED: readonly [string, string][] = [
   ["/shared", "/shared"],
