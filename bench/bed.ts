@@ -94,7 +94,8 @@ export async function fetchStreams(vendorUrl: string, prompt: string, reads: num
   return performance.now() - startedAt;
 }
 
-async function readLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+/** The first line of a stream. Throws when it ends before. */
+export async function readLine(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of stream) {

@@ -97,12 +97,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   // What a server says of a request goes to the log too, and some repeat the key that they refuse.
   const scrub = toScrubber([], secrets.values);
   const onLog = (line: string) => input.onLog(scrub(line));
-  const egress = openEgress({
-    plan: planEgressOf(input),
-    ...plan.egress,
-    onException: onLog,
-    onLog,
-  });
+  const egress = openEgress({ plan: planEgressOf(input), ...plan.egress, onException: onLog, onLog });
   open.defer(() => egress.close());
   const { tools, components: foreign, ...installed } = await loadInstalled(input);
   const pools = new ToolPools(input, foreign);
