@@ -310,7 +310,7 @@ Deno.test("a call of the runner's own ends at its tool's deadline: it has no chi
   const startedAt = performance.now();
   const outcome = await house.call("attachment_save", { index: 0, path: "/shared/a" });
   assert.deepEqual([outcome.kind, outcome.code], ["failed", "tool_timeout"]);
-  assert.ok(performance.now() - startedAt < LIMITS.brokerWaitMs / 2);
+  assert.ok(performance.now() - startedAt < 5_000, "and not a minute later");
   assert.deepEqual(namesIn(house.temp.shared), []);
 });
 
