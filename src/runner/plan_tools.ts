@@ -67,17 +67,24 @@ export function planTools(config: Config, env: Readonly<Record<string, string>>)
 /** The hosts that the person configured are allowed unasked, for this tool alone (DESIGN, "The policy that ships"). */
 function toSearchRules(hosts: ReturnType<typeof toSearchHosts>): readonly PolicyRule[] {
   if (hosts.length === 0) return [];
-  const names = [...new Set(hosts.map(({ host }) => host))];
-  const of = { hosts: names, tools: ["web_search"], effect: "allow" as const };
+  const of = { tools: ["web_search"], effect: "allow" as const };
   return [
-    {
+    // Each host with its own port: two lists would open the ports of one on the other as well.
+    ...hosts.map(({ host, port }): PolicyRule => ({
       id: "settings:web_search",
       kinds: ["http"],
+      hosts: [host],
       methods: ["GET"],
-      ports: [...new Set(hosts.map(({ port }) => `${port}`))],
+      ports: [`${port}`],
+      ...of,
+    })),
+    {
+      id: "settings:web_search key",
+      kinds: ["secret"],
+      hosts: [...new Set(hosts.map(({ host }) => host))],
+      names: [SEARCH_SECRET],
       ...of,
     },
-    { id: "settings:web_search key", kinds: ["secret"], names: [SEARCH_SECRET], ...of },
   ];
 }
 

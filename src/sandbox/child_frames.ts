@@ -67,6 +67,10 @@ const COMPONENT_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   "file_too_large",
   "file_changed",
   "quota_exceeded",
+  "secret_denied",
+  "egress_denied",
+  "egress_failed",
+  "egress_timeout",
 ]);
 
 /** The code of a failed result as one of ours: what a component made up is `tool_failed`. */

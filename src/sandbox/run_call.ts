@@ -84,9 +84,10 @@ export function runCall(
   const graceMs = inHost === undefined ? LIMITS.killGraceMs * 2 + (deps.waitMs ?? LIMITS.brokerWaitMs) : 0;
   const lifeMs = call.tool.timeoutMs + graceMs;
   const timer = setTimeout(() => expired.abort(), lifeMs);
-  markPrivate(call, deps);
-  const running = (inHost === undefined ? runInChild(call, deps, stop) : runInHost(inHost, call, deps, stop))
-    .finally(() => clearTimeout(timer));
+  const running = Promise.try(() => {
+    markPrivate(call, deps);
+    return inHost === undefined ? runInChild(call, deps, stop) : runInHost(inHost, call, deps, stop);
+  }).finally(() => clearTimeout(timer));
   return {
     settled: running.then(() => {}, () => {}),
     result: untilAborted(running, stop).then((ran) => {

@@ -27,7 +27,7 @@ export interface WebBounds {
 /** Answers that name another place (RFC 9110 §15.4); 304 and 300 are for the tool. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** Headers that belong to one origin: another one gets neither what the tool put in nor what we did. */
-const OWN_TO_ORIGIN = /^(authorization|cookie|proxy-authorization|x-.*(key|token|auth).*)$/i;
+const OWN_TO_ORIGIN = /cookie|auth|key|token|secret|session|password|credential/i;
 
 /**
  * Makes a request that the grant opens, and follows its redirects: each target is judged by policy like a request of its own, a secret is
@@ -53,7 +53,10 @@ export async function fetchGranted(
       body: new TextEncoder().encode(body).toBase64(),
       downBytesMax: Math.min(bounds.bytesMax, LIMITS.responseBytesMax),
       timeoutMs: LIMITS.webTimeoutMs,
-    }, signal);
+    }, signal).catch((error) => {
+      if (hop === 0 || !(error instanceof AppError)) throw error;
+      throw new AppError(error.code, `${call.url} redirects to ${url}: ${error.message}`, { cause: error });
+    });
     const location = REDIRECTS.has(head.status) ? locationOf(head.headers, url) : undefined;
     if (location === undefined || bounds.redirectsMax === 0) {
       const { status, headers, truncated } = head;

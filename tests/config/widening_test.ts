@@ -32,6 +32,17 @@ Deno.test("findWidening() names every key that widens", async () => {
     ['[tools.web_search]\negress_allowlist=["localhost"]', ["tools.web_search.egress_allowlist"]],
     ['[tools.web_search]\nbase_url="https://x.example"', ["tools.web_search.base_url"]],
     ['[tools.web_search]\nprovider="google"', []],
+    ['[tools.web_search]\napi_key_env="AWS_SECRET"\nengine_id_env="HOME"', [
+      "tools.web_search.api_key_env",
+      "tools.web_search.engine_id_env",
+    ]],
+    ['[tools.web_search]\nbase_urls="https://x.example"', ["tools.web_search.base_urls"]],
+    ['[secrets.a]\nenv="AWS_SECRET"\nhosts=["x.example"]\nprivate=false', [
+      "secrets.a.env",
+      "secrets.a.hosts",
+      "secrets.a.private",
+    ]],
+    ['[[policy.rules]]\nid="a"\nkinds=["http"]\nhosts=["*"]\neffect="allow"', ["policy.rules"]],
     ['[tools.shell]\nenv_keys=["AWS_SECRET"]\ndeny=["rm"]', ["tools.shell.env_keys"]],
     ['[tools.browser]\ncdp_url="http://127.0.0.1:9222"', ["tools.browser.cdp_url"]],
     ['[memory]\nremote_url="libsql://x.example"\nauth_token="t"', ["memory.remote_url"]],

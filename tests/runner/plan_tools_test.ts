@@ -124,6 +124,9 @@ Deno.test("planTools() allows web_search the hosts that the person configured, a
   const plan = search({ provider: "searxng", base_url: "http://127.0.0.1:8888/" });
   const needs = toTools(plan.settings).get("web_search")!.needs({ query: "q" });
   assert.equal((await decide(plan, { needs, tool: "web_fetch" })).kind, "ask", "a port that is not the web's");
+  const two = search({ provider: "searxng", base_url: "http://a.example:8888/", base_urls: "https://b.example:9999" });
+  const crossed = needs.map((need) => need.kind === "http" ? { ...need, host: "b.example", port: 8888 } : need);
+  assert.equal((await decide(two, { needs: crossed })).kind, "ask", "the port of the other host");
   const posting = needs.map((need) => need.kind === "http" ? { ...need, methods: ["POST"] as const } : need);
   assert.equal((await decide(plan, { needs: posting })).kind, "ask");
   const elsewhere = needs.map((need) => need.kind === "http" ? { ...need, host: "10.0.0.1" } : need);

@@ -46,7 +46,9 @@ Deno.test("FromChildFrame refuses every other shape", () => {
 });
 
 Deno.test("toErrorCode() gives a component no say over codes that are not a tool's", () => {
-  assert.equal(toErrorCode("file_changed"), "file_changed");
+  for (const code of ["file_changed", "egress_denied", "egress_failed", "egress_timeout", "secret_denied"]) {
+    assert.equal(toErrorCode(code), code);
+  }
   for (const code of ["cancelled", "internal", "ok", "store_corrupt", "made_up", ""]) {
     assert.equal(toErrorCode(code), "tool_failed");
   }

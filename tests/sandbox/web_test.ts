@@ -310,6 +310,10 @@ Deno.test("fetchGranted() keeps an origin's own headers and secrets within it, a
       ["cookie", "c=1"],
       ["X-Api-Key", "k"],
       ["x-auth-token", "t"],
+      ["Api-Key", "k"],
+      ["Ocp-Apim-Subscription-Key", "k"],
+      ["Private-Token", "t"],
+      ["X-Session-Id", "s"],
       ["Proxy-Authorization", "p"],
       ["accept", "text/html"],
       ["x-requested-with", "x"],
@@ -380,4 +384,24 @@ Deno.test("fetchGranted() passes on what egress says, and the signal with which 
     code: "egress_timeout",
   });
   assert.deepEqual(seen, [signal]);
+});
+
+Deno.test("fetchGranted() says where a redirect led that egress did not serve, and leaves every other fault as it is", async () => {
+  const fail = (error: Error) => {
+    const request = (exchange: EgressRequest): Promise<EgressResponse> => {
+      if (exchange.url === `${A}/in`) return Promise.reject(error);
+      const head = { status: 302, headers: [["location", "/in"] as [string, string]], address: "", wireBytes: 0 };
+      return Promise.resolve({ head: { ...head, bodyBytes: 0, truncated: false }, content: new Uint8Array(0) });
+    };
+    return fetchGranted(get(`${A}/`), { bytesMax: 1, redirectsMax: 1 }, {
+      egress: { request },
+      secrets,
+      decide: granted,
+    }, never);
+  };
+  await assert.rejects(fail(new AppError("egress_denied", "The address is not public")), {
+    code: "egress_denied",
+    message: `${A}/ redirects to ${A}/in: The address is not public`,
+  });
+  await assert.rejects(fail(new TypeError("a bug")), TypeError);
 });
