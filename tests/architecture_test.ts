@@ -44,6 +44,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
 };
 
 const FILE_LINES_MAX = 400;
+/** Code lines, as below: a bound on lines would be met first by leaving out what explains them. */
 const SRC_LINES_MAX = 25_000;
 
 /** Units of src/sandbox and the code lines that each may have. What no row names is the broker core: it decides, opens and audits. */
@@ -128,8 +129,8 @@ Deno.test("files stay readable and src stays auditable", () => {
     files.filter((file) => file.lines > FILE_LINES_MAX).map((file) => `${file.path}: ${file.lines} lines`),
     [],
   );
-  const total = files.reduce((sum, file) => sum + file.lines, 0);
-  assert.ok(total <= SRC_LINES_MAX, `src has ${total} lines`);
+  const total = files.reduce((sum, file) => sum + codeLines(file.text), 0);
+  assert.ok(total <= SRC_LINES_MAX, `src has ${total} code lines`);
 });
 
 Deno.test("what must be trusted stays small enough to read", () => {

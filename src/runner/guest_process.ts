@@ -2,6 +2,7 @@ import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
+import { spawnPiped } from "#/lib/spawn_piped.ts";
 import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -49,16 +50,7 @@ export function startGuest(
 ): GuestProcess {
   let child: Deno.ChildProcess;
   try {
-    child = new Deno.Command(plan.command, {
-      args: [...plan.args],
-      clearEnv: true,
-      env: { ...plan.env },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-      // A process group of its own: the terminal's Ctrl-C is for the client, which cancels a turn with it.
-      detached: true,
-    }).spawn();
+    child = spawnPiped(plan);
   } catch (cause) {
     throw new AppError("guest_failed", "the guest process cannot be started", { cause });
   }

@@ -2,6 +2,7 @@ import { concatBytes } from "#/lib/bytes.ts";
 import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeByteFrames, encodeJsonFrame, type Frame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
+import { spawnPiped } from "#/lib/spawn_piped.ts";
 import type { ChildPlan } from "#/sandbox/child_plan.ts";
 import { FromChildFrame, toErrorCode } from "#/sandbox/child_frames.ts";
 import type { ComponentPackage } from "#/sandbox/component.ts";
@@ -67,16 +68,7 @@ export class ToolChild {
   /** Starts the process. Throws AppError `tool_crashed` when it cannot be started. */
   constructor(plan: ChildPlan) {
     try {
-      // Its own process group: the terminal's SIGINT is the runner's to interpret.
-      this.#process = new Deno.Command(plan.command, {
-        args: [...plan.args],
-        env: { ...plan.env },
-        clearEnv: true,
-        detached: true,
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
+      this.#process = spawnPiped(plan);
     } catch (cause) {
       throw new AppError("tool_crashed", "a tool process could not be started", { cause });
     }

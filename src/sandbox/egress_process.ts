@@ -1,6 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
+import { spawnPiped } from "#/lib/spawn_piped.ts";
 import { type Link, openLink } from "#/lib/link.ts";
 import { type EgressCall, EgressHead } from "#/sandbox/egress_frames.ts";
 import type { EgressPlan } from "#/sandbox/egress_plan.ts";
@@ -22,16 +23,7 @@ export class EgressProcess {
   constructor(plan: EgressPlan, onLog: (line: string) => void, graceMs: number = LIMITS.egressGraceMs) {
     this.#graceMs = graceMs;
     try {
-      this.#child = new Deno.Command(plan.command, {
-        args: [...plan.args],
-        env: { ...plan.env },
-        clearEnv: true,
-        // Its own process group: the terminal's SIGINT is the runner's to interpret.
-        detached: true,
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
+      this.#child = spawnPiped(plan);
     } catch (cause) {
       throw new AppError("egress_failed", "The egress process cannot be started", { cause });
     }
