@@ -1,4 +1,4 @@
-import type { ApprovalResolution } from "#/core/capability.ts";
+import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -115,12 +115,17 @@ export class Turns {
 
   /** What a session waits for a person to answer, as its clients are told. */
   async approvals(session: string): Promise<readonly Outgoing[]> {
-    const parked = [...this.#turns.get(session)?.values() ?? []].filter((turn) => turn.parked);
+    // Also of a turn that looks for its answer just now: it asks nothing twice, so nobody would be told.
+    const waiting = [...this.#turns.get(session)?.values() ?? []].filter((turn) => turn.started && !turn.replay);
     const outgoing: Outgoing[] = [];
-    for (const turn of parked) {
+    for (const turn of waiting) {
       const events = await this.#deps.log.turn(turn.session, turn.turn);
-      const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
-      const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
+      const done = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
+      const answered = new Set(events.filter((event) => event.type === "approval_answered").map((e) => e.payload.id));
+      const isOpen = (card: unknown) => !answered.has((card as ApprovalCard).id);
+      const open = events.filter((event) =>
+        event.type === "approval_asked" && !done.has(event.payload.callId) && isOpen(event.payload.card)
+      );
       const { request_id, session: wire } = this.#address(turn, "running");
       outgoing.push(...open.flatMap((event) => toTurnFrames(event, { request_id, session: wire }, turn.turn).slice(1)));
     }

@@ -347,3 +347,29 @@ Deno.test("a pair cut between two deltas is shown whole", async () => {
   const deltas = client.outlet.frames.filter((frame) => frame.type === "assistant_delta");
   assert.deepEqual(deltas.map((frame) => frame.payload.delta), ["a", "😀", "b"]);
 });
+
+Deno.test("approvals() names what a turn waits for also while it looks for its answer, and not what was answered", async () => {
+  const tool = { name: "file_read", package: "files", version: "1", sha256: "0" };
+  const card = {
+    id: "card",
+    tool,
+    lines: ["fs.read /vault/key"],
+    reason: "why",
+    answer: "owner",
+    askedAt: 1,
+    expiresAt: 2,
+  };
+  const asked = stored("approval_asked", { callId: "c", card });
+  const recorded: Record<string, readonly StoredEvent[]> = { t: [asked] };
+  const source = new ScriptedSource();
+  const { turns } = open(source, recorded);
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  const resumed = await source.next();
+  await resumed.asked();
+  const shown = await turns.approvals("s");
+  assert.deepEqual(shown.map(({ frame }) => frame.type), ["approval_request"]);
+  recorded.t = [asked, stored("approval_answered", { id: "card", callId: "c", answer: "once", by: "owner" })];
+  assert.deepEqual(await turns.approvals("s"), []);
+  await resumed.end();
+  await turns.stop();
+});
