@@ -58,6 +58,8 @@ interface Turn extends Omit<InboundTurn, "requestId"> {
   parked: boolean;
   /** The event that said so. */
   parkedSeq: number;
+  /** An answer that came before it waited. */
+  early: ApprovalResolution | undefined;
   /** A finished turn, told again to its sender alone: the others have seen it. */
   replay: boolean;
   waiting: string;
@@ -104,7 +106,12 @@ export class Turns {
    */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
     const known = this.#turns.get(place.session)?.get(place.turn);
-    if (this.#stopped || (known !== undefined && !known.parked)) return;
+    if (this.#stopped) return;
+    if (known !== undefined && !known.parked) {
+      // It has been told that the question is open and has not parked yet: kept until then.
+      if (answer !== undefined) known.early = answer;
+      return;
+    }
     const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [], sender: undefined };
     const turn = known ?? this.#register(unknown);
     turn.parked = false;
@@ -177,6 +184,7 @@ export class Turns {
       started: false,
       parked: false,
       parkedSeq: 0,
+      early: undefined,
       replay: false,
       waiting: "",
     };
@@ -210,6 +218,7 @@ export class Turns {
   async #run(turn: Turn, toEvents: () => AsyncIterable<SessionEvent>, asked: () => void): Promise<void> {
     let ended = false;
     let parked = false;
+    let waits = false;
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
@@ -232,7 +241,8 @@ export class Turns {
       }
       // A turn that did not wait any more, when it was to go on, yields nothing.
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
-      turn.parked = parked && !turn.replay;
+      waits = parked && !turn.replay;
+      turn.parked = waits;
       if (!parked || !isInherited) return;
       // Who came while this process looked whether an earlier one's question is still open has not been told of it.
       const cards = await this.#cards(turn);
@@ -241,9 +251,18 @@ export class Turns {
       if (ended) this.#deps.report(error, crypto.randomUUID());
       else this.#fail(turn, error);
     } finally {
-      if (!turn.parked) this.#remove(turn);
+      // Not `turn.parked`: an answer may have set it going again by now, and then that run removes it.
+      if (!waits) this.#remove(turn);
       asked();
+      this.#takeEarly(turn);
     }
+  }
+
+  #takeEarly(turn: Turn): void {
+    const { early } = turn;
+    if (!turn.parked || early === undefined) return;
+    turn.early = undefined;
+    this.resume(turn, early);
   }
 
   #begin(turn: Turn): void {

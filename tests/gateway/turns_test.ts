@@ -395,3 +395,23 @@ Deno.test("a new message ends what waits, before it is asked for", async () => {
   await (await source.next()).finish(turnDone(""));
   await turns.stop();
 });
+
+Deno.test("resume() keeps an answer that comes while the turn is about to wait for it", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source, { t: [] });
+  const client = watch("s", true);
+  await turns.start(client, message());
+  const turn = await source.next();
+  await turn.emit(userMessage());
+  await turn.emit(ASKED);
+  const answer = { id: "card", session: "s", turn: "t", callId: "c", answer: "once", by: "owner" } as const;
+  turns.resume({ session: "s", turn: "t" }, answer);
+  assert.deepEqual(source.resumed, [], "it runs");
+  await turn.finish(PARKED);
+  const gone = await source.next();
+  assert.deepEqual(source.resumed, [answer]);
+  await gone.finish(turnDone("read"));
+  await client.outlet.until("turn_completed");
+  assert.equal(turns.active("s"), undefined);
+  await turns.stop();
+});
