@@ -2,7 +2,7 @@ import type { EventLog } from "#/core/store.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { SqlEventLog } from "#/memory/event_log.ts";
 import { migrate, MIGRATIONS, readSchemaVersion, requireKnownVersion } from "#/memory/migrations.ts";
-import { SqliteDriver } from "#/memory/sqlite_driver.ts";
+import { rollBackJournal, SqliteDriver } from "#/memory/sqlite_driver.ts";
 import { corruptStore } from "#/memory/store_error.ts";
 import { backUpStoreFile, lockStoreFile, type StoreFile } from "#/memory/store_file.ts";
 
@@ -31,6 +31,8 @@ export async function openEventLog(options: EventLogOptions): Promise<EventLog> 
   const migrations = options.migrations ?? MIGRATIONS;
   let driver: SqliteDriver | undefined;
   try {
+    // Killed while it made the file, before the write-ahead log was there: the first start of a workspace, cut off.
+    if (file.hasJournal) rollBackJournal(file.path, file.name);
     const version = await inspect(file, migrations);
     driver = openDriver(file, options);
     if (version > 0 && version < migrations.length) {

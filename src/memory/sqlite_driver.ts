@@ -114,6 +114,23 @@ export class SqliteDriver implements SqlDriver {
   }
 }
 
+/**
+ * Takes back what a transaction in a rollback journal had begun when its process died, and changes nothing else of the file. A reader cannot
+ * (SQLITE_READONLY_ROLLBACK). Throws AppError as the driver.
+ */
+export function rollBackJournal(path: string, name: string): void {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: LIMITS.storeBusyMs });
+    // The first look is what rolls back.
+    db.prepare("PRAGMA schema_version").all();
+  } catch (error) {
+    throw toStoreError(error, name);
+  } finally {
+    db?.close();
+  }
+}
+
 /** Deno 2.9.6 binds every number as REAL; a bigint becomes INTEGER. */
 function toBound(value: SqlValue): null | bigint | number | string | Uint8Array {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;

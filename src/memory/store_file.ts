@@ -8,6 +8,8 @@ export interface StoreFile {
   readonly name: string;
   /** The last process that held it did not close it: its write-ahead log is still there. */
   readonly isUnclean: boolean;
+  /** A rollback journal lies beside it: a transaction was cut off. */
+  readonly hasJournal: boolean;
   readonly bytes: number;
   /** Lets the next one in. Twice is the same as once. */
   release(): void;
@@ -45,7 +47,10 @@ export function lockStoreFile(path: string): StoreFile {
       path,
       name,
       isUnclean: sizeOf(`${path}-wal`) > 0,
-      bytes: sizeOf(path),
+      hasJournal: sizeOf(`${path}-journal`) > 0,
+      get bytes() {
+        return sizeOf(path);
+      },
       release() {
         if (!isHeld) return;
         isHeld = false;

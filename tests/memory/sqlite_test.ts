@@ -62,6 +62,43 @@ Deno.test("openEventLog() is refused while another process has the log open, and
   });
 });
 
+Deno.test("openEventLog() opens what a process left that was killed while it made a log", async () => {
+  await inFolder(async (folder) => {
+    for (let round = 0; round < 20; round++) {
+      const own = `${folder}/${round}`;
+      Deno.mkdirSync(own);
+      const child = guestCommand("create_child.ts", own, [own]).spawn();
+      const reader = child.stdout.getReader();
+      await reader.read();
+      await new Promise((resolve) => setTimeout(resolve, 5 + round * 3));
+      child.kill("SIGKILL");
+      await child.status;
+      await reader.cancel();
+      for (const name of namesIn(own)) {
+        const log = await openEventLog({ path: `${own}/${name}/events.db`, now });
+        await log.ensureSession(sessionOf("s"));
+        await log.close();
+      }
+    }
+  });
+});
+
+Deno.test("openEventLog() takes back a transaction that was cut off before there was a write-ahead log", async () => {
+  await inFolder(async (folder) => {
+    const [made, left] = [`${folder}/made.db`, `${folder}/events.db`];
+    const db = new DatabaseSync(made);
+    // Pages that do not fit into the cache go to the file in mid-transaction, as they were when the process died.
+    db.exec("PRAGMA cache_size=1; CREATE TABLE once (text); BEGIN IMMEDIATE");
+    for (let row = 0; row < 50; row++) db.exec(`INSERT INTO once VALUES ('${"x".repeat(3_000)}')`);
+    for (const end of ["", "-journal"]) Deno.copyFileSync(made + end, left + end);
+    db.close();
+    execute(made, "DROP TABLE once");
+    await rejectsWith(openEventLog({ path: left, now }), "store_corrupt", /events\.db/);
+    assert.deepEqual(query(left, "SELECT count(*) AS rows FROM once"), [{ rows: 0 }], "back where it was, and no more");
+    assert.ok(!namesIn(folder).includes("events.db-journal"));
+  });
+});
+
 Deno.test("openEventLog() refuses a newer schema and leaves every byte", async () => {
   await withClosedLog(async (path) => {
     execute(path, "PRAGMA user_version=99");
