@@ -5,11 +5,11 @@ import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { acquireRunnerLock } from "#/runner/lock.ts";
 import { type AllPlansInput, planAll } from "#/runner/plan_all.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
-import { isListed, tryWalls } from "#/runner/self_check.ts";
+import { toListed, toTargets, tryWalls } from "#/runner/self_check.ts";
 import { planEgressOf } from "#/runner/tool_host.ts";
 import { openEgress } from "#/sandbox/egress_client.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
-import { INSIDE, tryEgress, type WallFinding } from "#/sandbox/self_test_process.ts";
+import { tryEgress, type WallFinding } from "#/sandbox/self_test_process.ts";
 
 /** One wall that was tried. */
 export interface WallCheck {
@@ -34,12 +34,7 @@ export async function checkWalls(input: AllPlansInput): Promise<readonly WallChe
       makeCacheView(await findDenoDir(env), folders.run);
       await writeGuestLock(program, join(folders.run, "guest.lock"));
     }
-    const listed = [
-      ...egress.allowlist,
-      ...hosts,
-      ...egress.proxyUrl === undefined ? [] : [new URL(egress.proxyUrl).host],
-    ];
-    const targets = INSIDE.filter((target) => !isListed(target, listed));
+    const targets = toTargets(toListed(egress, hosts));
     const never = new AbortController().signal;
     const processes = planAll(input).filter(({ name }) => name !== "runner").map((plan) =>
       check(plan.name, () => tryWalls(plan, { program, runDir: folders.run }, targets, never))

@@ -2,6 +2,7 @@ import type { ToolIdentity } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
+import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import type { Audit } from "#/sandbox/audit.ts";
 import { AuditTrail } from "#/sandbox/audit_trail.ts";
@@ -24,7 +25,7 @@ export interface SelfCheckOptions {
   readonly plans: Readonly<Record<CheckedTier, readonly CheckedPlan[]>>;
   /** The way out itself, which has to refuse addresses inside. */
   readonly egress: Pick<Egress, "request">;
-  /** `egress_allowlist` and `host:port` of models: what may be inside because a person said so. */
+  /** As `toListed` makes it. */
   readonly listed: readonly string[];
   readonly onLog: (line: string) => void;
 }
@@ -66,7 +67,7 @@ export function openSelfCheck(options: SelfCheckOptions): SelfCheck {
 }
 
 async function judge(tier: CheckedTier, options: SelfCheckOptions, signal: AbortSignal): Promise<void> {
-  const targets = INSIDE.filter((target) => !isListed(target, options.listed));
+  const targets = toTargets(options.listed);
   const tries = options.plans[tier].map((plan) => tryWalls(plan, options, targets, signal));
   if (tier === "egress") tries.push(tryEgress(options.egress, targets, signal));
   const failed = (await Promise.all(tries).catch((error) => {
@@ -144,6 +145,16 @@ export function withProbe({ command, args, env }: CheckedPlan, { srcUrl }: Pick<
   const entry = args.findIndex((arg) => arg.startsWith(srcUrl));
   if (entry === -1) throw new RangeError("this plan has no entry in src");
   return { command, args: [...args.slice(0, entry), new URL("sandbox/self_test_probe.ts", srcUrl).href], env };
+}
+
+/** What may be inside because a person said so: the allowlist, `host:port` of models, and the proxy of strict mode. */
+export function toListed({ allowlist, proxyUrl }: ToolsPlan["egress"], hosts: readonly string[]): string[] {
+  return [...allowlist, ...hosts, ...proxyUrl === undefined ? [] : [new URL(proxyUrl).host]];
+}
+
+/** The addresses inside that no process may reach, less those that are listed. */
+export function toTargets(listed: readonly string[]): string[] {
+  return INSIDE.filter((target) => !isListed(target, listed));
 }
 
 /** True when one of the entries, each `host` or `host:port`, names this very address, however it is spelled. */

@@ -14,6 +14,7 @@ import {
   openSelfCheck,
   type SelfCheck,
   type SelfCheckOptions,
+  toListed,
 } from "#/runner/self_check.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { Tool } from "#/core/tool.ts";
@@ -234,8 +235,7 @@ class ToolPools {
 }
 
 function toCheckOptions(input: ToolHostInput, egress: Egress): SelfCheckOptions {
-  const { program, folders, guestPlan, hosts = [], onLog, plan: { egress: { allowlist, proxyUrl } } } = input;
-  const proxy = proxyUrl === undefined ? [] : [new URL(proxyUrl).host];
+  const { program, folders, guestPlan, hosts = [], onLog, plan } = input;
   return {
     program,
     runDir: folders.run,
@@ -245,7 +245,7 @@ function toCheckOptions(input: ToolHostInput, egress: Egress): SelfCheckOptions 
       egress: egress.plans,
     },
     egress,
-    listed: [...allowlist, ...hosts, ...proxy],
+    listed: toListed(plan.egress, hosts),
     onLog,
   };
 }
