@@ -1,5 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { toFilePath } from "#/lib/path.ts";
+import { passEnv, underParent } from "#/sandbox/child_plan.ts";
 
 /** A process before it runs: what `doctor` shows and what is spawned are the same value. */
 export interface ProcessPlan {
@@ -69,12 +70,7 @@ export function toChildEnv(
   env: Readonly<Record<string, string>>,
   names: readonly string[] = PASSED_NAMES,
 ): Record<string, string> {
-  const out: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1" };
-  for (const name of names) {
-    const value = env[name];
-    if (value !== undefined && value !== "") out[name] = value;
-  }
-  return out;
+  return passEnv(env, names);
 }
 
 /** Flags that say where a process with npm packages finds its modules, and that it finds none elsewhere (facts/packaging.md §1.5). */
@@ -84,8 +80,8 @@ export function toModuleFlags(program: Program, lockPath: string): string[] {
   return [...always, "--frozen", "--no-remote", "--config", configPath(program)];
 }
 
-/** `setpriv --pdeathsig KILL` in front of a command: SIGKILL of the runner takes its children along (Linux). */
+/** The program's Deno with these arguments; SIGKILL of the runner takes it along. */
 export function withParentDeath(program: Program, args: readonly string[]): { command: string; args: string[] } {
-  if (program.setprivPath === null) return { command: program.denoPath, args: [...args] };
-  return { command: program.setprivPath, args: ["--pdeathsig", "KILL", "--", program.denoPath, ...args] };
+  const { denoPath, setprivPath } = program;
+  return underParent({ denoPath, ...(setprivPath === null ? {} : { pdeathsig: setprivPath }) }, args);
 }

@@ -46,13 +46,27 @@ function planBare(input: ChildPlanInput, pagesMax: number): ChildPlan {
     `--v8-flags=--max-old-space-size=${LIMITS.childHeapMbMax},--wasm-max-mem-pages=${pagesMax}`,
     input.entryUrl,
   ];
-  const env: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
-  for (const name of ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]) {
-    const value = input.env[name];
-    if (value !== undefined && value !== "") env[name] = value;
+  const env = { ...passEnv(input.env, ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]), NO_COLOR: "1" };
+  return { ...underParent(input, args), env };
+}
+
+/** The whole environment of a process of ours, made new: of the given one only these names where they are set, and no update check. Pure. */
+export function passEnv(env: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
+  const out: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1" };
+  for (const name of names) {
+    const value = env[name];
+    if (value !== undefined && value !== "") out[name] = value;
   }
-  if (input.pdeathsig === undefined) return { command: input.denoPath, args, env };
-  return { command: input.pdeathsig, args: ["--pdeathsig", "KILL", "--", input.denoPath, ...args], env };
+  return out;
+}
+
+/** Deno with these arguments, behind `setpriv --pdeathsig KILL` where that exists: SIGKILL of the runner takes its children along (Linux). Pure. */
+export function underParent(
+  { denoPath, pdeathsig }: Pick<ChildPlanInput, "denoPath" | "pdeathsig">,
+  args: readonly string[],
+): { command: string; args: string[] } {
+  if (pdeathsig === undefined) return { command: denoPath, args: [...args] };
+  return { command: pdeathsig, args: ["--pdeathsig", "KILL", "--", denoPath, ...args] };
 }
 
 /**

@@ -1,4 +1,8 @@
+import { passEnv, underParent } from "#/sandbox/child_plan.ts";
 import { DENIED_NET } from "#/sandbox/egress_address.ts";
+
+/** Deno's cache, and the trust store of TLS. */
+const PASSED_NAMES = ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY", "DENO_TLS_CA_STORE", "DENO_CERT"];
 
 /** What decides the flags of an egress process. */
 export interface EgressPlanInput {
@@ -36,15 +40,10 @@ export function planEgress(input: EgressPlanInput, hosts?: readonly string[]): E
     ? []
     : [`--allow-net=${hosts.join(",")}`];
   const args = ["run", "-q", "--no-prompt", ...input.moduleFlags, ...net, input.entryUrl];
-  const env: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
-  for (const name of ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NPM_CONFIG_REGISTRY", "DENO_TLS_CA_STORE", "DENO_CERT"]) {
-    const value = input.env[name];
-    if (value !== undefined && value !== "") env[name] = value;
-  }
+  const env = { ...passEnv(input.env, PASSED_NAMES), NO_COLOR: "1" };
   const reach = [
     hosts === undefined ? "connects to public addresses" : `connects to ${hosts.join(", ") || "no host"}`,
     "reads no file and no environment, starts no process, loads no library",
   ];
-  if (input.pdeathsig === undefined) return { command: input.denoPath, args, env, reach };
-  return { command: input.pdeathsig, args: ["--pdeathsig", "KILL", "--", input.denoPath, ...args], env, reach };
+  return { ...underParent(input, args), env, reach };
 }
