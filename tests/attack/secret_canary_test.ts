@@ -1,18 +1,10 @@
 /** Threat: hostile or careless files and tools bring a secret of the runner before the model, in whatever form it stands there. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import artefact from "../../tools-wasm/files.json" with { type: "json" };
 import { LIMITS } from "#/core/limits.ts";
 import { Secret } from "#/lib/secret.ts";
-import { openBroker } from "#/sandbox/broker.ts";
-import { planChild } from "#/sandbox/child_plan.ts";
-import { openChildren } from "#/sandbox/children.ts";
-import { openComponent } from "#/sandbox/component.ts";
-import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
-import { openPolicy } from "#/sandbox/policy.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
-import { toTools } from "#/tools/registry.ts";
-import { openTempAudit, openTempBroker, requestOf, says } from "../sandbox/temp_broker.ts";
+import { openRealBroker, openTempBroker, requestOf, says } from "../sandbox/temp_broker.ts";
 import { openTempFiles } from "../sandbox/temp_files.ts";
 
 const never = new AbortController().signal;
@@ -64,46 +56,22 @@ function assertNoCanary(text: string, form: string): void {
 
 Deno.test("a file with a secret in any encoding is read, searched and refused by the real tools without a trace of it", async () => {
   using temp = openTempFiles();
-  const component = await openComponent(artefact);
-  const children = openChildren({
-    component,
-    plan: planChild({
-      denoPath: Deno.execPath(),
-      entryUrl: new URL("../../src/sandbox/child.ts", import.meta.url).href,
-      source: "file",
-      env: Deno.env.toObject(),
-    }),
-  });
-  const policy = await openPolicy([DEFAULT_POLICY]);
-  const broker = openBroker({
-    user: "default",
-    tools: toTools(),
-    packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
-    policy,
-    audit: openTempAudit(temp, policy.digest),
-    files: temp.files,
-    now: Date.now,
-    secrets,
-  });
-  try {
-    for (const [index, form] of FORMS.entries()) {
-      Deno.writeTextFileSync(join(temp.shared, `${index}.txt`), `first line\nkey: ${form}\nlast line\n`);
-      const read = await broker.call(requestOf({ path: `/shared/${index}.txt` }, { tool: "file_read" }), never);
-      assert.equal(read.kind, "ok", read.text);
-      assert.match(read.text, /first line[^]*last line/);
-      assertNoCanary(read.text, form);
-    }
-    const found = await broker.call(requestOf({ pattern: "key:" }, { tool: "file_search" }), never);
-    assert.equal(found.kind, "ok", found.text);
-    for (const form of FORMS) assert.ok(!found.text.includes(form), form);
-    const path = `/shared/${CANARY.replace("/", "%2F")}`;
-    const failed = await broker.call(requestOf({ path }, { tool: "file_read" }), never);
-    assert.equal(failed.code, "file_not_found");
-    assertNoCanary(failed.text, path);
-  } finally {
-    broker.close();
-    await children.close();
+  await using real = await openRealBroker(temp, { secrets });
+  const { broker } = real;
+  for (const [index, form] of FORMS.entries()) {
+    Deno.writeTextFileSync(join(temp.shared, `${index}.txt`), `first line\nkey: ${form}\nlast line\n`);
+    const read = await broker.call(requestOf({ path: `/shared/${index}.txt` }, { tool: "file_read" }), never);
+    assert.equal(read.kind, "ok", read.text);
+    assert.match(read.text, /first line[^]*last line/);
+    assertNoCanary(read.text, form);
   }
+  const found = await broker.call(requestOf({ pattern: "key:" }, { tool: "file_search" }), never);
+  assert.equal(found.kind, "ok", found.text);
+  for (const form of FORMS) assert.ok(!found.text.includes(form), form);
+  const path = `/shared/${CANARY.replace("/", "%2F")}`;
+  const failed = await broker.call(requestOf({ path }, { tool: "file_read" }), never);
+  assert.equal(failed.code, "file_not_found");
+  assertNoCanary(failed.text, path);
 });
 
 Deno.test("a secret in the text of a tool that fails, throws or says too much comes out of no outcome", async () => {

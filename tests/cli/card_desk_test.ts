@@ -4,20 +4,16 @@ import { AppError } from "#/core/error.ts";
 import { toAnswer, toCardLines, toCardText } from "#/cli/approval_prompt.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { LineReader } from "#/cli/lines.ts";
+import { askedCall } from "../fixture/asked_call.ts";
 
 const card = (id: string, over: Partial<ApprovalCard> = {}): ApprovalCard => ({
+  ...askedCall({
+    tool: { name: "file_read", package: "files", version: "1", sha256: "0123456789abcdef" },
+    argsSha256: "fedcba9876543210",
+    lines: [`fs.read /vault/${id}`],
+    reason: "the vault is private",
+  }),
   id,
-  key: "k",
-  session: "s",
-  turn: "t",
-  callId: "c",
-  principal: { user: "default", agent: ["default"], origin: "channel" },
-  tool: { name: "file_read", package: "files", version: "1", sha256: "0123456789abcdef" },
-  argsSha256: "fedcba9876543210",
-  wanted: [],
-  lines: [`fs.read /vault/${id}`],
-  reason: "the vault is private",
-  answer: "owner",
   askedAt: 0,
   expiresAt: 900_000,
   ...over,

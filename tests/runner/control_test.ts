@@ -9,6 +9,7 @@ import { controlPath } from "#/runner/endpoint.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
+import { askedCall } from "../fixture/asked_call.ts";
 
 interface Desk extends Disposable {
   readonly ipc: string;
@@ -25,19 +26,7 @@ function openDesk(): Desk {
     record: () => {},
     onResolved: () => {},
   });
-  const found = approvals.find({
-    key: "k",
-    session: "s",
-    turn: "t",
-    callId: "c",
-    principal: { user: "default", agent: ["default"], origin: "channel" },
-    tool: { name: "file_read", package: "files", version: "1", sha256: "0" },
-    argsSha256: "a",
-    wanted: [],
-    lines: ["fs.read /vault/a"],
-    reason: "why",
-    answer: "owner",
-  });
+  const found = approvals.find(askedCall());
   const control = openControl(ipc, approvals);
   return {
     ipc,

@@ -5,24 +5,10 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { appliesTo, peekApprovals, readApprovals, writeApprovals } from "#/sandbox/approval_state.ts";
 import { type Approvals, type ApprovalsOptions, openApprovals } from "#/sandbox/approvals.ts";
-
-type Asked = Omit<ApprovalCard, "id" | "askedAt" | "expiresAt">;
+import { type Asked, askedCall } from "../fixture/asked_call.ts";
 
 const wanted: Capability[] = [{ kind: "fs.read", path: "/vault/a", scope: "file", bytesMax: 1 }];
-const asked = (over: Partial<Asked> = {}): Asked => ({
-  key: "k",
-  session: "s",
-  turn: "t",
-  callId: "c",
-  principal: { user: "default", agent: ["default"], origin: "channel" },
-  tool: { name: "file_read", package: "files", version: "1", sha256: "0" },
-  argsSha256: "a",
-  wanted,
-  lines: ["fs.read /vault/a"],
-  reason: "why",
-  answer: "owner",
-  ...over,
-});
+const asked = (over: Partial<Asked> = {}): Asked => askedCall({ wanted, ...over });
 
 interface House extends Disposable {
   readonly path: string;

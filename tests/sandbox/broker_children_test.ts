@@ -1,53 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import artefact from "../../tools-wasm/files.json" with { type: "json" };
 import type { Outcome } from "#/core/capability.ts";
-import { type Broker, openBroker } from "#/sandbox/broker.ts";
-import { planChild } from "#/sandbox/child_plan.ts";
-import { openChildren } from "#/sandbox/children.ts";
-import { openComponent } from "#/sandbox/component.ts";
-import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
-import { openPolicy } from "#/sandbox/policy.ts";
-import { openTempAudit, requestOf } from "./temp_broker.ts";
-import { toTools } from "#/tools/registry.ts";
-import { openTempFiles, type TempFiles } from "./temp_files.ts";
+import { openRealBroker, requestOf } from "./temp_broker.ts";
+import { openTempFiles } from "./temp_files.ts";
 
 const never = new AbortController().signal;
 
-/** The real tools in real children. */
-async function openReal(temp: TempFiles): Promise<AsyncDisposable & { broker: Broker }> {
-  const component = await openComponent(artefact);
-  const children = openChildren({
-    component,
-    plan: planChild({
-      denoPath: Deno.execPath(),
-      entryUrl: new URL("../../src/sandbox/child.ts", import.meta.url).href,
-      source: "file",
-      env: Deno.env.toObject(),
-    }),
-  });
-  const policy = await openPolicy([DEFAULT_POLICY]);
-  const broker = openBroker({
-    user: "default",
-    tools: toTools(),
-    packages: new Map([["files", { version: component.version, sha256: component.sha256, children }]]),
-    policy,
-    audit: openTempAudit(temp, policy.digest),
-    files: temp.files,
-    now: Date.now,
-  });
-  return {
-    broker,
-    async [Symbol.asyncDispose]() {
-      broker.close();
-      await children.close();
-    },
-  };
-}
-
 Deno.test("openBroker() runs the six file tools in children without permission, on real files", async () => {
   using temp = openTempFiles();
-  await using real = await openReal(temp);
+  await using real = await openRealBroker(temp);
   const call = async (tool: string, args: unknown): Promise<Outcome> =>
     await real.broker.call(requestOf(args, { tool }), never);
   const ok = async (tool: string, args: unknown) => {
@@ -87,7 +48,7 @@ Deno.test("openBroker() runs the six file tools in children without permission, 
 
 Deno.test("openBroker() stops a catastrophic search when it is cancelled, and serves the next call", async () => {
   using temp = openTempFiles();
-  await using real = await openReal(temp);
+  await using real = await openRealBroker(temp);
   Deno.writeTextFileSync(join(temp.shared, "a"), `${"a".repeat(60)}!`);
   const abort = new AbortController();
   const hung = real.broker.call(

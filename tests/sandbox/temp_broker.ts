@@ -7,6 +7,8 @@ import { type Broker, type BrokerOptions, openBroker } from "#/sandbox/broker.ts
 import type { ToolChildren } from "#/sandbox/run_call.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
+import { toTools } from "#/tools/registry.ts";
+import { openFilesComponent, openRealChildren } from "./child_kit.ts";
 import type { TempFiles } from "./temp_files.ts";
 
 /** A tool whose arguments say what it needs. */
@@ -40,6 +42,25 @@ export async function openTempBroker(
     now: () => 5_000,
     ...options,
   });
+}
+
+/** The real file tools in real children, for a test of what comes out of them. */
+export async function openRealBroker(
+  temp: TempFiles,
+  options: Partial<BrokerOptions> = {},
+): Promise<AsyncDisposable & { readonly broker: Broker }> {
+  const component = await openFilesComponent();
+  const children = await openRealChildren({ component });
+  const { version, sha256 } = component;
+  const packages = new Map([["files", { version, sha256, children }]]);
+  const broker = await openTempBroker(temp, says("never"), { tools: toTools(), packages, now: Date.now, ...options });
+  return {
+    broker,
+    async [Symbol.asyncDispose]() {
+      broker.close();
+      await children.close();
+    },
+  };
 }
 
 /** An audit log of its own, in the folder that the test removes. */
