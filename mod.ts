@@ -31,8 +31,9 @@ export type {
   ToolRequest,
 } from "#/core/capability.ts";
 export { type LimitName, LIMITS } from "#/core/limits.ts";
-export type { InlineMedia, Message, ToolCall, Usage } from "#/core/message.ts";
-export type { ModelEvent, ModelRequest, Provider, ToolSchema } from "#/core/provider.ts";
+export type { InlineMedia, Message, Replay, ToolCall, Usage } from "#/core/message.ts";
+export { type Modality, type ModelDescriptor, type ModelPrice, toModality } from "#/core/model.ts";
+export type { ModelEvent, ModelName, ModelRequest, Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
 export type { Durability, EventLog, SessionRow } from "#/core/store.ts";
 export { type ComponentRun, defineTool, type Tool, type ToolEffect } from "#/core/tool.ts";
 

@@ -1,12 +1,39 @@
 import { z } from "zod";
 import { USER_ID } from "#/core/id.ts";
+import type { Modality, ModelDescriptor } from "#/core/model.ts";
+import { ProviderType } from "#/provider/config.ts";
+
+const Modalities: z.ZodType<readonly Modality[]> = z.array(
+  z.enum(["text", "image", "audio", "video", "pdf", "document"]),
+);
+
+const Descriptor: z.ZodType<ModelDescriptor> = z.strictObject({
+  id: z.string().min(1),
+  name: z.string(),
+  contextTokens: z.number().int().positive(),
+  inputTokens: z.number().int().positive().exactOptional(),
+  outputTokens: z.number().int().positive(),
+  input: Modalities,
+  output: Modalities,
+  toolCall: z.boolean(),
+  reasoning: z.boolean(),
+  structuredOutput: z.boolean(),
+  price: z.strictObject({
+    input: z.number().nonnegative(),
+    output: z.number().nonnegative(),
+    cacheRead: z.number().nonnegative().exactOptional(),
+    cacheWrite: z.number().nonnegative().exactOptional(),
+  }).exactOptional(),
+  source: z.string(),
+});
 
 /** How the guest reaches its model. The key is the one secret that a guest holds (SECURITY.md). */
 export const ModelChoice = z.strictObject({
   /** Entry name in `[providers.registry]`, or `demo`. */
   provider: z.string().min(1),
-  type: z.enum(["openai", "demo"]),
+  type: ProviderType,
   model: z.string().min(1),
+  descriptor: Descriptor.exactOptional(),
   baseUrl: z.string().optional(),
   apiKey: z.string().optional(),
   /** Name of the setting or variable that the key came from, for error messages. */

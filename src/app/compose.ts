@@ -11,7 +11,7 @@ import type { Bootstrap } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
 import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
-import { openProvider } from "#/provider/registry.ts";
+import { isProviderKind, openProvider } from "#/provider/registry.ts";
 import { withRetries } from "#/provider/reliable.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps, Sessions } from "#/session/session.ts";
@@ -188,6 +188,7 @@ async function openTurns(
         ...(settings.costMax === undefined ? {} : { costMax: settings.costMax }),
       },
       window: { limitTokens: settings.contextTokensMax, safetyTokens: settings.safetyBufferTokens },
+      ...(model.descriptor === undefined ? {} : { descriptor: model.descriptor }),
       ...(settings.maxOutputTokens === undefined ? {} : { maxOutputTokens: settings.maxOutputTokens }),
     },
   });
@@ -199,6 +200,7 @@ async function toProvider(
   deps: ComposeDeps,
 ): Promise<{ retrying: Provider; warm: () => Promise<void> }> {
   const { model, settings } = bootstrap;
+  if (!isProviderKind(model.type)) throw new AppError("config_invalid", `no provider of type ${model.type}`);
   const provider = await openProvider(model.type, {
     name: model.provider,
     ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),

@@ -60,6 +60,11 @@ function toStatusLine(event: SessionEvent): string | null {
           progress.attempt + 1
         } in ${progress.waitMs} ms`;
       }
+      if (progress.kind === "provider_switch") {
+        return `· ${
+          toOneLine(`${progress.to.provider}/${progress.to.model}`, RESULT_CHARS)
+        } answers now (${progress.code})`;
+      }
       return null;
     }
     case "approval_answered": {

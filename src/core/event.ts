@@ -1,7 +1,8 @@
 import type { AuditHead } from "#/core/audit.ts";
 import type { Decision, Principal, ToolIdentity } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
-import type { InlineMedia, ToolCall, Usage } from "#/core/message.ts";
+import type { InlineMedia, Replay, ToolCall, Usage } from "#/core/message.ts";
+import type { ModelName } from "#/core/provider.ts";
 import type { ToolEffect } from "#/core/tool.ts";
 
 /** Bytes kept beside the log, named by their hash. */
@@ -44,12 +45,20 @@ export interface EventPayloads {
     readonly toolCalls: readonly ToolCall[];
     readonly finishReason: string;
     readonly usage: Usage;
-    /** Attempts that failed before this one. */
+    /** US dollars at the catalog's price of that day; absent when the price or the usage is not known. */
+    readonly cost?: number;
+    /** Who answered, when that is not who was asked. */
+    readonly answeredBy?: ModelName;
+    readonly replay?: Replay;
+    /** What the model made beside text; the bytes are blobs of this event. */
+    readonly media?: readonly BlobRef[];
+    /** Attempts that failed before this one. `switchedTo` names the entry that was asked next instead of the same one again. */
     readonly retries?: readonly {
       readonly attempt: number;
       readonly waitMs: number;
       readonly code: ErrorCode;
       readonly message: string;
+      readonly switchedTo?: ModelName;
     }[];
   };
   tool_intent: {
@@ -144,6 +153,7 @@ export type StoredEvent = {
 export type Progress =
   | { readonly kind: "provider_call" }
   | { readonly kind: "provider_retry"; readonly attempt: number; readonly waitMs: number; readonly code: ErrorCode }
+  | { readonly kind: "provider_switch"; readonly to: ModelName; readonly code: ErrorCode }
   | { readonly kind: "tool_execution"; readonly toolNames: readonly string[] }
   | { readonly kind: "rolling_summary" }
   | { readonly kind: "tool_heartbeat"; readonly toolNames: readonly string[]; readonly elapsedSecs: number };

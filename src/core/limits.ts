@@ -212,6 +212,10 @@ export const LIMITS = {
   replyToolCallsMax: 256,
   /** Arguments of all tool calls of one reply, in UTF-16 code units; what comes beyond is dropped. */
   replyArgsCharsMax: 16_777_216,
+  /** What a vendor wants back with a reply, as JSON, in UTF-16 code units; more is not kept, and that reply is then sent back without. */
+  replayBytesMax: 1_048_576,
+  /** Pictures and sounds of one reply. */
+  replyMediaMax: 8,
   /** A vendor that asks for a longer wait (Retry-After) is not waited for. */
   retryAfterMsMax: 30_000,
   /** A local model server must answer within this to be mentioned. */

@@ -21,7 +21,12 @@ export interface InlineMedia {
 export type Message =
   | { readonly role: "system"; readonly content: string }
   | { readonly role: "user"; readonly content: string; readonly attachments?: readonly InlineMedia[] }
-  | { readonly role: "assistant"; readonly content: string; readonly toolCalls: readonly ToolCall[] }
+  | {
+    readonly role: "assistant";
+    readonly content: string;
+    readonly toolCalls: readonly ToolCall[];
+    readonly replay?: Replay;
+  }
   | {
     readonly role: "tool";
     readonly toolCallId: string;
@@ -30,10 +35,26 @@ export type Message =
     readonly ok: boolean;
   };
 
+/** What a vendor wants back with a message that it made: signatures of thoughts, the id of a response. */
+export interface Replay {
+  /** Entry name in the registry; no other entry reads it. */
+  readonly provider: string;
+  readonly model: string;
+  /** JSON, at most `replayBytesMax`; its shape is that entry's own. */
+  readonly data: unknown;
+}
+
 /** Tokens of one model call; absent when the vendor did not say. */
 export interface Usage {
+  /** All of the prompt, cached tokens included. */
   readonly promptTokens?: number;
+  /** All of the reply, thoughts included. */
   readonly completionTokens?: number;
+  /** Of the prompt, read from the vendor's cache. */
   readonly cachedTokens?: number;
+  /** Of the prompt, written into the vendor's cache. */
+  readonly cacheWriteTokens?: number;
+  /** Of the reply, thoughts. */
+  readonly reasoningTokens?: number;
   readonly totalTokens?: number;
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "#/core/error.ts";
-import type { Message, ToolCall, Usage } from "#/core/message.ts";
+import type { InlineMedia, Message, Replay, ToolCall, Usage } from "#/core/message.ts";
+import type { ModelDescriptor } from "#/core/model.ts";
 
 /** A tool as the model sees it. */
 export interface ToolSchema {
@@ -9,9 +10,20 @@ export interface ToolSchema {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
+/** How much a model may think. */
+export type ReasoningEffort = "none" | "low" | "medium" | "high";
+
 /** One call of a model. */
 export interface ModelRequest {
   readonly model: string;
+  /** What is known about the model; absent in tests and for an entry without a catalog. */
+  readonly descriptor?: ModelDescriptor;
+  /** Names the conversation for vendors that keep one on their side. */
+  readonly session?: string;
+  /** How much the model may think before it answers; absent leaves it to the vendor. */
+  readonly reasoning?: ReasoningEffort;
+  /** The reply's text is to be JSON of this schema. Vendors that cannot promise it refuse the request. */
+  readonly outputSchema?: { readonly name: string; readonly schema: Readonly<Record<string, unknown>> };
   readonly messages: readonly Message[];
   readonly tools: readonly ToolSchema[];
   readonly maxOutputTokens?: number;
@@ -19,17 +31,35 @@ export interface ModelRequest {
   readonly timeoutMs: number;
 }
 
+/** An entry of the registry and a model of it. */
+export interface ModelName {
+  readonly provider: string;
+  readonly model: string;
+}
+
 /** What a model call yields, in order. The last event is exactly one `done` or `failed`. */
 export type ModelEvent =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "reasoning"; readonly text: string }
   | { readonly type: "tool_call"; readonly call: ToolCall }
+  /** A picture or a sound that the model made. */
+  | { readonly type: "media"; readonly media: InlineMedia }
+  /** At most one a call. */
+  | { readonly type: "replay"; readonly replay: Replay }
   | { readonly type: "usage"; readonly usage: Usage }
   /** A failed attempt that is tried again after `waitMs`. Only ever before the first text, reasoning or tool call. */
   | {
     readonly type: "retry";
     readonly attempt: number;
     readonly waitMs: number;
+    readonly code: ErrorCode;
+    readonly message: string;
+  }
+  /** From here on another entry answers; nothing of a reply was shown before. `waitMs` is 0. */
+  | {
+    readonly type: "switch";
+    readonly from: ModelName;
+    readonly to: ModelName;
     readonly code: ErrorCode;
     readonly message: string;
   }

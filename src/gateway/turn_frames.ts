@@ -96,6 +96,7 @@ function toWireKind(progress: Progress): WireProgress["kind"] {
     case "provider_call":
     // The reference's decoder refuses a frame with a kind that it does not know; a retry is a provider call, its message says which.
     case "provider_retry":
+    case "provider_switch":
       return { kind: "provider_call" };
   }
 }

@@ -3,7 +3,7 @@ import type { AuditHead } from "#/core/audit.ts";
 import type { Capability, Decision } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import type { BudgetKind, EventPayloads, EventType } from "#/core/event.ts";
-import type { ToolCall, Usage } from "#/core/message.ts";
+import type { Replay, ToolCall, Usage } from "#/core/message.ts";
 
 const count = z.number().int().nonnegative();
 const text = z.string();
@@ -23,6 +23,8 @@ const usage: z.ZodType<Usage> = z.looseObject({
   promptTokens: z.number().exactOptional(),
   completionTokens: z.number().exactOptional(),
   cachedTokens: z.number().exactOptional(),
+  cacheWriteTokens: z.number().exactOptional(),
+  reasoningTokens: z.number().exactOptional(),
   totalTokens: z.number().exactOptional(),
 });
 
@@ -33,6 +35,10 @@ const toolCall: z.ZodType<ToolCall> = z.looseObject({
   droppedBytes: count.exactOptional(),
   metadata: z.unknown().exactOptional(),
 });
+
+const modelName = z.looseObject({ provider: text, model: text });
+const replay: z.ZodType<Replay> = z.looseObject({ provider: text, model: text, data: anything });
+const blob = z.looseObject({ sha256: text, bytes: count, mimeType: text });
 
 const tool = z.looseObject({ name: text, package: text, version: text, sha256: text });
 
@@ -94,8 +100,17 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     toolCalls: z.array(toolCall),
     finishReason: text,
     usage,
-    retries: z.array(z.looseObject({ attempt: count, waitMs: z.number().nonnegative(), code, message: text }))
-      .exactOptional(),
+    cost: z.number().nonnegative().exactOptional(),
+    answeredBy: modelName.exactOptional(),
+    replay: replay.exactOptional(),
+    media: z.array(blob).exactOptional(),
+    retries: z.array(z.looseObject({
+      attempt: count,
+      waitMs: z.number().nonnegative(),
+      code,
+      message: text,
+      switchedTo: modelName.exactOptional(),
+    })).exactOptional(),
   }),
   tool_intent: z.looseObject({
     callId: text,

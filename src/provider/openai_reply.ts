@@ -3,7 +3,8 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { toFailed } from "#/provider/openai_failure.ts";
+import { toFailed } from "#/provider/failure.ts";
+import type { ReplyReader } from "#/provider/stream.ts";
 import { ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
 
 /** A chunk, loosely: vendors add fields and leave others out. */
@@ -26,23 +27,28 @@ const Chunk = z.object({
   usage: z.object({
     prompt_tokens: z.number().nullish(),
     completion_tokens: z.number().nullish(),
+    completion_tokens_details: z.object({ reasoning_tokens: z.number().nullish() }).nullish(),
     total_tokens: z.number().nullish(),
     prompt_tokens_details: z.object({ cached_tokens: z.number().nullish() }).nullish(),
   }).nullish(),
 });
 
 /** What has come of one reply so far: chunks in, events out. */
-export class Reply {
+export class Reply implements ReplyReader {
   readonly #name: string;
   readonly #calls: ToolCallAssembler;
   #chars = 0;
   #usage: Usage | undefined;
-  finishReason: string | undefined;
+  #finishReason: string | undefined;
 
   constructor(request: ModelRequest, name: string) {
     const earlier = request.messages.flatMap((m) => m.role === "assistant" ? m.toolCalls.map((call) => call.id) : []);
     this.#calls = new ToolCallAssembler(earlier, () => `call_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`);
     this.#name = name;
+  }
+
+  get isComplete(): boolean {
+    return this.#finishReason !== undefined;
   }
 
   /** Events of one chunk. Throws ZodError for what is no chunk, AppError `provider_protocol` beyond a bound. */
@@ -58,7 +64,7 @@ export class Reply {
       if (text) events.push({ type: "text", text });
       this.#chars += (thought?.length ?? 0) + (text?.length ?? 0);
       for (const part of delta?.tool_calls ?? []) this.#calls.push(part);
-      if (finish_reason) this.finishReason = finish_reason;
+      if (finish_reason) this.#finishReason = finish_reason;
     }
     if (this.#chars > LIMITS.replyCharsMax) {
       throw new AppError(
@@ -74,14 +80,14 @@ export class Reply {
 
   /** The last events. `ended` says that the vendor marked the end itself, with or without a finish reason. */
   *finish(ended: boolean): Generator<ModelEvent> {
-    if (this.finishReason === undefined && !ended) {
+    if (this.#finishReason === undefined && !ended) {
       yield toFailed("provider_interrupted", `The stream of ${this.#name} stopped before its end.`);
       return;
     }
     const calls = this.#calls.finish();
     for (const call of calls) yield { type: "tool_call", call };
     if (this.#usage) yield { type: "usage", usage: this.#usage };
-    yield { type: "done", finishReason: this.finishReason ?? (calls.length > 0 ? "tool_calls" : "stop") };
+    yield { type: "done", finishReason: this.#finishReason ?? (calls.length > 0 ? "tool_calls" : "stop") };
   }
 }
 
@@ -90,6 +96,7 @@ function toUsage(usage: NonNullable<z.infer<typeof Chunk>["usage"]>): Usage {
     promptTokens: usage.prompt_tokens,
     completionTokens: usage.completion_tokens,
     cachedTokens: usage.prompt_tokens_details?.cached_tokens,
+    reasoningTokens: usage.completion_tokens_details?.reasoning_tokens,
     totalTokens: usage.total_tokens,
   };
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => typeof count === "number"));

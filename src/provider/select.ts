@@ -133,7 +133,7 @@ function selectConfigured({ selection, registry, env }: SelectInput): Selected {
     provider,
     type,
     model,
-    ...(entry.base_url === undefined ? {} : { baseUrl: normalizeBaseUrl(entry.base_url) }),
+    ...(entry.base_url === undefined ? {} : { baseUrl: normalizeBaseUrl(entry.base_url, type) }),
     ...(found ? { apiKey: found.key, apiKeySource: found.source } : {}),
     reason: `The configuration selects ${provider}/${model}${withKey}.`,
   };

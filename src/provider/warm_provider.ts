@@ -17,4 +17,8 @@ export interface ProviderOptions {
   readonly apiKeySource?: string;
   readonly extraHeaders?: Readonly<Record<string, string>>;
   readonly fetch: typeof fetch;
+  /** Silence that ends a call; default `providerIdleMs`. */
+  readonly idleMs?: number;
+  /** Integer ms UTC. */
+  readonly now?: () => number;
 }

@@ -2,7 +2,7 @@ import { AppError } from "#/core/error.ts";
 import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
 import { credentialFor } from "#/config/credential.ts";
 import type { Loaded } from "#/config/load.ts";
-import { toNetTarget } from "#/provider/base_url.ts";
+import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
 import { type Selected, selectProvider } from "#/provider/select.ts";
@@ -15,12 +15,6 @@ export interface StartPlan {
   readonly hosts: readonly string[];
   readonly timezone: string;
 }
-
-/** Where the vendor's own endpoint is, for an entry without a base_url: the package's default. */
-const VENDOR_BASE_URL: Readonly<Record<ModelChoice["type"], string | undefined>> = {
-  openai: "https://api.openai.com/v1",
-  demo: undefined,
-};
 
 /**
  * Chooses the model and turns the configuration into what a guest gets. Pure. Throws AppError `config_invalid` for a selection that
@@ -39,11 +33,10 @@ export function planStart(
     localServers,
   });
   const model = toModelChoice(loaded, selected, env);
-  const base = model.baseUrl ?? VENDOR_BASE_URL[model.type];
   return {
     model,
     settings: toSettings(loaded, model),
-    hosts: base === undefined ? [] : [toNetTarget(base)],
+    hosts: isProtocol(model.type) ? [toNetTarget(normalizeBaseUrl(model.baseUrl, model.type))] : [],
     timezone: config.user.behavior.timezone,
   };
 }

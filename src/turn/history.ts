@@ -1,4 +1,4 @@
-import type { StoredEvent } from "#/core/event.ts";
+import type { EventPayloads, StoredEvent } from "#/core/event.ts";
 import type { Message, ToolCall } from "#/core/message.ts";
 
 /** A message and the event that it comes from. */
@@ -42,7 +42,7 @@ export function toHistory(
         });
         break;
       case "model_result":
-        transcript.addReply(event.seq, event.payload.text, event.payload.toolCalls);
+        transcript.addReply(event.seq, event.payload);
         break;
       case "tool_intent":
         transcript.noteIntent(event.payload.callId);
@@ -99,10 +99,11 @@ class Transcript {
     this.#messages.push(user);
   }
 
-  addReply(seq: number, text: string, calls: readonly ToolCall[]): void {
+  addReply(seq: number, { text, toolCalls: calls, replay }: EventPayloads["model_result"]): void {
     this.#closeExchange();
     if (text === "" && calls.length === 0) return;
-    this.#messages.push({ seq, message: { role: "assistant", content: text, toolCalls: calls } });
+    const message = { role: "assistant", content: text, toolCalls: calls, ...(replay ? { replay } : {}) } as const;
+    this.#messages.push({ seq, message });
     if (calls.length > 0) this.#exchange = { seq, calls, intended: new Set(), results: new Map() };
   }
 

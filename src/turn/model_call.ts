@@ -1,8 +1,8 @@
 import { AppError, type ErrorCode } from "#/core/error.ts";
 import type { EventPayloads, TurnEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { ToolCall, Usage } from "#/core/message.ts";
-import type { ModelEvent, ModelRequest, Provider } from "#/core/provider.ts";
+import type { InlineMedia, Replay, ToolCall, Usage } from "#/core/message.ts";
+import type { ModelEvent, ModelName, ModelRequest, Provider } from "#/core/provider.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { TurnState } from "#/turn/turn_state.ts";
 
@@ -19,6 +19,10 @@ export interface Reply {
   readonly toolCalls: readonly ToolCall[];
   readonly usage: Usage;
   readonly retries: NonNullable<EventPayloads["model_result"]["retries"]>;
+  /** Set when another entry than the one that was asked answered. */
+  readonly answeredBy: ModelName | undefined;
+  readonly replay: Replay | undefined;
+  readonly media: readonly InlineMedia[];
   readonly end: ReplyEnd;
 }
 
@@ -76,6 +80,9 @@ class ReplyDraft {
   readonly #toolCalls: ToolCall[] = [];
   readonly #retries: Reply["retries"][number][] = [];
   #usage: Usage = {};
+  #answeredBy: ModelName | undefined;
+  #replay: Replay | undefined;
+  readonly #media: InlineMedia[] = [];
   #argsChars = 0;
   /** Characters of text and reasoning. */
   chars = 0;
@@ -103,6 +110,22 @@ class ReplyDraft {
         const text = `Trying again in ${(waitMs / 1_000).toFixed(1)} s: ${message}`;
         return state.progress({ kind: "provider_retry", attempt, waitMs, code }, text);
       }
+      case "switch": {
+        const { from, to, code, message } = event;
+        const attempt = this.#retries.filter((retry) => retry.switchedTo === undefined).length + 1;
+        this.#retries.push({ attempt, waitMs: 0, code, message, switchedTo: to });
+        this.#answeredBy = to;
+        return state.progress(
+          { kind: "provider_switch", to, code },
+          `${to.provider}/${to.model} answers instead of ${from.provider}/${from.model}: ${message}`,
+        );
+      }
+      case "replay":
+        if (JSON.stringify(event.replay.data).length <= LIMITS.replayBytesMax) this.#replay = event.replay;
+        return undefined;
+      case "media":
+        if (this.#media.length < LIMITS.replyMediaMax) this.#media.push(event.media);
+        return undefined;
     }
   }
 
@@ -113,6 +136,9 @@ class ReplyDraft {
       toolCalls: end.kind === "done" ? this.#toolCalls : [],
       usage: this.#usage,
       retries: this.#retries,
+      answeredBy: this.#answeredBy,
+      replay: end.kind === "done" ? this.#replay : undefined,
+      media: this.#media,
       end,
     };
   }

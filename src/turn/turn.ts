@@ -1,8 +1,9 @@
 import type { Principal, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import type { EventPayloads, TurnEvent } from "#/core/event.ts";
+import type { TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
-import type { Provider, ToolSchema } from "#/core/provider.ts";
+import type { ModelDescriptor } from "#/core/model.ts";
+import type { ModelName, Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
 import { findSpentBudget, type TurnBudgets } from "#/turn/budget.ts";
 import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
@@ -13,6 +14,7 @@ import { runCalls } from "#/turn/run_calls.ts";
 import { estimateTokens } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
 import { TurnState } from "#/turn/turn_state.ts";
+import { toModelResult } from "#/turn/model_result.ts";
 import { planWindow, type Window, WindowHasher } from "#/turn/window.ts";
 
 /** Joined to the system prompt when the last reply was empty: a message of its own would be a user message that nobody wrote. */
@@ -30,6 +32,8 @@ export interface TurnSetup {
   /** Tokens that the model takes in, and how many of these stay free. */
   readonly window: { readonly limitTokens: number; readonly safetyTokens: number };
   readonly maxOutputTokens?: number;
+  readonly descriptor?: ModelDescriptor;
+  readonly reasoning?: ReasoningEffort;
 }
 
 /** One turn. */
@@ -53,7 +57,7 @@ export interface TurnDeps {
   /** Resolves after `ms`, or at once when the signal fires. */
   delay(ms: number, signal: AbortSignal): Promise<void>;
   /** US dollars of one model call; undefined when the price or the usage is not known. */
-  costOf?(model: string, usage: Usage): number | undefined;
+  costOf?(model: ModelName, usage: Usage): number | undefined;
 }
 
 /**
@@ -177,7 +181,8 @@ function planStep({ input, state, schemas: tools }: Run): Window | AppError {
 /** One model call: its request, what it shows, its result. */
 async function* runStep(run: Run, window: Window): AsyncGenerator<TurnEvent, Reply, void> {
   const { input, deps, control, state, schemas: tools } = run;
-  const { model, budgets: { timeoutMs }, maxOutputTokens } = input;
+  const { model, budgets, maxOutputTokens, descriptor, reasoning, session } = input;
+  const { timeoutMs } = budgets;
   const step = ++state.steps;
   const output = maxOutputTokens === undefined ? {} : { maxOutputTokens };
   const { fromSeq, toSeq, dropped: droppedMessages } = window;
@@ -194,31 +199,26 @@ async function* runStep(run: Run, window: Window): AsyncGenerator<TurnEvent, Rep
     },
   });
   yield state.progress({ kind: "provider_call" }, "Calling provider");
-  const request = { model, messages: window.messages, tools, timeoutMs, ...output };
+  const request = {
+    model,
+    session,
+    messages: window.messages,
+    tools,
+    timeoutMs,
+    ...output,
+    ...(descriptor === undefined ? {} : { descriptor }),
+    ...(reasoning === undefined ? {} : { reasoning }),
+  };
   const reply = yield* callModel(deps.provider, request, state, control.signal);
   const { text, toolCalls, usage } = reply;
-  state.spend(usage, window.tokens + estimateTokens(text + reply.reasoning), toCost(run, usage));
+  const cost = deps.costOf?.(reply.answeredBy ?? { provider: deps.provider.name, model }, usage);
+  state.spend(usage, window.tokens + estimateTokens(text + reply.reasoning), budgets.costMax === undefined ? 0 : cost);
   if (text !== "") state.shownText = text;
-  const event = state.stamp({ type: "model_result", v: 1, payload: toResultPayload(step, reply) });
-  if (text !== "" || toolCalls.length > 0) state.remember({ role: "assistant", content: text, toolCalls });
+  const event = state.stamp(await toModelResult(step, reply, cost));
+  if (text !== "" || toolCalls.length > 0) {
+    const replay = reply.replay === undefined ? {} : { replay: reply.replay };
+    state.remember({ role: "assistant", content: text, toolCalls, ...replay });
+  }
   yield event;
   return reply;
-}
-
-function toCost({ input, deps }: Run, usage: Usage): number | undefined {
-  return input.budgets.costMax === undefined ? 0 : deps.costOf?.(input.model, usage);
-}
-
-function toResultPayload(step: number, reply: Reply): EventPayloads["model_result"] {
-  const { text, reasoning, toolCalls, usage, retries, end } = reply;
-  const finishReason = end.kind === "done" ? end.finishReason : end.kind === "failed" ? "failed" : "cancelled";
-  return {
-    step,
-    text,
-    ...(reasoning === "" ? {} : { reasoning }),
-    toolCalls,
-    finishReason,
-    usage,
-    ...(retries.length === 0 ? {} : { retries }),
-  };
 }

@@ -1,5 +1,5 @@
 /**
- * A model vendor on a real socket: `POST …/chat/completions` is answered by a script, `GET …/models` with a list.
+ * A model vendor on a real socket: a POST to an endpoint of any of our protocols is answered by a script, `GET …/models` with a list.
  *
  * ```ts
  * const vendor = await startFakeOpenAi((body, n) => n === 0 ? reply([toolCall("file_read", { path: "/shared/a" })]) : reply([text("Done.")]));
@@ -56,6 +56,9 @@ export interface FakeOpenAi {
   close(): Promise<void>;
 }
 
+/** OpenAI, Responses, Anthropic, Gemini. */
+const ENDPOINT = /\/(chat\/completions|responses|messages|models\/[^/]+:streamGenerateContent)$/;
+
 /** Starts a vendor on 127.0.0.1. `models` are the ids that `/models` lists. */
 export async function startFakeOpenAi(
   script: Script,
@@ -71,7 +74,7 @@ export async function startFakeOpenAi(
       const data = (options.models ?? ["fake-1"]).map((id) => ({ id, object: "model", owned_by: "fake" }));
       return answer(200, { object: "list", data });
     }
-    if (request.method !== "POST" || !path.endsWith("/chat/completions")) {
+    if (request.method !== "POST" || !ENDPOINT.test(path)) {
       return answer(404, { error: { message: `no route ${request.method} ${path}` } });
     }
     requests.push(request);

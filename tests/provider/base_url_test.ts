@@ -34,12 +34,12 @@ const CASES: readonly (readonly [given: string, normalized: string])[] = [
 ];
 
 Deno.test("normalizeBaseUrl() knows every way to write the same endpoint", () => {
-  for (const [given, normalized] of CASES) assert.equal(normalizeBaseUrl(given), normalized, given);
+  for (const [given, normalized] of CASES) assert.equal(normalizeBaseUrl(given, "openai"), normalized, given);
 });
 
 Deno.test("normalizeBaseUrl() changes nothing the second time, unless the path was an exact endpoint", () => {
   for (const [given, normalized] of CASES) {
-    if (!given.includes("inference")) assert.equal(normalizeBaseUrl(normalized), normalized);
+    if (!given.includes("inference")) assert.equal(normalizeBaseUrl(normalized, "openai"), normalized);
   }
 });
 
@@ -55,7 +55,7 @@ Deno.test("normalizeBaseUrl() refuses what is no http URL and never repeats a pa
       "https://me:hunter2@host/v1",
     ]
   ) {
-    assert.throws(() => normalizeBaseUrl(bad), (error) => {
+    assert.throws(() => normalizeBaseUrl(bad, "openai"), (error) => {
       return error instanceof AppError && error.code === "config_invalid" && !error.message.includes("hunter2");
     }, bad);
   }

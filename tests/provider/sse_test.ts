@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { joinDeltas } from "#/provider/openai.ts";
+import { joinDeltas } from "#/provider/stream.ts";
 import { readJsonEvents, StreamError, type StreamObserver } from "#/provider/sse.ts";
 
 const nobody: StreamObserver = { sawBytes() {}, sawDone() {} };

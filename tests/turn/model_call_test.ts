@@ -37,6 +37,9 @@ Deno.test("callModel() gathers a reply and shows its parts as they come", async 
   ]));
   assert.deepEqual(events.map((event) => event.type), ["reasoning_delta", "text_delta", "text_delta"]);
   assert.deepEqual(reply, {
+    answeredBy: undefined,
+    media: [],
+    replay: undefined,
     text: "ab",
     reasoning: "r",
     toolCalls: [{ id: "1", name: "t", arguments: "{}" }],

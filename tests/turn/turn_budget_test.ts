@@ -36,7 +36,7 @@ Deno.test("runTurn() ends at each budget with a budget event that names it", asy
   for (const [budgets, script, budget, end] of cases) {
     const deps = {
       ...toDeps(scriptedProvider(script), new RecordingSandbox({ file_read: () => "x" })),
-      costOf: (_model: string, usage: { totalTokens?: number }) => (usage.totalTokens ?? 0) / 1_000,
+      costOf: (_model: unknown, usage: { totalTokens?: number }) => (usage.totalTokens ?? 0) / 1_000,
     };
     const events = await run(toInput({ budgets: { ...ROOMY, ...budgets } }), deps);
     assertSoundTurn(events);

@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { Secret } from "#/lib/secret.ts";
-import { Wire } from "#/provider/openai_wire.ts";
+import { Wire } from "#/provider/wire.ts";
 import { answer, raw, reply, text } from "../fake/openai_reply.ts";
 import { startFakeOpenAi } from "../fake/openai_server.ts";
 
 function openWire(signal = new AbortController().signal, idleMs = 5_000): Wire {
-  const context = { name: "acme", model: "m", where: "here", keySource: "K", key: "sk-1", now: 0 };
+  const context = {
+    name: "acme",
+    model: "m",
+    what: "chat completion",
+    where: "here",
+    keySource: "K",
+    key: "sk-1",
+    now: 0,
+  };
   return new Wire(
-    { fetch, apiKey: new Secret("sk-1"), extraHeaders: {}, context, idleMs, timeoutMs: 10_000 },
+    { fetch, headers: { authorization: "Bearer sk-1" }, context, idleMs, timeoutMs: 10_000 },
     signal,
   );
 }

@@ -1,12 +1,11 @@
 import { LIMITS } from "#/core/limits.ts";
-import type { Secret } from "#/lib/secret.ts";
-import { type Failed, type FailureContext, fromStatus, fromTransport, toFailed } from "#/provider/openai_failure.ts";
+import { type Failed, type FailureContext, fromStatus, fromTransport, toFailed } from "#/provider/failure.ts";
 
 /** What one call needs of the outside. */
 export interface WireOptions {
   readonly fetch: typeof fetch;
-  readonly apiKey: Secret | undefined;
-  readonly extraHeaders: Readonly<Record<string, string>>;
+  /** Sent as they are; the key is among them. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly context: FailureContext;
   readonly idleMs: number;
   readonly timeoutMs: number;
@@ -16,9 +15,9 @@ export interface WireOptions {
 type Stop = "cancelled" | "idle" | "timeout" | "closed";
 
 /**
- * The connection of one model call, under the `openai` package: it gets `fetch`, which sends the key, refuses redirects, reads a
- * bounded part of error bodies and watches silence; the package has no idle deadline, reads error bodies whole, follows redirects
- * and sends facts about the machine. One timer serves both deadlines, so a chunk costs one clock reading.
+ * The connection of one model call, under a vendor's package: it gets `fetch`, which sends the key, refuses redirects, reads a
+ * bounded part of error bodies and watches silence; the packages have no idle deadline, read error bodies whole, follow redirects
+ * and send facts about the machine. One timer serves both deadlines, so a chunk costs one clock reading.
  */
 export class Wire {
   readonly #options: WireOptions;
@@ -105,11 +104,10 @@ export class Wire {
 
   /** `fetch` for the package. Throws what `failure()` then explains. */
   readonly fetch = async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const { apiKey, extraHeaders, context } = this.#options;
+    const { context } = this.#options;
     const headers = new Headers({ "accept": "text/event-stream", "content-type": "application/json" });
-    if (apiKey) headers.set("authorization", `Bearer ${apiKey.reveal()}`);
-    for (const [name, value] of Object.entries(extraHeaders)) headers.set(name, value);
-    // A redirect would carry extra_headers, and so a key, to another host.
+    for (const [name, value] of Object.entries(this.#options.headers)) headers.set(name, value);
+    // A redirect would carry the key to another host.
     const response = await this.#options.fetch(url, {
       method: "POST",
       body: init?.body ?? null,

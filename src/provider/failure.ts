@@ -1,6 +1,8 @@
 import type { ErrorCode } from "#/core/error.ts";
 import type { ModelEvent } from "#/core/provider.ts";
 import { toOneLine } from "#/lib/printable.ts";
+import { toNetTarget } from "#/provider/base_url.ts";
+import type { ProviderOptions } from "#/provider/warm_provider.ts";
 
 /** The event that ends a call that went wrong. */
 export type Failed = Extract<ModelEvent, { type: "failed" }>;
@@ -10,6 +12,8 @@ export interface FailureContext {
   /** Entry name of the provider. */
   readonly name: string;
   readonly model: string;
+  /** What it serves, in the singular: `chat completion`, `message`. */
+  readonly what: string;
   /** Host and port, or the whole base URL without a query. */
   readonly where: string;
   /** Environment variable or setting that the key came from. */
@@ -18,6 +22,22 @@ export interface FailureContext {
   readonly key: string;
   /** Integer ms UTC, for dates in Retry-After. */
   readonly now: number;
+}
+
+/** What messages about one call may name. Pure but for the clock. */
+export function toFailureContext(
+  options: Pick<ProviderOptions, "name" | "apiKey" | "apiKeySource" | "now">,
+  call: { readonly model: string; readonly baseUrl: string; readonly what: string },
+): FailureContext {
+  return {
+    name: options.name,
+    model: call.model,
+    what: call.what,
+    where: toNetTarget(call.baseUrl),
+    keySource: options.apiKeySource ?? "its api_key",
+    key: options.apiKey?.reveal() ?? "",
+    now: options.now?.() ?? Date.now(),
+  };
 }
 
 const VENDOR_TEXT_CHARS_MAX = 300;
@@ -51,7 +71,7 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
     return toFailed("provider_auth", `${name} does not allow this with the key from ${context.keySource} (403)${says}`);
   }
   if (status === 404 && vendor.message === "") {
-    return toFailed("provider_rejected", `${where} has no chat completions (404). Check base_url of ${name}.`);
+    return toFailed("provider_rejected", `${where} has no ${context.what}s (404). Check base_url of ${name}.`);
   }
   if (status === 404 || vendor.code === "model_not_found") {
     return toFailed("model_unknown", `${name} does not know the model "${model}" (${status})${says}`);

@@ -6,11 +6,12 @@ import {
   fromTransport,
   parseRetryAfter,
   toFailed,
-} from "#/provider/openai_failure.ts";
+} from "#/provider/failure.ts";
 
 const CONTEXT: FailureContext = {
   name: "acme",
   model: "gpt-x",
+  what: "chat completion",
   where: "api.acme.test:443",
   keySource: "ACME_KEY",
   key: "sk-1234567890",
