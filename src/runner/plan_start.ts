@@ -1,6 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
 import { credentialFor } from "#/config/credential.ts";
+import { isOptionalPackage, type OptionalPackage } from "#/lib/optional_packages.ts";
 import type { Loaded } from "#/config/load.ts";
 import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import type { Tier } from "#/sandbox/config.ts";
@@ -13,6 +14,8 @@ export interface StartPlan {
   readonly settings: GuestSettings;
   /** `host:port` that the guest may connect to. */
   readonly hosts: readonly string[];
+  /** Packages that the guest needs besides our own lock. */
+  readonly packages: readonly OptionalPackage[];
   readonly timezone: string;
 }
 
@@ -37,6 +40,7 @@ export function planStart(
     model,
     settings: toSettings(loaded, model),
     hosts: isProtocol(model.type) ? [toNetTarget(normalizeBaseUrl(model.baseUrl, model.type))] : [],
+    packages: [model.type].filter(isOptionalPackage),
     timezone: config.user.behavior.timezone,
   };
 }
