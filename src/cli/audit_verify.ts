@@ -4,6 +4,7 @@ import { type AuditVerdict, type KnownHead, verifyAudit } from "#/sandbox/audit_
 import { findFolders, readAuditSegments, readHeads } from "#/cli/audit_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { CommonOptions } from "#/cli/main.ts";
+import { toCount } from "#/cli/wording.ts";
 
 /**
  * Follows the audit log's chain and compares it with the heads in the event log. Exit 0 when it is whole or there is none yet, 1 with the
@@ -48,19 +49,17 @@ function toText(verdict: AuditVerdict, dir: string): string {
     const place = broken.file === "" ? dir : `${broken.file}, line ${broken.line}`;
     return [
       `✗ the audit log is broken at entry ${broken.seq} (${place}): ${toOneLine(broken.why, 600)} [${broken.what}]`,
-      `  ${count(entries, "entry", "entries")} before it ${entries === 1 ? "is" : "are"} whole`,
+      `  ${toCount(entries, "entry", "entries")} before it ${entries === 1 ? "is" : "are"} whole`,
     ].join("\n");
   }
   if (entries === 0) return `there is no audit log yet in ${dir}`;
   return [
-    `✓ the audit log is whole: ${count(entries, "entry", "entries")} in ${count(segments, "segment", "segments")}, ` +
-    `${count(headsCompared, "head", "heads")} of turns compared`,
-    ...(tornLines === 0 ? [] : [`  ${count(tornLines, "half line", "half lines")} of crashes, kept and named`]),
+    `✓ the audit log is whole: ${toCount(entries, "entry", "entries")} in ${
+      toCount(segments, "segment", "segments")
+    }, ` +
+    `${toCount(headsCompared, "head", "heads")} of turns compared`,
+    ...(tornLines === 0 ? [] : [`  ${toCount(tornLines, "half line", "half lines")} of crashes, kept and named`]),
     ...(firstSeq === 1 ? [] : [`  it begins with entry ${firstSeq}: older ones went when the log was full`]),
     `  head ${head.seq} ${head.sha256}`,
   ].join("\n");
-}
-
-function count(n: number, one: string, many: string): string {
-  return `${n} ${n === 1 ? one : many}`;
 }

@@ -3,7 +3,7 @@ import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
-import type { ControlReply, ControlRequest } from "#/runner/control_frames.ts";
+import type { ControlReply, ControlRequest, HealthStatus } from "#/runner/control_frames.ts";
 
 /** Cards that wait at the runner of this socket. Throws AppError `gateway_unreachable` when nobody listens there. */
 export async function readApprovals(path: string): Promise<readonly ApprovalCard[]> {
@@ -16,23 +16,57 @@ export async function answerApproval(path: string, given: GivenAnswer): Promise<
   await ask(path, { op: "answer_approval", payload: given });
 }
 
-async function ask(path: string, request: ControlRequest): Promise<ControlReply> {
+/** How the runner of this socket is. Throws AppError `gateway_unreachable` when nobody listens there, or nobody answers. */
+export async function readHealth(path: string, timeoutMs: number = LIMITS.controlWaitMs): Promise<HealthStatus> {
+  const reply = await ask(path, { op: "health_check" }, timeoutMs);
+  if (reply.op === "health_status") return reply.payload;
+  throw new AppError("gateway_unreachable", "what listens at the control socket is no runner of this version");
+}
+
+async function ask(
+  path: string,
+  request: ControlRequest,
+  timeoutMs: number = LIMITS.controlWaitMs,
+): Promise<ControlReply> {
+  const bytes = encodeLengthJson(request, LIMITS.controlBytesMax);
   let connection: Deno.UnixConn;
   try {
     connection = await Deno.connect({ transport: "unix", path });
   } catch (cause) {
     throw new AppError("gateway_unreachable", "no runner listens at the control socket of this workspace", { cause });
   }
+  const silent = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    silent.reject(new AppError("gateway_unreachable", `the runner did not answer within ${timeoutMs} ms`));
+  }, timeoutMs);
   try {
-    const writer = connection.writable.getWriter();
-    await writer.write(encodeLengthJson(request, LIMITS.controlBytesMax));
-    const answer = await readLengthJson(new ByteReader(connection.readable), LIMITS.approvalsBytesMax);
-    if (answer === undefined) throw new AppError("gateway_unreachable", "the runner closed its control socket");
-    // The runner is trusted more than this process, which has no packages and so no parser of schemas.
-    const reply = answer as ControlReply;
+    const reply = await Promise.race([exchange(connection, bytes), silent.promise]);
     if (reply.op === "error") throw new AppError(reply.payload.code as ErrorCode, reply.payload.message);
     return reply;
   } finally {
-    connection.close();
+    clearTimeout(timer);
+    end(connection);
   }
+}
+
+function end(connection: Deno.UnixConn): void {
+  try {
+    connection.close();
+  } catch {
+    // Its stream has ended, and closed it.
+  }
+}
+
+/** A runner that ends in the middle of it is one that cannot be reached. */
+async function exchange(connection: Deno.UnixConn, bytes: Uint8Array): Promise<ControlReply> {
+  let cause: unknown;
+  try {
+    await connection.writable.getWriter().write(bytes);
+    const answer = await readLengthJson(new ByteReader(connection.readable), LIMITS.approvalsBytesMax);
+    // The runner is trusted more than this process, which has no packages and so no parser of schemas.
+    if (answer !== undefined) return answer as ControlReply;
+  } catch (error) {
+    cause = error;
+  }
+  throw new AppError("gateway_unreachable", "the runner closed its control socket", { cause });
 }

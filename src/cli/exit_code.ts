@@ -8,6 +8,8 @@ export const EXIT = {
   provider: 3,
   budget: 4,
   denied: 5,
+  /** Of `status` alone: nothing runs. What `systemctl status` says, after the LSB's "program is not running". */
+  notRunning: 3,
   /** Between our own processes only: the gateway was gone before it greeted, so the launcher may try again. */
   gatewayGone: 75,
   interrupted: 130,

@@ -32,6 +32,10 @@ Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it 
       oxydra doctor
 `;
 
+const STATUS_EXITS = `
+Exit codes: 0 it runs · 3 it does not, or not yet · 1 the audit log is not what its runner wrote · 2 usage or configuration
+`;
+
 /** Runs one command line and returns its exit code. Nothing but this function reads Deno.env, and it passes on what it read. */
 export async function main(args: readonly string[], version: string): Promise<number> {
   let code: number = EXIT.done;
@@ -69,6 +73,13 @@ function toProgram(version: string, run: Run): Command {
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
   program.commands.forEach((command) => command.exitOverride());
+  withCommon(program.command("status").description("say whether it runs, what waits for you, and the audit log's head"))
+    .option("--json", "as one JSON document")
+    .addHelpText("after", STATUS_EXITS)
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/status.ts")>("./status.ts")).runStatus(options))()
+    );
   withCommon(
     program.command("doctor").description(
       "show each process, its exact flags and what it can reach; check this machine",

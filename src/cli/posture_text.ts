@@ -2,6 +2,7 @@ import type { Origin } from "#/config/source.ts";
 import type { Permission, Permissions } from "#/runner/permissions.ts";
 import { TIED, toRow } from "#/cli/columns.ts";
 import type { Posture, PostureLayer } from "#/cli/posture_shape.ts";
+import { toCount, toMinute } from "#/cli/wording.ts";
 
 /** Where the text beside a label begins. */
 const LABEL = 13;
@@ -120,21 +121,23 @@ function toApprovals({ approvals }: Posture, now: number): string[] {
   const { standing, waiting, privateSessions } = approvals;
   const stands = standing.flatMap(({ answer, by, what, session, until }) => {
     const where = session === undefined ? "" : `, session ${session}`;
-    const when = until === undefined ? "" : ` ${toTime(until)}${until <= now ? " (over)" : ""}`;
+    const when = until === undefined ? "" : ` ${toMinute(until)}${until <= now ? " (over)" : ""}`;
     return toRow(`  ${answer}${when}`, LABEL, `${what ?? "a call of an older version"} (by ${by}${where})`);
   });
   return [
     "",
-    `APPROVALS: ${count(standing.length, "answer stands", "answers stand")}, ${
-      count(waiting.length, "call waits", "calls wait")
+    `APPROVALS: ${toCount(standing.length, "answer stands", "answers stand")}, ${
+      toCount(waiting.length, "call waits", "calls wait")
     }`,
     ...stands,
     ...waiting.flatMap(({ id, what, expiresAt }) =>
-      toRow("  waits", LABEL, `${what} (${id}, a no at ${toTime(expiresAt)})`)
+      toRow("  waits", LABEL, `${what} (${id}, a no at ${toMinute(expiresAt)})`)
     ),
-    ...(privateSessions === 0
-      ? []
-      : toRow("  private", LABEL, `${count(privateSessions, "session has", "sessions have")} seen something private`)),
+    ...(privateSessions === 0 ? [] : toRow(
+      "  private",
+      LABEL,
+      `${toCount(privateSessions, "session has", "sessions have")} seen something private`,
+    )),
   ];
 }
 
@@ -193,7 +196,7 @@ function toAudit({ auditHead }: Posture): string[] {
   if (auditHead === null) return ["", "AUDIT LOG: none yet"];
   return [
     "",
-    `AUDIT LOG: ${count(auditHead.seq, "entry", "entries")}, the last ${toTime(auditHead.at)}`,
+    `AUDIT LOG: ${toCount(auditHead.seq, "entry", "entries")}, the last ${toMinute(auditHead.at)}`,
     ...toRow("  head", LABEL, auditHead.sha256),
     ...toRow("", LABEL, "`oxydra audit verify` proves that nothing was changed"),
   ];
@@ -215,17 +218,7 @@ function toOrigin({ layer, file, line, variable }: Origin): string {
 }
 
 function toAmount(most: number, rule: string): string {
-  if (rule.startsWith("fs.list")) return count(most, "entry", "entries");
+  if (rule.startsWith("fs.list")) return toCount(most, "entry", "entries");
   if (most >= 1_048_576) return `${Math.round(most / 1_048_576)} MiB`;
-  return count(most, "byte", "bytes");
-}
-
-/** To the minute, in this machine's time zone. */
-function toTime(at: number): string {
-  const local = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 16).replace("T", " ");
-}
-
-function count(n: number, one: string, many: string): string {
-  return `${n} ${n === 1 ? one : many}`;
+  return toCount(most, "byte", "bytes");
 }

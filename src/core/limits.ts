@@ -73,6 +73,8 @@ export const LIMITS = {
   controlClientsMax: 32,
   /** One request at a control socket. */
   controlBytesMax: 65_536,
+  /** A runner that lives answers at its control socket within this. */
+  controlWaitMs: 5_000,
   /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
   /** What a standing answer says of its call, in UTF-16 code units; all of them fit in `approvalsBytesMax`. */

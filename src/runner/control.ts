@@ -3,8 +3,15 @@ import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { controlPath } from "#/runner/endpoint.ts";
-import { type ControlReply, ControlRequest } from "#/runner/control_frames.ts";
+import { type ControlReply, ControlRequest, type HealthStatus } from "#/runner/control_frames.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
+
+/** What the socket is asked about. */
+export interface ControlDeps {
+  readonly approvals: Approvals;
+  /** How this runner is, now. */
+  readonly health: () => HealthStatus;
+}
 
 /** The open control socket of a runner. */
 export interface Control {
@@ -18,14 +25,14 @@ export interface Control {
  * Listens for the owner: terminals of this machine that show the runner's own cards and answer them. No guest and no tool has a flag for
  * this path. Throws AppError `config_invalid` for something in its place that is no socket.
  */
-export function openControl(ipcDir: string, approvals: Approvals): Control {
+export function openControl(ipcDir: string, deps: ControlDeps): Control {
   const path = controlPath(ipcDir);
   removeOld(path);
   const listener = Deno.listen({ transport: "unix", path });
   // Nobody else can come between: the folder is ours alone.
   Deno.chmodSync(path, 0o600);
   const open = new Set<Deno.UnixConn>();
-  void accept(listener, open, approvals);
+  void accept(listener, open, deps);
   return {
     path,
     close() {
@@ -36,7 +43,7 @@ export function openControl(ipcDir: string, approvals: Approvals): Control {
   };
 }
 
-async function accept(listener: Deno.UnixListener, open: Set<Deno.UnixConn>, approvals: Approvals): Promise<void> {
+async function accept(listener: Deno.UnixListener, open: Set<Deno.UnixConn>, deps: ControlDeps): Promise<void> {
   try {
     for await (const connection of listener) {
       if (open.size >= LIMITS.controlClientsMax) {
@@ -44,7 +51,7 @@ async function accept(listener: Deno.UnixListener, open: Set<Deno.UnixConn>, app
         continue;
       }
       open.add(connection);
-      void serve(connection, approvals).finally(() => {
+      void serve(connection, deps).finally(() => {
         open.delete(connection);
         end(connection);
       });
@@ -55,7 +62,7 @@ async function accept(listener: Deno.UnixListener, open: Set<Deno.UnixConn>, app
 }
 
 /** Requests of one connection, one after another; the first that is none of ours ends it. */
-async function serve(connection: Deno.UnixConn, approvals: Approvals): Promise<void> {
+async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void> {
   const reader = new ByteReader(connection.readable);
   const writer = connection.writable.getWriter();
   try {
@@ -64,7 +71,7 @@ async function serve(connection: Deno.UnixConn, approvals: Approvals): Promise<v
       if (asked === undefined) return;
       const parsed = ControlRequest.safeParse(asked);
       const reply = parsed.success
-        ? answer(parsed.data, approvals)
+        ? answer(parsed.data, deps)
         : toErrorReply(new AppError("protocol", "this is no request of the control socket"));
       await writer.write(encodeLengthJson(reply, LIMITS.approvalsBytesMax));
       if (!parsed.success) return;
@@ -76,11 +83,11 @@ async function serve(connection: Deno.UnixConn, approvals: Approvals): Promise<v
   }
 }
 
-function answer(request: ControlRequest, approvals: Approvals): ControlReply {
+function answer(request: ControlRequest, { approvals, health }: ControlDeps): ControlReply {
   try {
     switch (request.op) {
       case "health_check":
-        return { op: request.op, payload: { pid: Deno.pid, approvals: approvals.pending.length } };
+        return { op: "health_status", payload: health() };
       case "approvals":
         return { op: request.op, payload: [...approvals.pending] };
       case "answer_approval":

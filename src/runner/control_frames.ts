@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Bootstrap } from "#/app/bootstrap.ts";
 import { APPROVAL_ANSWERS } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 
@@ -24,12 +25,39 @@ export const ControlRequest = z.discriminatedUnion("op", [
 /** One of them. */
 export type ControlRequest = z.infer<typeof ControlRequest>;
 
-/** An answer: the request's `op` with what it brought, or `error`. */
+const Count = z.number().int().nonnegative();
+
+/** How a runner is: the reference's `RunnerControlHealthStatus`, and from `pid` on what is ours. Its clients drop what they do not know. */
+export const HealthStatus = z.strictObject({
+  user_id: z.string(),
+  /** Its guest lives. */
+  healthy: z.boolean(),
+  sandbox_tier: Bootstrap.shape.startupStatus.shape.sandbox_tier,
+  startup_status: Bootstrap.shape.startupStatus,
+  shell_available: z.boolean(),
+  browser_available: z.boolean(),
+  shutdown: z.boolean(),
+  /** Host path. */
+  log_dir: z.string(),
+  /** Process id of the guest. */
+  runtime_pid: Count,
+  pid: Count,
+  version: z.string(),
+  /** `127.0.0.1:PORT`, without the token. */
+  gateway: z.string(),
+  /** Connected to the gateway: the guest's word. */
+  clients: Count,
+  /** Calls that wait for an answer. */
+  approvals: Count,
+  /** The last entry of the audit log. */
+  audit_head: z.strictObject({ seq: Count, sha256: z.string() }),
+});
+/** One of them. */
+export type HealthStatus = z.infer<typeof HealthStatus>;
+
+/** An answer: the request's `op` with what it brought; `health_status` to a `health_check`, as the reference has it; or `error`. */
 export const ControlReply = z.discriminatedUnion("op", [
-  z.strictObject({
-    op: z.literal("health_check"),
-    payload: z.strictObject({ pid: z.number().int(), approvals: z.number().int() }),
-  }),
+  z.strictObject({ op: z.literal("health_status"), payload: HealthStatus }),
   z.strictObject({ op: z.literal("approvals"), payload: z.array(z.unknown()) }),
   z.strictObject({ op: z.literal("answer_approval") }),
   z.strictObject({ op: z.literal("error"), payload: z.strictObject({ code: z.string(), message: z.string() }) }),

@@ -53,9 +53,28 @@ function openLock(path: string): Deno.FsFile {
   }
 }
 
-function toRefused(path: string, cause: unknown): AppError {
+function toRefused(path: string, cause: unknown, what: "read" | "written" = "written"): AppError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new AppError("config_invalid", `${path} cannot be written: ${reason}`, { cause });
+  return new AppError("config_invalid", `${path} cannot be ${what}: ${reason}`, { cause });
+}
+
+/**
+ * True while a process has the lock of this workspace. Makes and changes nothing; whoever wants the lock in this very moment has to try
+ * again, as every start does. Throws AppError `config_invalid` for a lock file that cannot be read.
+ */
+export function isRunnerLockHeld(runDir: string): boolean {
+  const path = join(runDir, "runner.lock");
+  try {
+    // A pipe in its place would hold this process for ever.
+    if (!Deno.lstatSync(path).isFile) return false;
+    using file = Deno.openSync(path);
+    const isFree = file.tryLockSync(false);
+    if (isFree) file.unlockSync();
+    return !isFree;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw toRefused(path, error, "read");
+  }
 }
 
 /** Who wrote itself into the lock file last, or null. */

@@ -3,6 +3,7 @@ import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { openControl } from "#/runner/control.ts";
+import type { HealthStatus } from "#/runner/control_frames.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import type { OptionalPackage } from "#/lib/optional_packages.ts";
@@ -97,7 +98,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     });
     tools.resolve(host);
     const port = await guest.listening;
-    const control = openControl(folders.ipc, (await tools.promise).approvals);
+    const health = watchHealth(input, { guest, host, port, startupStatus: (await told).startupStatus });
+    const control = openControl(folders.ipc, { approvals: host.approvals, health });
     parts.closeControl = () => control.close();
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     // Not before: what waits for the address does not wait for this, and the first call does.
@@ -153,6 +155,40 @@ function spawnGuest(
       onLog: (line) => log.write(line),
     },
   );
+}
+
+interface Watched {
+  readonly guest: GuestProcess;
+  readonly host: ToolHost;
+  readonly port: number;
+  readonly startupStatus: Bootstrap["startupStatus"];
+}
+
+/** What the control socket says of this runner, each time anew. */
+function watchHealth(
+  { user, version, folders }: RunnerInput,
+  { guest, host, port, startupStatus }: Watched,
+): () => HealthStatus {
+  let isUp = true;
+  void guest.exited.then(() => isUp = false);
+  return () => ({
+    user_id: user,
+    healthy: isUp,
+    sandbox_tier: startupStatus.sandbox_tier,
+    startup_status: startupStatus,
+    shell_available: startupStatus.shell_available,
+    browser_available: startupStatus.browser_available,
+    // Whoever shuts down has closed the socket.
+    shutdown: false,
+    log_dir: folders.logs,
+    runtime_pid: guest.pid,
+    pid: Deno.pid,
+    version,
+    gateway: `127.0.0.1:${port}`,
+    clients: guest.clients,
+    approvals: host.approvals.pending.length,
+    audit_head: host.audit.head,
+  });
 }
 
 interface Parts {

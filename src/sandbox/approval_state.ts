@@ -39,6 +39,8 @@ const EMPTY: ApprovalState = { v: 1, pending: [], standing: [], private: [] };
 export function peekApprovals(path: string): ApprovalState | undefined {
   let text: string;
   try {
+    // A pipe in its place would hold this process for ever.
+    if (!fs.statSync(path).isFile()) return undefined;
     text = fs.readFileSync(path, "utf8");
   } catch (error) {
     if ((error as { code?: unknown }).code === "ENOENT") return EMPTY;

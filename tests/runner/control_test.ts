@@ -1,15 +1,55 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { z } from "zod";
 import type { ApprovalCard } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { answerApproval, readApprovals } from "#/cli/control_client.ts";
+import { answerApproval, readApprovals, readHealth } from "#/cli/control_client.ts";
 import { openControl } from "#/runner/control.ts";
 import { ControlReply, ControlRequest } from "#/runner/control_frames.ts";
 import { controlPath } from "#/runner/endpoint.ts";
+import { toStartupStatus } from "#/runner/startup_status.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import { askedCall } from "../fixture/asked_call.ts";
+import { healthOf } from "../fixture/health.ts";
+
+/** What a client of the reference takes (crates/types/src/runner.rs): the fields that it needs; others it drops, as serde does. */
+const ReferenceStartup = z.object({
+  sandbox_tier: z.enum(["micro_vm", "container", "process"]),
+  sidecar_available: z.boolean(),
+  shell_available: z.boolean(),
+  browser_available: z.boolean(),
+  degraded_reasons: z.array(z.object({
+    code: z.enum([
+      "insecure_process_tier",
+      "process_hardening_limited",
+      "sidecar_unavailable",
+      "sidecar_transport_unsupported",
+      "sidecar_endpoint_invalid",
+      "sidecar_connection_failed",
+      "sidecar_protocol_error",
+      "runtime_shutdown",
+    ]),
+    detail: z.string(),
+  })).optional(),
+});
+const ReferenceReply = z.object({
+  op: z.literal("health_status"),
+  payload: z.object({
+    user_id: z.string(),
+    healthy: z.boolean(),
+    sandbox_tier: z.enum(["micro_vm", "container", "process"]),
+    startup_status: ReferenceStartup,
+    shell_available: z.boolean(),
+    browser_available: z.boolean(),
+    shutdown: z.boolean(),
+    message: z.string().nullish(),
+    log_dir: z.string().nullish(),
+    runtime_pid: z.number().int().nullish(),
+    runtime_container_name: z.string().nullish(),
+  }),
+});
 
 interface Desk extends Disposable {
   readonly ipc: string;
@@ -27,7 +67,7 @@ function openDesk(): Desk {
     onResolved: () => {},
   });
   const found = approvals.find(askedCall());
-  const control = openControl(ipc, approvals);
+  const control = openControl(ipc, { approvals, health: () => healthOf({ approvals: approvals.pending.length }) });
   return {
     ipc,
     path: control.path,
@@ -64,10 +104,39 @@ Deno.test("openControl() shows the owner the runner's own cards and takes the an
   await assert.rejects(answerApproval(desk.path, { id: desk.card.id, answer: "once" }), { code: "approval_unknown" });
 });
 
-Deno.test("openControl() answers the reference's health_check in the reference's framing", async () => {
+Deno.test("openControl() answers the reference's health_check so that its clients can read it, with ours beside it", async () => {
   using desk = openDesk();
-  const reply = ControlReply.parse(await exchange(desk.path, encodeLengthJson({ op: "health_check" }, 1_000)));
-  assert.deepEqual(reply, { op: "health_check", payload: { pid: Deno.pid, approvals: 1 } });
+  const reply = await exchange(desk.path, encodeLengthJson({ op: "health_check" }, 1_000));
+  ReferenceReply.parse(reply);
+  // What a real runner says of its start.
+  ReferenceStartup.parse(toStartupStatus());
+  assert.deepEqual(ControlReply.parse(reply), { op: "health_status", payload: healthOf({ approvals: 1 }) });
+  assert.deepEqual(await readHealth(desk.path), healthOf({ approvals: 1 }));
+});
+
+Deno.test("readHealth() gives up on who is silent, who leaves in the middle, and who answers something else", async () => {
+  const path = controlPath(Deno.makeTempDirSync());
+  using listener = Deno.listen({ transport: "unix", path });
+  const answers: readonly (readonly [why: RegExp, bytes: Uint8Array | null])[] = [
+    [/did not answer within 50 ms/, null],
+    [/closed its control socket/, new Uint8Array(0)],
+    [/closed its control socket/, new Uint8Array([0, 0, 0, 9, 1])],
+    [/no runner of this version/, encodeLengthJson({ op: "health_check", payload: {} }, 1_000)],
+  ];
+  for (const [message, bytes] of answers) {
+    const asked = assert.rejects(readHealth(path, bytes === null ? 50 : LIMITS.controlWaitMs), {
+      code: "gateway_unreachable",
+      message,
+    });
+    const connection = await listener.accept();
+    if (bytes !== null) {
+      await connection.read(new Uint8Array(100));
+      if (bytes.length > 0) await connection.write(bytes);
+      connection.close();
+    }
+    await asked;
+    if (bytes === null) connection.close();
+  }
 });
 
 Deno.test("openControl() refuses what is no request, at any size, and serves the next one", async () => {
@@ -98,14 +167,15 @@ Deno.test("openControl() takes as many as controlClientsMax, and the place of a 
   const held = await Promise.all(
     Array.from({ length: LIMITS.controlClientsMax }, () => Deno.connect({ transport: "unix", path: desk.path })),
   );
-  await assert.rejects(readApprovals(desk.path));
+  await assert.rejects(readApprovals(desk.path), { code: "gateway_unreachable" });
   for (const connection of held) connection.close();
   const left = Deno.makeTempDirSync();
   const dead = Deno.listen({ transport: "unix", path: controlPath(left) });
   dead.close();
-  openControl(left, desk.approvals).close();
+  const deps = { approvals: desk.approvals, health: healthOf };
+  openControl(left, deps).close();
   Deno.writeTextFileSync(controlPath(left), "no socket");
-  assert.throws(() => openControl(left, desk.approvals), { code: "config_invalid" });
+  assert.throws(() => openControl(left, deps), { code: "config_invalid" });
 });
 
 Deno.test("controlPath() refuses a path that no socket can have; nobody there is said as such", async () => {

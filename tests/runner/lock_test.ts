@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { endpointPath, readEndpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
-import { acquireRunnerLock, readLockHolder, writePrivateFile } from "#/runner/lock.ts";
+import { acquireRunnerLock, isRunnerLockHeld, readLockHolder, writePrivateFile } from "#/runner/lock.ts";
+import { waitUntil } from "../fixture/system.ts";
 import { takeLock } from "../fixture/workspace.ts";
 
 Deno.test("acquireRunnerLock() is held by one and says by whom", async () => {
@@ -34,6 +35,30 @@ Deno.test("acquireRunnerLock() is free at once when its holder is killed", async
   await child.status;
   await reader.cancel();
   (await takeLock(dir)).release();
+});
+
+Deno.test("isRunnerLockHeld() looks and leaves no trace: no file is made, and the lock is as free as before", async () => {
+  const dir = await Deno.makeTempDir();
+  assert.equal(isRunnerLockHeld(dir), false);
+  assert.equal(isRunnerLockHeld(join(dir, "none")), false);
+  assert.deepEqual([...Deno.readDirSync(dir)], []);
+  const lock = acquireRunnerLock(dir, 1234)!;
+  assert.ok(isRunnerLockHeld(dir) && isRunnerLockHeld(dir));
+  assert.deepEqual(readLockHolder(dir), { pid: Deno.pid, startedAt: 1234 });
+  lock.release();
+  await waitUntil(() => !isRunnerLockHeld(dir), "the lock is not given back");
+  (await takeLock(dir)).release();
+});
+
+Deno.test("isRunnerLockHeld() does not wait at a pipe, and says what it cannot read", async () => {
+  const [pipe, folder] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
+  assert.ok((await new Deno.Command("mkfifo", { args: [join(pipe, "runner.lock")] }).output()).success);
+  assert.equal(isRunnerLockHeld(pipe), false);
+  Deno.writeTextFileSync(join(folder, "run"), "no folder");
+  assert.throws(() => isRunnerLockHeld(join(folder, "run")), {
+    code: "config_invalid",
+    message: /runner\.lock cannot be read/,
+  });
 });
 
 Deno.test("readLockHolder() is null for no file and for nonsense", async () => {

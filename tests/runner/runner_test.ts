@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { UserFolders } from "#/config/user.ts";
-import { endpointPath, readEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { readHealth } from "#/cli/control_client.ts";
+import { HealthStatus } from "#/runner/control_frames.ts";
+import { controlPath, endpointPath, readEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { acquireRunnerLock } from "#/runner/lock.ts";
 import { type Runner, type RunnerInput, startRunner } from "#/runner/runner.ts";
@@ -64,6 +66,12 @@ Deno.test("startRunner() serves a turn whose tools run in children and write int
   assert.equal((await client.next("turn_completed")).payload.turn.state, "completed");
   assert.ok((await Deno.stat(join(folders.shared, "haiku.txt"))).size > 10);
   assert.equal(runner.clients, 1);
+  const health = HealthStatus.parse(await readHealth(controlPath(folders.ipc)));
+  assert.deepEqual(
+    [health.user_id, health.healthy, health.pid, [health.runtime_pid], health.gateway, health.clients, health.version],
+    ["default", true, Deno.pid, guestsOf(folders), `127.0.0.1:${runner.endpoint.port}`, 1, "1.2.3"],
+  );
+  assert.deepEqual([health.audit_head.seq, health.log_dir], [5, folders.logs], "opened, two calls");
   const idle = runner.whenIdle();
   client.socket.close(1000);
   await idle;
@@ -118,6 +126,8 @@ Deno.test("guestExited tells of a guest that was killed, and the runner can stil
   const [guest] = guestsOf(folders);
   Deno.kill(guest!, "SIGKILL");
   assert.notEqual(await runner.guestExited, 0);
+  const { healthy, runtime_pid } = await readHealth(controlPath(folders.ipc));
+  assert.deepEqual([healthy, runtime_pid], [false, guest]);
   await runner.close();
   await assertFree(folders);
 });

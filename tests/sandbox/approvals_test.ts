@@ -234,3 +234,9 @@ Deno.test("peekApprovals() reads what stands, with what it is for, and leaves a 
   assert.equal(peekApprovals(house.path), undefined);
   assert.equal(Deno.readTextFileSync(house.path), "{");
 });
+
+Deno.test("peekApprovals() does not wait for who might write into a pipe", () => {
+  using house = makeHouse();
+  assert.ok(new Deno.Command("mkfifo", { args: [house.path] }).outputSync().success);
+  assert.equal(peekApprovals(house.path), undefined);
+});

@@ -1,0 +1,149 @@
+import type { AuditHead } from "#/core/audit.ts";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { loadConfig } from "#/config/load.ts";
+import { resolveUser, type UserFolders } from "#/config/user.ts";
+import { join } from "#/lib/path.ts";
+import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
+import type { HealthStatus } from "#/runner/control_frames.ts";
+import { controlPath } from "#/runner/endpoint.ts";
+import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
+import { checkFolders, findDenoDir } from "#/runner/prepare.ts";
+import { findProgram } from "#/runner/program.ts";
+import { peekApprovals } from "#/sandbox/approval_state.ts";
+import type { Tier } from "#/sandbox/config.ts";
+import { readAuditHead } from "#/cli/audit_log.ts";
+import { toRow } from "#/cli/columns.ts";
+import { readHealth } from "#/cli/control_client.ts";
+import { EXIT } from "#/cli/exit_code.ts";
+import { toLoadOptions } from "#/cli/load_options.ts";
+import type { CommonOptions } from "#/cli/main.ts";
+import { toCount, toMinute } from "#/cli/wording.ts";
+
+/** Where the text beside a label begins. */
+const LABEL = 13;
+
+/** How one user's oxydra is. `--json` prints it as it is; null is what nobody can say now. Times are integer ms UTC. */
+export interface Status {
+  readonly user: string;
+  /** `starting`: as long as a start may take, something has the workspace and does not answer yet; later it is `not_answering`. */
+  readonly state: "running" | "starting" | "not_answering" | "stopped";
+  readonly tier: Tier;
+  readonly workspace: string;
+  /** Whoever has the workspace. */
+  readonly runner: { readonly pid: number; readonly startedAt: number; readonly version: string | null } | null;
+  readonly guest: { readonly pid: number; readonly up: boolean } | null;
+  /** `127.0.0.1:PORT`; its token is in no answer. */
+  readonly gateway: string | null;
+  readonly clients: number | null;
+  /** Calls that wait for an answer, or will ask again. */
+  readonly waiting: number | null;
+  /** As the log on disk says. */
+  readonly auditHead: (AuditHead & { readonly at: number }) | null;
+  /** False when the log on disk lacks what the runner wrote last. */
+  readonly auditAgrees: boolean | null;
+}
+
+/**
+ * Says whether this user's oxydra runs, and how it is. Makes and changes nothing. Exit 0 when it runs, 3 when it does not or not yet, 1
+ * when the audit log is not what the runner wrote. Throws AppError `config_invalid`, `audit_failed`.
+ */
+export async function runStatus(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
+  const status = await readStatus(options, Date.now());
+  console.log(options.json ? toPrintableJson(status, 2) : toPrintable(toStatusText(status)));
+  if (status.auditAgrees === false) return EXIT.internal;
+  return status.state === "running" && status.guest?.up ? EXIT.done : EXIT.notRunning;
+}
+
+async function readStatus(options: CommonOptions, now: number): Promise<Status> {
+  const env = Deno.env.toObject();
+  const loaded = await loadConfig(toLoadOptions(options, env));
+  const user = resolveUser(loaded);
+  const program = findProgram(import.meta.url);
+  const folders = checkFolders(user, loaded, { program, denoDir: await findDenoDir(env) });
+  const health = await tryHealth(folders);
+  const isThere = health !== undefined || isRunnerLockHeld(folders.run);
+  const holder = isThere ? readLockHolder(folders.run) : null;
+  // After the runner's word: the log only grows, so what was its last entry then is in it now.
+  const auditHead = readAuditHead(folders.audit);
+  return {
+    user: user.id,
+    state: health !== undefined ? "running" : isThere ? toUnanswered(holder, now) : "stopped",
+    tier: health?.sandbox_tier ?? user.tier,
+    workspace: folders.root,
+    runner: holder === null ? null : { ...holder, version: health?.version ?? null },
+    guest: health === undefined ? null : { pid: health.runtime_pid, up: health.healthy },
+    gateway: health?.gateway ?? null,
+    clients: health?.clients ?? null,
+    waiting: health?.approvals ?? peekApprovals(join(folders.run, "approvals.json"))?.pending.length ?? null,
+    auditHead,
+    auditAgrees: health === undefined ? null : agrees(auditHead, health.audit_head),
+  };
+}
+
+/** Without a holder it is just about to write itself down. */
+function toUnanswered(holder: LockHolder | null, now: number): Status["state"] {
+  return holder === null || now - holder.startedAt < LIMITS.guestStartMs ? "starting" : "not_answering";
+}
+
+async function tryHealth({ ipc }: UserFolders): Promise<HealthStatus | undefined> {
+  try {
+    return await readHealth(controlPath(ipc));
+  } catch (error) {
+    if (error instanceof AppError && error.code === "gateway_unreachable") return undefined;
+    throw error;
+  }
+}
+
+function agrees(onDisk: AuditHead | null, written: AuditHead): boolean {
+  if (onDisk === null || onDisk.seq < written.seq) return false;
+  return onDisk.seq > written.seq || onDisk.sha256 === written.sha256;
+}
+
+/** What a person reads, in 80 columns but for a path. Pure. */
+export function toStatusText(status: Status): string {
+  const { tier, workspace, runner, guest, gateway, clients, auditHead, auditAgrees } = status;
+  const connected = clients === null ? "" : `, ${toCount(clients, "client", "clients")} connected`;
+  return [
+    toFirstLine(status),
+    ...(runner === null ? [] : toRow("runner", LABEL, toRunner(runner))),
+    ...(guest === null ? [] : toRow("guest", LABEL, `process ${guest.pid}, ${guest.up ? "up" : "it has ended"}`)),
+    ...(gateway === null ? [] : toRow("gateway", LABEL, `${gateway}${connected}`)),
+    ...toRow("tier", LABEL, tier),
+    ...toRow("workspace", LABEL, workspace),
+    ...toRow("waiting", LABEL, toWaiting(status)),
+    ...(auditHead === null ? toRow("audit log", LABEL, "no entry yet") : [
+      ...toRow("audit log", LABEL, `${toCount(auditHead.seq, "entry", "entries")}, the last ${toMinute(auditHead.at)}`),
+      ...toRow("  head", LABEL, auditHead.sha256),
+    ]),
+    ...(auditAgrees === false
+      ? toRow("", LABEL, "✗ it lacks what the runner wrote last: see `oxydra audit verify`")
+      : []),
+  ].join("\n");
+}
+
+function toFirstLine({ user, state }: Status): string {
+  switch (state) {
+    case "running":
+      return `oxydra runs for ${user}`;
+    case "starting":
+      return `oxydra is starting for ${user}`;
+    case "not_answering":
+      return `oxydra does not answer for ${user}: it stops or hangs`;
+    case "stopped":
+      return `oxydra does not run for ${user}`;
+  }
+}
+
+function toRunner({ pid, startedAt, version }: NonNullable<Status["runner"]>): string {
+  return `process ${pid} since ${toMinute(startedAt)}${version === null ? "" : `, version ${version}`}`;
+}
+
+function toWaiting({ waiting, state }: Status): string {
+  if (waiting === null) return "unknown: run/approvals.json is damaged";
+  if (waiting === 0) return "no call";
+  const calls = toCount(waiting, "call", "calls");
+  return state === "running"
+    ? `${calls} for your answer, see \`oxydra approvals\``
+    : `${calls}, to be answered when it runs`;
+}
