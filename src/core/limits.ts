@@ -228,6 +228,10 @@ export const LIMITS = {
   probeBytesMax: 262_144,
   /** Models of a local server that are looked at. */
   probeModelsMax: 100,
+  /** A vendor's list of its models; some resell hundreds. */
+  modelListBytesMax: 8_388_608,
+  /** Asking a vendor for its models, and for one small reply. */
+  modelProbeMs: 60_000,
   /** A heartbeat of a running tool is shown this often. */
   heartbeatMs: 5_000,
   /** One log of a process: the current file and the one before it. */

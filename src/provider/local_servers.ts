@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LIMITS } from "#/core/limits.ts";
+import { readBounded } from "#/lib/read_bounded.ts";
 
 /** Something on this machine that lists models in OpenAI's way. */
 export interface LocalServer {
@@ -44,7 +45,7 @@ export async function probeLocalServers(fetcher: typeof fetch, options: ProbeOpt
         await response.body?.cancel();
         return [];
       }
-      const list = ModelList.parse(JSON.parse(await readBounded(response.body)));
+      const list = ModelList.parse(JSON.parse(await readBounded(response.body, LIMITS.probeBytesMax)));
       const ids = list.data.slice(0, LIMITS.probeModelsMax).map((model) => model.id);
       const models = ids.filter((id) => MODEL_ID.test(id));
       return models.length > 0 ? [{ label, baseUrl, models }] : [];
@@ -63,16 +64,4 @@ async function canConnect(baseUrl: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function readBounded(body: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > LIMITS.probeBytesMax) throw new RangeError("the list of models is too long");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

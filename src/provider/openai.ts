@@ -2,7 +2,7 @@ import type OpenAI from "openai";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { normalizeBaseUrl } from "#/provider/base_url.ts";
 import { toFailureContext } from "#/provider/failure.ts";
-import { toBearer, toHeaders } from "#/provider/headers.ts";
+import { toAuth, toHeaders } from "#/provider/headers.ts";
 import { Reply } from "#/provider/openai_reply.ts";
 import { toBody } from "#/provider/openai_request.ts";
 import { streamReply } from "#/provider/stream.ts";
@@ -16,7 +16,7 @@ import type { Wire } from "#/provider/wire.ts";
  */
 export function openOpenAi(options: ProviderOptions): WarmProvider {
   const baseUrl = normalizeBaseUrl(options.baseUrl, "openai");
-  const headers = toHeaders(options, toBearer(options.apiKey));
+  const headers = toHeaders(options, toAuth("openai", options.apiKey));
   let client: Promise<OpenAI> | undefined;
   // One for all calls: its constructor looks for ten variables, and without permission each is an exception.
   const openClient = () => client ??= makeClient(baseUrl);

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
 import { Secret } from "#/lib/secret.ts";
-import { toBearer, toHeaders } from "#/provider/headers.ts";
+import { toAuth, toHeaders } from "#/provider/headers.ts";
 
-Deno.test("toBearer() makes an Authorization header of a key, and nothing without one", () => {
-  assert.deepEqual(toBearer(new Secret("sk-1")), { authorization: "Bearer sk-1" });
-  assert.deepEqual(toBearer(undefined), {});
+Deno.test("toAuth() sends a key as each protocol takes it, and none where there is none", () => {
+  const key = new Secret("sk-1");
+  const version = { "anthropic-version": "2023-06-01" };
+  assert.deepEqual(toAuth("openai", key), { authorization: "Bearer sk-1" });
+  assert.deepEqual(toAuth("openai_responses", key), { authorization: "Bearer sk-1" });
+  assert.deepEqual(toAuth("anthropic", key), { ...version, "x-api-key": "sk-1" });
+  assert.deepEqual(toAuth("gemini", key), { "x-goog-api-key": "sk-1" });
+  assert.deepEqual(toAuth("openai", undefined), {});
+  assert.deepEqual(toAuth("anthropic", undefined), version);
 });
 
 Deno.test("toHeaders() lets the entry's headers win, whatever their case", () => {
