@@ -5,6 +5,7 @@
 export function nameEntries(): readonly (() => Promise<unknown>)[] {
   return [
     () => import("#/app/guest.ts"),
+    () => import("#/app/model_probe.ts"),
     () => import("#/cli/audit_heads.ts"),
     () => import("#/cli/client.ts"),
     () => import("#/sandbox/child.ts"),

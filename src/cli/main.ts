@@ -73,6 +73,14 @@ function toProgram(version: string, run: Run): Command {
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
   program.commands.forEach((command) => command.exitOverride());
+  program.command("setup").description("choose the model that answers: asks, tries it once, then writes it down")
+    .option("--provider <name>", "openai, anthropic, gemini, a server on this machine, or a name for --base-url")
+    .option("--model <id>", "the model's id")
+    .option("--base-url <url>", "a server that speaks OpenAI's protocol")
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/setup.ts")>("./setup.ts")).runSetup(options))()
+    );
   withCommon(program.command("status").description("say whether it runs, what waits for you, and the audit log's head"))
     .option("--json", "as one JSON document")
     .addHelpText("after", STATUS_EXITS)

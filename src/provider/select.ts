@@ -207,3 +207,8 @@ function checkKey(value: string, source: string): { key: Secret; source: string 
   }
   return { key: new Secret(key), source };
 }
+
+/** The variable that a vendor's key is usually in, and a small model of it that serves everybody; undefined for a type that is no vendor's own. */
+export function vendorOf(type: ProviderType): { readonly env: string; readonly model: string } | undefined {
+  return VENDORS.find((vendor) => vendor.type === type);
+}

@@ -36,7 +36,6 @@ export interface GuestPlanInput {
 /** The guest's flags: one folder, its own address, its hosts. No run, no FFI, no env, no sys, no module from outside its graph. */
 export function planGuest(input: GuestPlanInput): ProcessPlan {
   const net = [`127.0.0.1:${input.port}`, ...input.hosts];
-  const denied = DENIED_RANGES.filter((range) => !input.hosts.some((host) => isInRange(hostNameOf(host), range)));
   const args = [
     "run",
     "-q",
@@ -44,7 +43,7 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
     `--allow-read=${toFlagPath(input.internalDir)}`,
     `--allow-write=${toFlagPath(input.internalDir)}`,
     `--allow-net=${net.join(",")}`,
-    `--deny-net=${denied.join(",")}`,
+    `--deny-net=${toDeniedRanges(input.hosts).join(",")}`,
     new URL("app/guest.ts", input.program.srcUrl).href,
   ];
   return {
@@ -58,6 +57,11 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
       "asks the runner for tool calls; cannot start a process, load a library, read the environment or import a module from outside",
     ],
   };
+}
+
+/** What a process that speaks to these `host:port` may not reach, whatever their names resolve to. */
+export function toDeniedRanges(hosts: readonly string[]): readonly string[] {
+  return DENIED_RANGES.filter((range) => !hosts.some((host) => isInRange(hostNameOf(host), range)));
 }
 
 /** The name in `host:port`, brackets of an IPv6 address removed. */

@@ -12,7 +12,8 @@ export interface ProcessPlan {
     | "inspector"
     | "egress public"
     | "egress listed"
-    | "audit heads";
+    | "audit heads"
+    | "model probe";
   readonly command: string;
   readonly args: readonly string[];
   /** The whole environment of the process: nothing is inherited. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { planModelProbe } from "#/runner/plan_model_probe.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { nameEntries } from "#/cli/entries.ts";
@@ -9,7 +10,8 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const program = thisProgram();
   const plans = planAll({ program, env: {}, folders: makeFolders(), port: 0, hosts: [], tools: NO_TOOLS_PLAN })
     .filter(({ name }) => name !== "runner");
-  const entries = [...plans, withProbe(plans[0]!, program)].map(({ args }) =>
+  const trial = planModelProbe({ program, env: {}, lockPath: "lock", host: "acme.test:443" });
+  const entries = [...plans, withProbe(plans[0]!, program), trial].map(({ args }) =>
     args.find((arg) => arg.startsWith(program.srcUrl))!.slice(program.srcUrl.length)
   );
   // Read, not called: calling one would run that process here.

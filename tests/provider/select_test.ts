@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
 import { Secret } from "#/lib/secret.ts";
-import { CREDENTIAL_ENV, findApiKey, parseModelFlag, type SelectInput, selectProvider } from "#/provider/select.ts";
+import {
+  CREDENTIAL_ENV,
+  findApiKey,
+  parseModelFlag,
+  type SelectInput,
+  selectProvider,
+  vendorOf,
+} from "#/provider/select.ts";
 
 const NOTHING: SelectInput = { registry: {}, env: {}, localServers: [] };
 const OPENAI = { provider_type: "openai" } as const;
@@ -134,4 +141,10 @@ Deno.test("parseModelFlag() splits at the first slash", () => {
   for (const wrong of ["", "gpt-x", "/gpt", "openai/", "openai/ ", "a b/c"]) {
     assert.throws(() => parseModelFlag(wrong), (error) => error instanceof AppError && error.code === "usage", wrong);
   }
+});
+
+Deno.test("vendorOf() knows where a vendor's key usually is", () => {
+  assert.equal(vendorOf("openai")?.env, "OPENAI_API_KEY");
+  assert.equal(vendorOf("anthropic")?.env, "ANTHROPIC_API_KEY");
+  assert.equal(vendorOf("demo"), undefined);
 });
