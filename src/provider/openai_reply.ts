@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { AppError } from "#/core/error.ts";
-import { LIMITS } from "#/core/limits.ts";
 import type { Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { toFailed } from "#/provider/failure.ts";
 import type { ReplyReader } from "#/provider/stream.ts";
-import { ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+import { toAssembler, type ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+import { checkReply } from "#/provider/reply_bounds.ts";
 
 /** A chunk, loosely: vendors add fields and leave others out. */
 const Chunk = z.object({
@@ -19,7 +18,7 @@ const Chunk = z.object({
       tool_calls: z.array(z.object({
         index: z.number().nullish(),
         id: z.string().nullish(),
-        function: z.object({ name: z.string().nullish(), arguments: z.unknown() }).nullish(),
+        function: z.object({ name: z.string().nullish(), arguments: z.unknown().optional() }).nullish(),
       })).nullish(),
     }).nullish(),
     finish_reason: z.string().nullish(),
@@ -42,8 +41,7 @@ export class Reply implements ReplyReader {
   #finishReason: string | undefined;
 
   constructor(request: ModelRequest, name: string) {
-    const earlier = request.messages.flatMap((m) => m.role === "assistant" ? m.toolCalls.map((call) => call.id) : []);
-    this.#calls = new ToolCallAssembler(earlier, () => `call_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`);
+    this.#calls = toAssembler(request.messages);
     this.#name = name;
   }
 
@@ -66,15 +64,7 @@ export class Reply implements ReplyReader {
       for (const part of delta?.tool_calls ?? []) this.#calls.push(part);
       if (finish_reason) this.#finishReason = finish_reason;
     }
-    if (this.#chars > LIMITS.replyCharsMax) {
-      throw new AppError(
-        "provider_protocol",
-        `The reply of ${this.#name} is longer than ${LIMITS.replyCharsMax} characters.`,
-      );
-    }
-    if (this.#calls.size > LIMITS.replyToolCallsMax) {
-      throw new AppError("provider_protocol", `${this.#name} began more than ${LIMITS.replyToolCallsMax} tool calls.`);
-    }
+    checkReply(this.#name, this.#chars, this.#calls.size);
     return events;
   }
 

@@ -2,6 +2,7 @@ import type OpenAI from "openai";
 import type { Message, ToolCall } from "#/core/message.ts";
 import { AppError } from "#/core/error.ts";
 import type { ModelRequest } from "#/core/provider.ts";
+import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 type Body = OpenAI.Chat.Completions.ChatCompletionCreateParamsStreaming;
 type ChatMessage = OpenAI.Chat.Completions.ChatCompletionMessageParam;
@@ -49,17 +50,4 @@ function toChatMessage(message: Message): ChatMessage {
 
 function toChatCall(call: ToolCall): OpenAI.Chat.Completions.ChatCompletionMessageFunctionToolCall {
   return { id: call.id, type: "function", function: { name: call.name, arguments: toJsonArguments(call) } };
-}
-
-// vLLM, llama.cpp and others parse the arguments of earlier calls and answer 400 or 500 to broken JSON: one slip of the model
-// would make the session unusable.
-function toJsonArguments(call: ToolCall): string {
-  if (call.droppedBytes !== undefined) return JSON.stringify({ dropped_bytes: call.droppedBytes });
-  try {
-    const value: unknown = JSON.parse(call.arguments);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return call.arguments;
-  } catch {
-    return JSON.stringify({ invalid_json: call.arguments });
-  }
-  return JSON.stringify({ not_an_object: call.arguments });
 }

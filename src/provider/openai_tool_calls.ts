@@ -1,5 +1,5 @@
 import { LIMITS } from "#/core/limits.ts";
-import type { ToolCall } from "#/core/message.ts";
+import type { Message, ToolCall } from "#/core/message.ts";
 
 /** A piece of a tool call as a vendor streams it. */
 export interface ToolCallPart {
@@ -24,6 +24,12 @@ interface Pending {
 }
 
 const encoder = new TextEncoder();
+
+/** An assembler for the next reply of a conversation: an id names one call of it. */
+export function toAssembler(messages: readonly Message[]): ToolCallAssembler {
+  const earlier = messages.flatMap((m) => m.role === "assistant" ? m.toolCalls.map((call) => call.id) : []);
+  return new ToolCallAssembler(earlier, () => `call_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`);
+}
 
 /**
  * Puts tool calls together from fragments. Vendors differ: indexes may be missing or all zero, ids missing, repeated or shared by

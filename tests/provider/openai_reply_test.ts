@@ -29,6 +29,14 @@ Deno.test("Reply turns chunks into events and ignores what vendors add", () => {
   ]);
 });
 
+Deno.test("Reply takes a call whose head has no arguments yet", () => {
+  const reply = new Reply(REQUEST, "acme");
+  reply.read(chunk({ tool_calls: [{ index: 0, id: "c", function: { name: "file_list" } }] }));
+  reply.read(chunk({ tool_calls: [{ index: 0, function: { arguments: '{"path":"/tmp"}' } }] }, "tool_calls"));
+  const [event] = reply.finish(true);
+  assert.deepEqual(event?.type === "tool_call" && event.call.arguments, '{"path":"/tmp"}');
+});
+
 Deno.test("Reply refuses what is no chunk", () => {
   for (const wrong of [5, "text", null, [], chunk({ content: 5 }), chunk({ tool_calls: {} }), { usage: "many" }]) {
     assert.throws(() => new Reply(REQUEST, "acme").read(wrong), JSON.stringify(wrong));
