@@ -70,7 +70,7 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   if (status === 403) {
     return toFailed("provider_auth", `${name} does not allow this with the key from ${context.keySource} (403)${says}`);
   }
-  if (status === 404 && vendor.message === "") {
+  if (status === 404 && /^(not found)?\.?$/i.test(vendor.message)) {
     return toFailed("provider_rejected", `${where} has no ${context.what}s (404). Check base_url of ${name}.`);
   }
   if (status === 404 || vendor.code === "model_not_found") {
@@ -84,6 +84,10 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
       retryAfterMs,
     });
   }
+  if (status === 413) {
+    const fix = "send smaller attachments or begin a new session";
+    return toFailed("provider_rejected", `${name} takes no request of this size (413); ${fix}${says}`);
+  }
   if (status === 408) return toFailed("provider_timeout", `${name} gave up waiting (408)${says}`);
   if (status >= 500) {
     const retryAfterMs = parseRetryAfter(headers, context.now);
@@ -95,11 +99,25 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   return toFailed("provider_rejected", `${name} rejected the request (${status})${says}`);
 }
 
+/** Names that vendors give errors inside a stream, where no status stands (docs.anthropic.com/en/api/errors). */
+const STATUS_OF: ReadonlyMap<string, number> = new Map([
+  ["invalid_request_error", 400],
+  ["authentication_error", 401],
+  ["billing_error", 402],
+  ["permission_error", 403],
+  ["not_found_error", 404],
+  ["request_too_large", 413],
+  ["rate_limit_error", 429],
+  ["api_error", 500],
+  ["timeout_error", 504],
+  ["overloaded_error", 529],
+]);
+
 /** What an error inside a stream means: `data: {"error": {…}}`, with a status number or a name as its code. */
 export function fromStreamError(error: unknown, context: FailureContext): Failed {
   const vendor = vendorError(JSON.stringify({ error }));
   const says = vendor.message === "" ? "" : `: ${redact(vendor.message, context)}`;
-  const status = Number(vendor.code);
+  const status = Number(vendor.code) || (STATUS_OF.get(vendor.type) ?? 0);
   if (status >= 400 && status < 600) return fromStatus(status, new Headers(), JSON.stringify({ error }), context);
   if (/rate_limit/.test(vendor.code + vendor.type)) {
     return toFailed("provider_rate_limited", `${context.name} limits the rate${says}`);

@@ -26,10 +26,11 @@ Deno.test("fromStatus() maps each status to a code, with words for the person", 
     [404, vendor("The model does not exist"), "model_unknown", false, /gpt-x/],
     [404, '{"error":"model not found, try pulling it"}', "model_unknown", false, /try pulling it/],
     [404, "<html>", "provider_rejected", false, /base_url/],
+    [404, '{"detail":"Not Found"}', "provider_rejected", false, /base_url/],
     [400, vendor("no such model", "model_not_found"), "model_unknown", false, /gpt-x/],
     [400, vendor("Too long"), "provider_rejected", false, /Too long/],
     [402, '{"message":"Pay first"}', "provider_rejected", false, /Pay first/],
-    [413, "", "provider_rejected", false, /413/],
+    [413, "", "provider_rejected", false, /413.*smaller attachments/],
     [422, '{"detail":[{"msg":"bad"}]}', "provider_rejected", false, /bad/],
     [429, vendor("Slow down"), "provider_rate_limited", true, /Slow down/],
     [429, vendor("No credit", "insufficient_quota"), "provider_rate_limited", false, /No credit/],
@@ -44,6 +45,33 @@ Deno.test("fromStatus() maps each status to a code, with words for the person", 
     assert.deepEqual([failed.code, failed.retryable], [code, retryable], `${status} ${body.slice(0, 40)}`);
     assert.match(failed.message, says);
     assert.ok(failed.message.length < 500);
+  }
+});
+
+const anthropic = (type: string, message: string) =>
+  JSON.stringify({ type: "error", error: { type, message }, request_id: "req_1" });
+
+Deno.test("fromStatus() and fromStreamError() know each error of Anthropic's, with a status and without", () => {
+  const table: readonly (readonly [status: number, type: string, says: string, code: string, retryable: boolean])[] = [
+    [400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum", "provider_rejected", false],
+    [401, "authentication_error", "invalid x-api-key", "provider_auth", false],
+    [402, "billing_error", "Pay first", "provider_rejected", false],
+    [403, "permission_error", "Not for this workspace", "provider_auth", false],
+    [404, "not_found_error", "model: gpt-x", "model_unknown", false],
+    [413, "request_too_large", "Request exceeds the maximum size", "provider_rejected", false],
+    [429, "rate_limit_error", "50 requests a minute", "provider_rate_limited", true],
+    [500, "api_error", "Internal server error", "provider_unavailable", true],
+    [504, "timeout_error", "Request timed out", "provider_unavailable", true],
+    [529, "overloaded_error", "Overloaded", "provider_unavailable", true],
+  ];
+  for (const [status, type, says, code, retryable] of table) {
+    const failed = fromStatus(status, new Headers({ "retry-after": "7" }), anthropic(type, says), CONTEXT);
+    assert.deepEqual([failed.code, failed.retryable], [code, retryable], type);
+    if (status === 401) assert.match(failed.message, /Check ACME_KEY/);
+    else assert.ok(failed.message.includes(says), failed.message);
+    assert.equal(failed.retryAfterMs, status === 429 || status >= 500 ? 7_000 : undefined);
+    const { retryAfterMs: _, ...streamed } = failed;
+    assert.deepEqual(fromStreamError({ type, message: says }, CONTEXT), streamed);
   }
 });
 
@@ -78,7 +106,9 @@ Deno.test("parseRetryAfter() takes seconds, a date and OpenAI's milliseconds", (
 Deno.test("fromStreamError() reads a status number or a name", () => {
   assert.equal(fromStreamError({ code: 502, message: "upstream" }, CONTEXT).code, "provider_unavailable");
   assert.equal(fromStreamError({ code: 429, message: "slow" }, CONTEXT).code, "provider_rate_limited");
-  assert.equal(fromStreamError({ type: "rate_limit_error" }, CONTEXT).code, "provider_rate_limited");
+  assert.equal(fromStreamError({ type: "rate_limit_exceeded" }, CONTEXT).code, "provider_rate_limited");
+  assert.equal(fromStreamError({ type: "invalid_prompt" }, CONTEXT).code, "provider_rejected");
+  assert.equal(fromStreamError({ type: "api_error", code: 429 }, CONTEXT).code, "provider_rate_limited");
   assert.equal(fromStreamError({ type: "invalid_request_error", message: "no" }, CONTEXT).code, "provider_rejected");
   assert.equal(fromStreamError("gone", CONTEXT).code, "provider_unavailable");
   assert.equal(fromStreamError(null, CONTEXT).code, "provider_unavailable");
