@@ -218,6 +218,8 @@ export const LIMITS = {
   replyArgsCharsMax: 16_777_216,
   /** What a vendor wants back with a reply, as JSON, in UTF-16 code units; more is not kept, and that reply is then sent back without. */
   replayBytesMax: 1_048_576,
+  /** Tokens of one reply, for a vendor that wants a number when nobody has set one. */
+  outputTokensDefault: 8_192,
   /** Pictures and sounds of one reply. */
   replyMediaMax: 8,
   /** A vendor that asks for a longer wait (Retry-After) is not waited for. */

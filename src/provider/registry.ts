@@ -5,6 +5,7 @@ type Open = (options: ProviderOptions) => Promise<WarmProvider>;
 /** Every provider there is: one line each, on purpose. Evaluated only when it is opened; whoever chooses needs the names alone. */
 const PROVIDERS = {
   openai: async (options) => (await import("#/provider/openai.ts")).openOpenAi(options),
+  anthropic: async (options) => (await import("#/provider/anthropic.ts")).openAnthropic(options),
   demo: async () => (await import("#/provider/demo.ts")).openDemo(),
 } as const satisfies Record<string, Open>;
 

@@ -36,10 +36,10 @@ export interface Selected {
   readonly hint?: string;
 }
 
-/** Keys by vendor, in the order in which they are looked for. Default models: small ones that Chat Completions serves without conditions. */
+/** Keys by vendor, in the order in which they are looked for. Default models: small ones that are served without conditions. */
 const VENDORS: readonly { type: ProviderType; env: string; model: string }[] = [
   { type: "openai", env: "OPENAI_API_KEY", model: "gpt-4.1-mini" },
-  { type: "anthropic", env: "ANTHROPIC_API_KEY", model: "" },
+  { type: "anthropic", env: "ANTHROPIC_API_KEY", model: "claude-haiku-4-5" },
   { type: "gemini", env: "GEMINI_API_KEY", model: "" },
 ];
 
@@ -73,10 +73,7 @@ export function findApiKey(
 ): { readonly key: Secret; readonly source: string } | undefined {
   const written = entry.api_key?.reveal() ?? "";
   if (isSet(written)) return checkKey(written, `providers.registry.${name}.api_key`);
-  const vendor = VENDORS.find(({ type }) =>
-    type === entry.provider_type || `${type}_responses` === entry.provider_type
-  );
-  for (const variable of [entry.api_key_env, vendor?.env, "API_KEY"]) {
+  for (const variable of [entry.api_key_env, vendorEnv(entry.provider_type), "API_KEY"]) {
     const value = variable === undefined ? undefined : env[variable];
     if (variable !== undefined && isSet(value)) return checkKey(value, variable);
   }
@@ -120,9 +117,9 @@ function selectConfigured({ selection, registry, env }: SelectInput): Selected {
     throw new AppError("config_invalid", `selection.model is missing for provider "${provider}"`);
   }
   const found = findApiKey(provider, entry, env);
-  // Other servers may want no key; OpenAI always does.
+  // Other servers may want no key; a vendor always does.
   if (!found && entry.base_url === undefined) {
-    const wanted = entry.api_key_env ?? "OPENAI_API_KEY";
+    const wanted = entry.api_key_env ?? vendorEnv(type);
     const message =
       `provider "${provider}" has no API key: export ${wanted}=…, or set providers.registry.${provider}.api_key`;
     throw new AppError("config_invalid", message);
@@ -153,10 +150,12 @@ function selectFromEnvironment(type: ProviderType, model: string, { registry, en
   return { ...configured, kind: "environment", reason, hint: "Choose another with --model provider/model." };
 }
 
-const KEY_HINT = "For a real model: export OPENAI_API_KEY=…";
+/** The variables whose vendors can be opened. */
+const KEYS = VENDORS.filter(({ type }) => isProviderKind(type)).map(({ env }) => env);
+const KEY_HINT = `For a real model: export ${KEYS.map((env) => `${env}=…`).join(" or ")}`;
 
 function selectDemo(later: readonly string[], localServers: readonly LocalServer[]): Selected {
-  const reasons = ["No model is configured and OPENAI_API_KEY is not set, so the demo answers."];
+  const reasons = [`No model is configured and no key is set (${KEYS.join(", ")}), so the demo answers.`];
   for (const variable of later) reasons.push(`${variable} is set, but its provider arrives later.`);
   const hints = [KEY_HINT];
   for (const server of localServers) {
@@ -185,7 +184,11 @@ function toCommand(server: LocalServer): string {
 }
 
 function builtIn(provider: string): SelectableEntry | undefined {
-  return provider === "openai" || provider === "demo" ? { provider_type: provider } : undefined;
+  return isProviderKind(provider) ? { provider_type: provider } : undefined;
+}
+
+function vendorEnv(type: ProviderType): string | undefined {
+  return VENDORS.find((vendor) => type === vendor.type || type === `${vendor.type}_responses`)?.env;
 }
 
 function defaultModel(type: ProviderType): string | undefined {

@@ -3,14 +3,14 @@ import { AppError } from "#/core/error.ts";
 import { isProviderKind, openProvider, PROVIDER_KINDS } from "#/provider/registry.ts";
 
 Deno.test("openProvider() opens every kind that there is, under the entry's name", async () => {
-  assert.deepEqual(PROVIDER_KINDS, ["openai", "demo"]);
+  assert.deepEqual(PROVIDER_KINDS, ["openai", "anthropic", "demo"]);
   for (const kind of PROVIDER_KINDS) {
     assert.ok(isProviderKind(kind));
     const provider = await openProvider(kind, { name: "mine", fetch });
     assert.equal(provider.name, kind === "demo" ? "demo" : "mine");
     await provider.warm();
   }
-  assert.equal(isProviderKind("anthropic"), false);
+  assert.equal(isProviderKind("gemini"), false);
   assert.equal(isProviderKind("toString"), false);
 });
 

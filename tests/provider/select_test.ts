@@ -26,8 +26,8 @@ function refused(input: SelectInput): string {
 Deno.test("selectProvider() chooses the demo when there is nothing, and says how to set a key", () => {
   const selected = selectProvider(NOTHING);
   assert.deepEqual([selected.kind, selected.type, selected.provider, selected.model], ["demo", "demo", "demo", "demo"]);
-  assert.match(selected.reason, /No model is configured and OPENAI_API_KEY is not set/);
-  assert.match(selected.hint!, /export OPENAI_API_KEY=/);
+  assert.match(selected.reason, /No model is configured and no key is set \(OPENAI_API_KEY, ANTHROPIC_API_KEY\)/);
+  assert.match(selected.hint!, /export OPENAI_API_KEY=… or ANTHROPIC_API_KEY=…/);
 });
 
 Deno.test("selectProvider() takes a key of the environment with a default model", () => {
@@ -36,6 +36,13 @@ Deno.test("selectProvider() takes a key of the environment with a default model"
   assert.deepEqual([selected.apiKey?.reveal(), selected.apiKeySource], ["sk-1", "OPENAI_API_KEY"]);
   assert.match(selected.reason, /OPENAI_API_KEY is set, so openai\/gpt-/);
   assert.equal(selected.baseUrl, undefined);
+});
+
+Deno.test("selectProvider() takes Anthropic's key too, and names it where it is missing", () => {
+  const selected = selectProvider({ ...NOTHING, env: { ANTHROPIC_API_KEY: "sk-2" } });
+  assert.deepEqual([selected.provider, selected.type, selected.apiKey?.reveal()], ["anthropic", "anthropic", "sk-2"]);
+  assert.match(selected.reason, /ANTHROPIC_API_KEY is set, so anthropic\/claude-/);
+  assert.match(refused({ ...NOTHING, selection: { provider: "anthropic", model: "m" } }), /export ANTHROPIC_API_KEY=/);
 });
 
 Deno.test("selectProvider() with a key of the environment still obeys the openai entry", () => {
@@ -84,14 +91,14 @@ Deno.test("selectProvider() obeys the configuration before everything else", () 
 });
 
 Deno.test("selectProvider() refuses what it cannot serve and never falls back", () => {
-  const registry = { claude: { provider_type: "anthropic" }, local: { ...OPENAI, base_url: "http://h" } } as const;
+  const registry = { claude: { provider_type: "gemini" }, local: { ...OPENAI, base_url: "http://h" } } as const;
   assert.match(
     refused({ ...NOTHING, registry, selection: { provider: "cloude", model: "m" } }),
     /did you mean "claude"/,
   );
   assert.match(
     refused({ ...NOTHING, registry, selection: { provider: "claude", model: "m" } }),
-    /anthropic, which arrives later/,
+    /gemini, which arrives later/,
   );
   assert.match(refused({ ...NOTHING, registry, selection: { provider: "local" } }), /selection\.model is missing/);
   assert.match(refused({ ...NOTHING, selection: { provider: "openai", model: "m" } }), /export OPENAI_API_KEY=/);
