@@ -258,6 +258,22 @@ Deno.test("stream() asks once only: for another reason, without thoughts, and wh
   assert.equal(await count(BOUND, thoughtful("acme", "claude-x")), 2);
 });
 
+Deno.test("stream() gives both calls together the time of one", async () => {
+  const script: Script = async (_body, n) => {
+    if (n > 0) return noAnswer("hang");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return refusal(400, BOUND);
+  };
+  await withVendor(script, async (vendor) => {
+    const startedAt = performance.now();
+    const call = request("", { messages: thoughtful("acme", "claude-x"), timeoutMs: 400 });
+    assert.equal(failureOf(await collect(open(vendor), call)).code, "provider_timeout");
+    assert.equal(vendor.requests.length, 2);
+    const tookMs = performance.now() - startedAt;
+    assert.ok(tookMs > 350 && tookMs < 550, `${tookMs} ms`);
+  });
+});
+
 Deno.test("stream() runs a turn of two steps with tools, thoughts and a cached prefix", async () => {
   const script: Script = (_body, n) =>
     n === 0
