@@ -11,8 +11,8 @@ import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts"
 /**
  * Anthropic Messages and everything that speaks it, by fetch. The vendor's package (@anthropic-ai/sdk 1.12.0, measured in Deno 2.9.6) cannot be
  * used in a guest: its constructor reads ANTHROPIC_CUSTOM_HEADERS whatever it is given, which throws without env permission. With it, it costs
- * 27 MB on disk, 50 ms of import and 5 ms for the first call, and what it adds (a bearer key, API version 2026-10-21, nine headers
- * about the machine) the wire would take away again. Facts: platform.claude.com/docs/en/api/messages and the package's types.
+ * 27 MB on disk, 50 ms of import and 5 ms for the first call, and what it adds (a bearer key, API version 2026-10-21, eight headers
+ * about the machine and itself) the wire would take away again. Facts: platform.claude.com/docs/en/api/messages and the package's types.
  * Throws AppError `config_invalid` for a bad base URL; `stream` never throws.
  */
 export function openAnthropic(options: ProviderOptions): WarmProvider {
