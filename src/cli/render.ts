@@ -65,7 +65,7 @@ function toStatusLine(event: SessionEvent): string | null {
           toOneLine(`${progress.to.provider}/${progress.to.model}`, RESULT_CHARS)
         } answers now (${progress.code})`;
       }
-      return null;
+      return progress.kind === "provider_notice" ? `· ${event.payload.message}` : null;
     }
     case "approval_answered": {
       const { answer, by } = event.payload;

@@ -154,6 +154,7 @@ export type Progress =
   | { readonly kind: "provider_call" }
   | { readonly kind: "provider_retry"; readonly attempt: number; readonly waitMs: number; readonly code: ErrorCode }
   | { readonly kind: "provider_switch"; readonly to: ModelName; readonly code: ErrorCode }
+  | { readonly kind: "provider_notice" }
   | { readonly kind: "tool_execution"; readonly toolNames: readonly string[] }
   | { readonly kind: "rolling_summary" }
   | { readonly kind: "tool_heartbeat"; readonly toolNames: readonly string[]; readonly elapsedSecs: number };

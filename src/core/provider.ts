@@ -63,6 +63,8 @@ export type ModelEvent =
     readonly code: ErrorCode;
     readonly message: string;
   }
+  /** Something that the person should know of this call. Before the first text, reasoning or tool call. */
+  | { readonly type: "notice"; readonly message: string }
   | { readonly type: "done"; readonly finishReason: string }
   | {
     readonly type: "failed";

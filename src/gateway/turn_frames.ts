@@ -97,6 +97,7 @@ function toWireKind(progress: Progress): WireProgress["kind"] {
     // The reference's decoder refuses a frame with a kind that it does not know; a retry is a provider call, its message says which.
     case "provider_retry":
     case "provider_switch":
+    case "provider_notice":
       return { kind: "provider_call" };
   }
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { toFailed } from "#/provider/failure.ts";
+import { fromMediaUrl } from "#/provider/media.ts";
 import type { ReplyReader } from "#/provider/stream.ts";
 import { toAssembler, type ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
 import { checkReply } from "#/provider/reply_bounds.ts";
@@ -15,6 +16,7 @@ const Chunk = z.object({
       refusal: z.string().nullish(),
       reasoning_content: z.string().nullish(),
       reasoning: z.string().nullish(),
+      images: z.array(z.object({ image_url: z.object({ url: z.string() }) })).nullish(),
       tool_calls: z.array(z.object({
         index: z.number().nullish(),
         id: z.string().nullish(),
@@ -61,6 +63,7 @@ export class Reply implements ReplyReader {
       const text = delta?.content || delta?.refusal;
       if (text) events.push({ type: "text", text });
       this.#chars += (thought?.length ?? 0) + (text?.length ?? 0);
+      for (const image of delta?.images ?? []) events.push(fromMediaUrl(this.#name, image.image_url.url));
       for (const part of delta?.tool_calls ?? []) this.#calls.push(part);
       if (finish_reason) this.#finishReason = finish_reason;
     }

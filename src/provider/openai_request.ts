@@ -1,7 +1,8 @@
 import type OpenAI from "openai";
-import type { Message, ToolCall } from "#/core/message.ts";
-import { AppError } from "#/core/error.ts";
+import type { InlineMedia, Message, ToolCall } from "#/core/message.ts";
+import { toModality } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
+import { toFormat } from "#/provider/attachments.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 type Body = OpenAI.Chat.Completions.ChatCompletionCreateParamsStreaming;
@@ -9,10 +10,12 @@ type ChatMessage = OpenAI.Chat.Completions.ChatCompletionMessageParam;
 
 /**
  * The request body of Chat Completions. OpenAI's own models take `max_completion_tokens` only; other servers know the older
- * `max_tokens`. Throws AppError `provider_rejected` for an attachment that this API cannot carry: nothing is dropped silently.
+ * `max_tokens`, and OpenRouter makes pictures only when `modalities` asks for them (openrouter.ai/docs/features/multimodal/image-generation).
  */
 export function toBody(request: ModelRequest, options: { readonly isOpenAi: boolean }): Body {
-  const limit = request.maxOutputTokens;
+  const { maxOutputTokens: limit, outputSchema: output, descriptor, reasoning } = request;
+  // The package does not know the modality `image`.
+  const modalities = ["image", "text"] as unknown as Body["modalities"] & object;
   return {
     model: request.model,
     messages: request.messages.map(toChatMessage),
@@ -20,6 +23,16 @@ export function toBody(request: ModelRequest, options: { readonly isOpenAi: bool
     stream_options: { include_usage: true },
     // An empty list is an error for several vendors.
     ...(request.tools.length > 0 ? { tools: request.tools.map(toTool) } : {}),
+    ...(output
+      ? {
+        response_format: {
+          type: "json_schema",
+          json_schema: { ...output, schema: { ...output.schema }, strict: true },
+        },
+      }
+      : {}),
+    ...(reasoning === undefined || descriptor?.reasoning === false ? {} : { reasoning_effort: reasoning }),
+    ...(!options.isOpenAi && descriptor?.output.includes("image") ? { modalities } : {}),
     ...(limit === undefined ? {} : options.isOpenAi ? { max_completion_tokens: limit } : { max_tokens: limit }),
   };
 }
@@ -37,15 +50,18 @@ function toChatMessage(message: Message): ChatMessage {
     return { role: "assistant", content, tool_calls: message.toolCalls.map(toChatCall) };
   }
   if (message.role === "user" && message.attachments && message.attachments.length > 0) {
-    const images = message.attachments.map(({ mimeType, data }) => {
-      if (!mimeType.startsWith("image/")) {
-        throw new AppError("provider_rejected", `This provider takes images only, not ${mimeType}.`);
-      }
-      return { type: "image_url" as const, image_url: { url: `data:${mimeType};base64,${data}` } };
-    });
-    return { role: "user", content: [{ type: "text", text: message.content }, ...images] };
+    return { role: "user", content: [{ type: "text", text: message.content }, ...message.attachments.map(toPart)] };
   }
   return { role: message.role, content: message.content };
+}
+
+/** `withFitted` has left only what this format carries. */
+function toPart({ mimeType, data }: InlineMedia, index: number): OpenAI.Chat.Completions.ChatCompletionContentPart {
+  const url = `data:${mimeType};base64,${data}`;
+  if (toModality(mimeType) === "image") return { type: "image_url", image_url: { url } };
+  const format = toFormat(mimeType);
+  if (format === "wav" || format === "mp3") return { type: "input_audio", input_audio: { data, format } };
+  return { type: "file", file: { filename: `attachment-${index}.${format}`, file_data: url } };
 }
 
 function toChatCall(call: ToolCall): OpenAI.Chat.Completions.ChatCompletionMessageFunctionToolCall {

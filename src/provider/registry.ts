@@ -1,3 +1,5 @@
+import { isProtocol } from "#/provider/base_url.ts";
+import { withFitted } from "#/provider/fitted.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 type Open = (options: ProviderOptions) => Promise<WarmProvider>;
@@ -20,8 +22,9 @@ export function isProviderKind(type: string): type is ProviderKind {
   return Object.hasOwn(PROVIDERS, type);
 }
 
-/** Opens a provider. Throws AppError `config_invalid` for settings that it cannot use. */
+/** Opens a provider; each request is checked against its model before it is sent. Throws AppError `config_invalid` for settings that it cannot use. */
 export async function openProvider(kind: ProviderKind, options: ProviderOptions): Promise<WarmProvider> {
   const open: Open = PROVIDERS[kind];
-  return await open(options);
+  const provider = await open(options);
+  return isProtocol(kind) ? withFitted(provider, kind) : provider;
 }

@@ -120,6 +120,8 @@ class ReplyDraft {
           `${to.provider}/${to.model} answers instead of ${from.provider}/${from.model}: ${message}`,
         );
       }
+      case "notice":
+        return state.progress({ kind: "provider_notice" }, event.message);
       case "replay":
         if (JSON.stringify(event.replay.data).length <= LIMITS.replayBytesMax) this.#replay = event.replay;
         return undefined;

@@ -44,6 +44,23 @@ Deno.test("attachment_save writes what the person sent, byte for byte, and only 
   assert.ok(!out.includes(pixels.subarray(0, 30).toBase64()), "sizes, never content");
 });
 
+Deno.test("a file that the model cannot read is named to it and to the person, and the tool saves it", async () => {
+  await using house = await openWebHouse();
+  const zip = new Uint8Array(randomBytes(30_000));
+  await withTalk(house, async ({ turn, frames }) => {
+    const attachments = [{ mime_type: "application/zip", data: zip.toBase64() }];
+    const { results } = await turn([saves("/shared/a.zip")], { attachments });
+    assert.match(results[0]!, /^Saved attachment 0 \(application\/zip, 30000 bytes\)/);
+    assert.deepEqual(Deno.readFileSync(join(house.workspace, "shared/a.zip")), zip);
+    const notices = frames.filter((frame) => frame.includes('"provider_notice"'));
+    assert.equal(notices.length, 1, "told once, not at each step");
+    assert.match(notices[0]!, /application\/zip; it takes text, image/);
+  });
+  const asked = house.vendor.requests.map(({ body }) => JSON.stringify(body));
+  assert.ok(asked.length > 1 && asked.every((body) => body.includes("[attachment 0: application/zip, 30 KB")));
+  assert.ok(!asked.some((body) => body.includes(zip.subarray(0, 30).toBase64())), "its bytes are not sent");
+});
+
 Deno.test("vault_copyto copies a binary file with the owner's yes; without one nothing is written and a script gets 5", async () => {
   await using house = await openWebHouse();
   const cert = new Uint8Array(randomBytes(300_001));

@@ -42,6 +42,7 @@ Deno.test("toTurnFrames() names only progress kinds that the reference's decoder
   const cases: readonly (readonly [Progress, unknown])[] = [
     [{ kind: "provider_call" }, { kind: "provider_call" }],
     [{ kind: "provider_retry", attempt: 2, waitMs: 10, code: "provider_unavailable" }, { kind: "provider_call" }],
+    [{ kind: "provider_notice" }, { kind: "provider_call" }],
     [{ kind: "tool_execution", toolNames: ["file_read"] }, { kind: "tool_execution", tool_names: ["file_read"] }],
     [{ kind: "rolling_summary" }, { kind: "rolling_summary" }],
     [{ kind: "tool_heartbeat", toolNames: ["a"], elapsedSecs: 5 }, {

@@ -55,3 +55,11 @@ Deno.test("Reply without a finish reason is interrupted unless the vendor marked
   assert.deepEqual(rest, []);
   assert.deepEqual([...new Reply(REQUEST, "acme").finish(true)], [{ type: "done", finishReason: "stop" }]);
 });
+
+Deno.test("Reply gives the pictures that a vendor puts beside the text", () => {
+  const images = [{ type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }];
+  assert.deepEqual(new Reply(REQUEST, "acme").read(chunk({ content: "Look:", images })), [
+    { type: "text", text: "Look:" },
+    { type: "media", media: { mimeType: "image/png", data: "AAAA" } },
+  ]);
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { AppError } from "#/core/error.ts";
 import type { Message } from "#/core/message.ts";
+import type { ModelDescriptor } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
 import { toBody } from "#/provider/openai_request.ts";
 
@@ -74,10 +74,39 @@ Deno.test("toBody() never echoes broken arguments: other servers parse them", ()
   assert.deepEqual(echo("", 2_000_000), { dropped_bytes: 2_000_000 });
 });
 
-Deno.test("toBody() refuses an attachment that it cannot carry", () => {
-  const message: Message = { role: "user", content: "", attachments: [{ mimeType: "audio/ogg", data: "" }] };
-  assert.throws(
-    () => toBody(request([message]), { isOpenAi: true }),
-    (error) => error instanceof AppError && error.code === "provider_rejected" && error.message.includes("audio/ogg"),
-  );
+Deno.test("toBody() writes each kind of file in its own part", () => {
+  const attachments = ["image/webp", "audio/mpeg", "application/pdf"].map((mimeType) => ({ mimeType, data: "AAAA" }));
+  const { messages } = toBody(request([{ role: "user", content: "see", attachments }]), { isOpenAi: true });
+  assert.deepEqual(messages[0]?.content, [
+    { type: "text", text: "see" },
+    { type: "image_url", image_url: { url: "data:image/webp;base64,AAAA" } },
+    { type: "input_audio", input_audio: { data: "AAAA", format: "mp3" } },
+    { type: "file", file: { filename: "attachment-2.pdf", file_data: "data:application/pdf;base64,AAAA" } },
+  ]);
+});
+
+Deno.test("toBody() asks for JSON, for thoughts and for pictures where the model has them", () => {
+  const descriptor: ModelDescriptor = {
+    id: "m",
+    name: "M",
+    contextTokens: 9,
+    outputTokens: 9,
+    input: ["text"],
+    output: ["text", "image"],
+    toolCall: true,
+    reasoning: false,
+    structuredOutput: true,
+    source: "test",
+  };
+  const body = (more: Partial<ModelRequest>, isOpenAi = false) =>
+    toBody(request([{ role: "user", content: "U" }], more), { isOpenAi });
+  const schema = { type: "object" };
+  assert.deepEqual(body({ outputSchema: { name: "answer", schema } }).response_format, {
+    type: "json_schema",
+    json_schema: { name: "answer", schema, strict: true },
+  });
+  assert.equal(body({ reasoning: "low" }).reasoning_effort, "low");
+  assert.equal("reasoning_effort" in body({ reasoning: "low", descriptor }), false);
+  assert.deepEqual(body({ descriptor }).modalities, ["image", "text"]);
+  assert.equal("modalities" in body({ descriptor }, true), false);
 });

@@ -333,15 +333,6 @@ Deno.test("stream() gives ids that the conversation does not have yet", async ()
   );
 });
 
-Deno.test("stream() refuses an attachment before anything is sent", async () => {
-  await withVendor(reply([]), async (vendor) => {
-    const attachments = [{ mimeType: "video/mp4", data: "" }];
-    const events = await collect(open(vendor), request("", { messages: [{ role: "user", content: "", attachments }] }));
-    assert.equal(failureOf(events).code, "provider_rejected");
-    assert.equal(vendor.seen.length, 0);
-  });
-});
-
 Deno.test("stream() shows each delta before the vendor has said the next: no batch", async () => {
   const shown = Array.from({ length: 200 }, () => Promise.withResolvers<void>());
   const steps = shown.map(({ promise }, at) => [text(`${at} `), waitFor(promise)]);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
+import { isProtocol } from "#/provider/base_url.ts";
 import { isProviderKind, openProvider, PROVIDER_KINDS } from "#/provider/registry.ts";
+import { collect } from "../contract/provider_contract.ts";
 
 Deno.test("openProvider() opens every kind that there is, under the entry's name", async () => {
   assert.deepEqual(PROVIDER_KINDS, ["openai", "anthropic", "demo"]);
@@ -12,6 +14,22 @@ Deno.test("openProvider() opens every kind that there is, under the entry's name
   }
   assert.equal(isProviderKind("gemini"), false);
   assert.equal(isProviderKind("toString"), false);
+});
+
+Deno.test("openProvider() of each protocol checks a request before anything is sent", async () => {
+  const attachments = [{ mimeType: "video/x-unknown", data: "AAAA" }];
+  const request = {
+    model: "m",
+    messages: [{ role: "user" as const, content: "", attachments }],
+    tools: [],
+    timeoutMs: 1,
+  };
+  const unsent = () => Promise.reject(new Error("sent"));
+  for (const kind of PROVIDER_KINDS.filter(isProtocol)) {
+    assert.ok(isProviderKind(kind));
+    const [event] = await collect(await openProvider(kind, { name: "mine", fetch: unsent }), request);
+    assert.ok(event?.type === "failed" && event.code === "provider_rejected" && /video/.test(event.message), kind);
+  }
 });
 
 Deno.test("openProvider() rejects settings that it cannot use", async () => {

@@ -49,6 +49,15 @@ Deno.test("callModel() gathers a reply and shows its parts as they come", async 
   });
 });
 
+Deno.test("callModel() shows what a provider has to say about the call, and keeps it out of the reply", async () => {
+  const [events, reply] = await read(
+    scriptedProvider([{ type: "notice", message: "M." }, { type: "text", text: "a" }]),
+  );
+  const payload = { progress: { kind: "provider_notice" }, message: "[1/3] M.", step: 1, stepsMax: 3 };
+  assert.deepEqual(events[0], { type: "progress", payload });
+  assert.deepEqual([reply.text, reply.retries], ["a", []]);
+});
+
 Deno.test("callModel() gives calls ids by which a result finds them", async () => {
   const long = "x".repeat(LIMITS.idCharsMax + 1);
   const [, reply] = await read(scriptedProvider([toolCall("a"), toolCall(""), toolCall("a"), toolCall(long)]));
