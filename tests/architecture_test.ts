@@ -24,7 +24,7 @@ const FLOORS: Readonly<Record<string, number>> = {
 /** External packages and the one folder (or files) that may import each. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   "zod": /./,
-  "openai": /^provider\/openai/,
+  "openai": /^provider\/(openai|responses)/,
   "eventsource-parser": /^provider\/sse/,
   "hono": /^gateway\//,
   "hono/deno": /^gateway\//,

@@ -220,6 +220,8 @@ export const LIMITS = {
   replayBytesMax: 1_048_576,
   /** Tokens of one reply, for a vendor that wants a number when nobody has set one. */
   outputTokensDefault: 8_192,
+  /** A vendor that refuses to go on from its own reply so many times in a row keeps none: whole conversations are sent from then on. */
+  chainRefusalsMax: 2,
   /** Pictures and sounds of one reply. */
   replyMediaMax: 8,
   /** A vendor that asks for a longer wait (Retry-After) is not waited for. */

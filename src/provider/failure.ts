@@ -122,7 +122,7 @@ export function fromStreamError(error: unknown, context: FailureContext): Failed
   if (/rate_limit/.test(vendor.code + vendor.type)) {
     return toFailed("provider_rate_limited", `${context.name} limits the rate${says}`);
   }
-  if (/invalid|not_found|context_length/.test(vendor.code + vendor.type)) {
+  if (/invalid|not_found|context_length|image|policy/.test(vendor.code + vendor.type)) {
     return toFailed("provider_rejected", `${context.name} rejected the request${says}`);
   }
   return toFailed("provider_unavailable", `${context.name} stopped with an error${says}`);

@@ -8,6 +8,7 @@ type Open = (options: ProviderOptions) => Promise<WarmProvider>;
 const PROVIDERS = {
   openai: async (options) => (await import("#/provider/openai.ts")).openOpenAi(options),
   anthropic: async (options) => (await import("#/provider/anthropic.ts")).openAnthropic(options),
+  openai_responses: async (options) => (await import("#/provider/responses.ts")).openResponses(options),
   demo: async () => (await import("#/provider/demo.ts")).openDemo(),
 } as const satisfies Record<string, Open>;
 
