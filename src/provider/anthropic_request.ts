@@ -5,6 +5,7 @@ import { toModality } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
 import { Layout, type LayoutBlock } from "#/provider/anthropic_reply.ts";
 import { toThinking } from "#/provider/anthropic_thinking.ts";
+import { isTextFile, toFormat } from "#/provider/attachments.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 /** A content block, as far as it is looked at. */
@@ -22,8 +23,8 @@ export interface WireMessage {
 const CACHED = { cache_control: { type: "ephemeral" } } as const;
 
 /**
- * The request body of Messages. `isSent` says of each replay whether its thoughts go back. Throws AppError `provider_rejected` for what
- * the API or the model cannot carry: nothing is dropped silently.
+ * The request body of Messages. `isSent` says of each replay whether its thoughts go back. Throws AppError `provider_rejected` for a
+ * text file that is no UTF-8.
  *
  * Four cache markers, all that there may be (platform.claude.com/docs/en/build-with-claude/prompt-caching): the tools, which survive a change
  * of the system prompt (it names the day); the system prompt; the last message, which writes what the next step reads; and the
@@ -31,9 +32,6 @@ const CACHED = { cache_control: { type: "ephemeral" } } as const;
  */
 export function toBody(request: ModelRequest, isSent: (replay: Replay) => boolean): Readonly<Record<string, unknown>> {
   const { model, descriptor, outputSchema } = request;
-  if (outputSchema && descriptor?.structuredOutput === false) {
-    throw new AppError("provider_rejected", `${model} cannot be held to a JSON schema; choose another model.`);
-  }
   const maxTokens = request.maxOutputTokens ?? descriptor?.outputTokens ?? LIMITS.outputTokensDefault;
   const system = request.messages.flatMap((m) => m.role === "system" ? toText(m.content) : []);
   const messages = toMessages(request, isSent);
@@ -68,7 +66,7 @@ function toMessages(request: ModelRequest, isSent: (replay: Replay) => boolean):
   for (const message of request.messages) {
     if (message.role === "system") continue;
     const role = message.role === "assistant" ? "assistant" : "user";
-    const content = toContent(message, request, isSent);
+    const content = toContent(message, isSent);
     const last = messages.at(-1);
     if (last?.role === role) last.content.push(...content);
     else if (content.length > 0) messages.push({ role, content });
@@ -81,12 +79,11 @@ function toMessages(request: ModelRequest, isSent: (replay: Replay) => boolean):
 
 function toContent(
   message: Exclude<Message, { role: "system" }>,
-  request: ModelRequest,
   isSent: (replay: Replay) => boolean,
 ): Block[] {
   switch (message.role) {
     case "user":
-      return [...(message.attachments ?? []).map((media) => toMedia(media, request)), ...toText(message.content)];
+      return [...(message.attachments ?? []).map(toMedia), ...toText(message.content)];
     case "tool": {
       const content = toText(message.content);
       return [{
@@ -129,21 +126,14 @@ function toName(text: string): string {
   return text.replace(/[^\w-]/g, "_") || "_";
 }
 
-const IMAGES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"]);
-const TEXTS = /^text\/|^application\/(json|xml|yaml|x-yaml|toml|javascript)$|\+(json|xml)$/;
-
-function toMedia({ mimeType, data }: InlineMedia, { model, descriptor }: ModelRequest): Block {
-  const type = mimeType.split(";")[0]!.trim().toLowerCase();
-  const isText = TEXTS.test(type);
-  if (descriptor && !descriptor.input.includes(isText ? "text" : toModality(type))) {
-    throw new AppError("provider_rejected", `${model} does not take ${mimeType}; choose a model that does.`);
+/** `withFitted` has left only what this format carries. */
+function toMedia({ mimeType, data }: InlineMedia): Block {
+  if (isTextFile(mimeType)) {
+    return { type: "document", source: { type: "text", media_type: "text/plain", data: toUtf8(data, mimeType) } };
   }
-  if (isText) return { type: "document", source: { type: "text", media_type: "text/plain", data: toUtf8(data, type) } };
-  const source = { type: "base64", media_type: type, data };
-  if (IMAGES.has(type)) return { type: "image", source };
-  if (type === "application/pdf") return { type: "document", source };
-  const message = `This provider takes JPEG, PNG, GIF and WebP images, PDF and text, not ${mimeType}.`;
-  throw new AppError("provider_rejected", message);
+  const isImage = toModality(mimeType) === "image";
+  const source = { type: "base64", media_type: `${isImage ? "image" : "application"}/${toFormat(mimeType)}`, data };
+  return { type: isImage ? "image" : "document", source };
 }
 
 function toUtf8(data: string, type: string): string {

@@ -6,20 +6,22 @@ import { toOneLine } from "#/lib/printable.ts";
 import type { Protocol } from "#/provider/base_url.ts";
 
 const IMAGES = ["png", "jpeg", "webp", "gif"];
+const TEXT_FILE = /^text\/|^application\/(json|xml|yaml|x-yaml|toml|javascript)$|\+(json|xml)$/;
 
 /**
- * The files that each wire format carries. Facts: developers.openai.com/api/docs/guides/{images-vision,audio,file-inputs},
+ * The files that each wire format carries; an empty list is every format of that kind. Facts: developers.openai.com/api/docs/guides/{images-vision,audio,file-inputs},
  * platform.claude.com/docs/en/build-with-claude/{vision,pdf-support}, ai.google.dev/gemini-api/docs/{image,audio,video}-understanding.
  */
 const CARRIED: Readonly<Record<Protocol, Partial<Record<Modality, readonly string[]>>>> = {
-  openai: { image: IMAGES, audio: ["wav", "mp3"], pdf: ["pdf"] },
-  openai_responses: { image: IMAGES, pdf: ["pdf"] },
-  anthropic: { image: IMAGES, pdf: ["pdf"] },
+  openai: { image: IMAGES, audio: ["wav", "mp3"], pdf: [] },
+  openai_responses: { image: IMAGES, pdf: [] },
+  anthropic: { image: IMAGES, pdf: [], text: [] },
   gemini: {
     image: ["png", "jpeg", "webp", "heic", "heif"],
     audio: ["wav", "mp3", "aiff", "aac", "ogg", "flac"],
     video: ["mp4", "mpeg", "quicktime", "mov", "webm", "3gpp", "x-flv", "avi", "wmv", "mpg"],
-    pdf: ["pdf"],
+    pdf: [],
+    text: [],
   },
 };
 
@@ -43,9 +45,14 @@ export interface FittedAttachments {
   readonly notice?: string;
 }
 
+/** True for a file whose content is text, whatever it is called. */
+export function isTextFile(mimeType: string): boolean {
+  return TEXT_FILE.test(toType(mimeType));
+}
+
 /** The format of a file by its MIME type, in one word: `jpeg`, `mp3`, `pdf`. */
 export function toFormat(mimeType: string): string {
-  const type = mimeType.split(";")[0]!.trim().toLowerCase();
+  const type = toType(mimeType);
   return ALIASES[type] ?? type.slice(type.indexOf("/") + 1);
 }
 
@@ -59,21 +66,33 @@ export function fitAttachments(request: ModelRequest, protocol: Protocol): Fitte
   const carried = Object.entries(CARRIED[protocol]).filter(([modality]) =>
     descriptor?.input.includes(modality as Modality) ?? true
   );
-  const takes = ({ mimeType }: InlineMedia) =>
-    carried.some(([modality, formats]) => modality === toModality(mimeType) && formats.includes(toFormat(mimeType)));
+  const takes = ({ mimeType }: InlineMedia) => {
+    const kind = isTextFile(mimeType) ? "text" : toModality(mimeType);
+    return carried.some(([modality, formats]) =>
+      modality === kind && (formats.length === 0 || formats.includes(toFormat(mimeType)))
+    );
+  };
   const refused = messages.flatMap((message) =>
     message.role === "user" ? (message.attachments ?? []).filter((file) => !takes(file)) : []
   );
   if (refused.length === 0) return { messages };
   const kinds = [...new Set(refused.map(({ mimeType }) => toOneLine(mimeType, MIME_CHARS_MAX)))].join(", ");
-  const taken = ["text", ...carried.map(([modality, formats]) => `${modality} (${formats.join(", ")})`)].join(", ");
-  const cannot = `The model "${model}" cannot read ${kinds}; it takes ${taken}.`;
+  const taken = carried.map(([modality, formats]) =>
+    formats.length === 0 ? modality : `${modality} (${formats.join(", ")})`
+  );
+  const cannot = `The model "${model}" cannot read ${kinds}; it takes ${
+    taken.length === 0 ? "no files" : taken.join(", ")
+  }.`;
   if (descriptor?.toolCall === false || tools.every((tool) => tool.name !== SAVE_TOOL)) {
     throw new AppError("provider_rejected", `${cannot} Send another kind of file, or choose another model.`);
   }
   const fitted = messages.map((message) => message.role === "user" ? toFitted(message, takes) : message);
   if (messages.at(-1)?.role !== "user") return { messages: fitted };
   return { messages: fitted, notice: `${cannot} It is told of the file and can only save it.` };
+}
+
+function toType(mimeType: string): string {
+  return mimeType.split(";")[0]!.trim().toLowerCase();
 }
 
 function toFitted(

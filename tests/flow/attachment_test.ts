@@ -54,7 +54,7 @@ Deno.test("a file that the model cannot read is named to it and to the person, a
     assert.deepEqual(Deno.readFileSync(join(house.workspace, "shared/a.zip")), zip);
     const notices = frames.filter((frame) => frame.includes('"provider_notice"'));
     assert.equal(notices.length, 1, "told once, not at each step");
-    assert.match(notices[0]!, /application\/zip; it takes text, image/);
+    assert.match(notices[0]!, /application\/zip; it takes image/);
   });
   const asked = house.vendor.requests.map(({ body }) => JSON.stringify(body));
   assert.ok(asked.length > 1 && asked.every((body) => body.includes("[attachment 0: application/zip, 30 KB")));

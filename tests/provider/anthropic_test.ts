@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import type { InlineMedia, Message } from "#/core/message.ts";
+import type { Message } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { Secret } from "#/lib/secret.ts";
 import { openAnthropic } from "#/provider/anthropic.ts";
@@ -192,15 +192,6 @@ Deno.test("stream() counts silence, and a ping is not silence", async () => {
   const alive = say([text("still here")]);
   const steps = [...Array.from({ length: 12 }, () => ping).flat(), ...alive.steps];
   assert.equal(textOf(await ask({ ...alive, steps }, { idleMs: 250 })), "still here");
-});
-
-Deno.test("stream() refuses an attachment before anything is sent", async () => {
-  await withVendor(say([]), async (vendor) => {
-    const attachments: InlineMedia[] = [{ mimeType: "video/mp4", data: "" }];
-    const messages: Message[] = [{ role: "user", content: "", attachments }];
-    assert.equal(failureOf(await collect(open(vendor), request("", { messages }))).code, "provider_rejected");
-    assert.equal(vendor.seen.length, 0);
-  });
 });
 
 const thought = { type: "thinking", thinking: "hm", signature: "s" };

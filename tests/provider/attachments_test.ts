@@ -3,7 +3,7 @@ import { AppError } from "#/core/error.ts";
 import type { InlineMedia, Message } from "#/core/message.ts";
 import type { Modality, ModelDescriptor } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
-import { fitAttachments, toFormat } from "#/provider/attachments.ts";
+import { fitAttachments, isTextFile, toFormat } from "#/provider/attachments.ts";
 import type { Protocol } from "#/provider/base_url.ts";
 
 const SAVE = { name: "attachment_save", description: "D", parameters: {} };
@@ -48,10 +48,14 @@ Deno.test("fitAttachments() lets through what wire format and model take, case a
     ["openai_responses", "audio/wav", false],
     ["anthropic", "application/pdf", true],
     ["anthropic", "audio/wav", false],
+    ["anthropic", "image/svg+xml", true],
+    ["anthropic", "image/tiff", false],
+    ["anthropic", "application/json", true],
     ["gemini", "image/heic", true],
     ["gemini", "audio/ogg", true],
     ["gemini", "video/mp4", true],
-    ["gemini", "text/csv", false],
+    ["gemini", "text/csv", true],
+    ["gemini", "application/msword", false],
   ];
   for (const [protocol, mimeType, takes] of table) {
     const asked = request([file(mimeType)]);
@@ -76,7 +80,7 @@ Deno.test("fitAttachments() tells of what the model cannot read, numbered as the
   }]);
   assert.equal(
     notice,
-    'The model "m" cannot read application/pdf, text/csv; it takes text, image (png, jpeg, webp, gif). ' +
+    'The model "m" cannot read application/pdf, text/csv; it takes image (png, jpeg, webp, gif). ' +
       "It is told of the file and can only save it.",
   );
 });
@@ -105,7 +109,7 @@ Deno.test("fitAttachments() refuses what nobody could do anything with, and says
       () => fitAttachments(request([file("audio/ogg\n\x1b[2J")], more), "openai_responses"),
       (error) =>
         error instanceof AppError && error.code === "provider_rejected" &&
-        /"m" cannot read audio\/ogg.*it takes text.*another model/.test(error.message) &&
+        /"m" cannot read audio\/ogg.*it takes (image.*pdf|no files).*another model/.test(error.message) &&
         !error.message.includes("\x1b"),
     );
   }
@@ -114,4 +118,11 @@ Deno.test("fitAttachments() refuses what nobody could do anything with, and says
 Deno.test("toFormat() has one word for each format", () => {
   const table = { "image/jpg": "jpeg", "audio/mpeg": "mp3", "Audio/X-WAV": "wav", "application/pdf;x=y": "pdf" };
   for (const [mimeType, format] of Object.entries(table)) assert.equal(toFormat(mimeType), format);
+});
+
+Deno.test("isTextFile() knows text by any of its names", () => {
+  for (const type of ["text/csv; charset=utf-8", "Application/JSON", "image/svg+xml", "application/x-yaml"]) {
+    assert.ok(isTextFile(type), type);
+  }
+  for (const type of ["application/pdf", "image/png", "application/octet-stream"]) assert.ok(!isTextFile(type), type);
 });
