@@ -33,6 +33,8 @@ export function toBody(request: ModelRequest, options: { readonly isOpenAi: bool
       : {}),
     ...(reasoning === undefined || descriptor?.reasoning === false ? {} : { reasoning_effort: reasoning }),
     ...(!options.isOpenAi && descriptor?.output.includes("image") ? { modalities } : {}),
+    // Newer accounts keep what does not say so (developers.openai.com/api/docs/guides/migrate-to-responses).
+    ...(options.isOpenAi ? { store: false } : {}),
     ...(limit === undefined ? {} : options.isOpenAi ? { max_completion_tokens: limit } : { max_tokens: limit }),
   };
 }

@@ -127,7 +127,7 @@ export class ResponsesReply implements ReplyReader {
   }
 
   #refuseChain(): never {
-    throw new AppError("provider_rejected", `${this.#options.name} does not go on from its own reply`);
+    throw new AppError("provider_rejected", `${this.#options.name} does not go on from its own reply.`);
   }
 
   #take(type: string, value: unknown): ModelEvent[] {

@@ -28,6 +28,7 @@ Deno.test("toBody() writes a whole conversation in the wire form", () => {
     model: "m",
     stream: true,
     stream_options: { include_usage: true },
+    store: false,
     max_completion_tokens: 9,
     tools: [{ type: "function", function: { name: "file_read", description: "D", parameters: { type: "object" } } }],
     messages: [
