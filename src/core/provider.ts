@@ -29,6 +29,8 @@ export interface ModelRequest {
   readonly maxOutputTokens?: number;
   /** Wall time of the whole call. */
   readonly timeoutMs: number;
+  /** Silence that ends it: this long without an event of its stream; what only keeps the connection open is none. */
+  readonly silenceMs?: number;
 }
 
 /** An entry of the registry and a model of it. */
@@ -55,9 +57,13 @@ export type ModelEvent =
     readonly code: ErrorCode;
     readonly message: string;
   }
-  /** From here on another entry answers; nothing of a reply was shown before. `waitMs` is 0. */
+  /**
+   * From here on another entry answers; nothing of a reply was shown before. `attempt` counts those of `from` that failed; 0 means that
+   * it was not asked, because it had failed before.
+   */
   | {
     readonly type: "switch";
+    readonly attempt: number;
     readonly from: ModelName;
     readonly to: ModelName;
     readonly code: ErrorCode;
@@ -74,6 +80,8 @@ export type ModelEvent =
     readonly retryable: boolean;
     /** From Retry-After, when the vendor sent one. */
     readonly retryAfterMs?: number;
+    /** Set when the request was refused for its tokens: only a model with a larger context can take it. */
+    readonly tooLarge?: true;
   };
 
 /** Never throws for model or network trouble: the last event is exactly one `done` or `failed` (`cancelled` when the signal fired). */

@@ -52,10 +52,11 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
 export function toFailed(
   code: ErrorCode,
   message: string,
-  options: { retryable?: boolean; retryAfterMs?: number | undefined } = {},
+  options: { retryable?: boolean; retryAfterMs?: number | undefined; tooLarge?: boolean } = {},
 ): Failed {
   const after = options.retryAfterMs === undefined ? {} : { retryAfterMs: options.retryAfterMs };
-  return { type: "failed", code, message, retryable: options.retryable ?? RETRYABLE.has(code), ...after };
+  const size = options.tooLarge ? { tooLarge: true } as const : {};
+  return { type: "failed", code, message, retryable: options.retryable ?? RETRYABLE.has(code), ...after, ...size };
 }
 
 /** What an HTTP answer other than 2xx means. `body` is what was read of it, at most `providerErrorBytesMax`. */
@@ -96,7 +97,14 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   if (status < 400) {
     return toFailed("provider_protocol", `${where} answered ${status} instead of a stream. Check base_url of ${name}.`);
   }
-  return toFailed("provider_rejected", `${name} rejected the request (${status})${says}`);
+  const tooLarge = isAboutSize(vendor);
+  return toFailed("provider_rejected", `${name} rejected the request (${status})${says}`, { tooLarge });
+}
+
+/** OpenAI: `context_length_exceeded`; Anthropic: "prompt is too long"; Gemini: "input token count … exceeds the maximum"; llama.cpp: "exceeds the available context size". */
+function isAboutSize({ message, code, type }: ReturnType<typeof vendorError>): boolean {
+  return /context_length|exceed_context|(prompt|input) is too long|context (length|size|window)|token count.*exceeds/i
+    .test(`${code} ${type} ${message}`);
 }
 
 /** Names that vendors give errors inside a stream, where no status stands (docs.anthropic.com/en/api/errors). */
@@ -123,7 +131,9 @@ export function fromStreamError(error: unknown, context: FailureContext): Failed
     return toFailed("provider_rate_limited", `${context.name} limits the rate${says}`);
   }
   if (/invalid|not_found|context_length|image|policy/.test(vendor.code + vendor.type)) {
-    return toFailed("provider_rejected", `${context.name} rejected the request${says}`);
+    return toFailed("provider_rejected", `${context.name} rejected the request${says}`, {
+      tooLarge: isAboutSize(vendor),
+    });
   }
   return toFailed("provider_unavailable", `${context.name} stopped with an error${says}`);
 }

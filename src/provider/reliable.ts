@@ -1,5 +1,6 @@
 import { LIMITS } from "#/core/limits.ts";
 import type { ModelEvent, ModelRequest, Provider } from "#/core/provider.ts";
+import type { Failed } from "#/provider/failure.ts";
 
 /** `[reliability]`, and what it needs of the outside. */
 export interface RetryOptions {
@@ -9,6 +10,8 @@ export interface RetryOptions {
   readonly backoffMaxMs: number;
   /** Waits a random half to whole of the backoff, so that many clients do not come back at once. */
   readonly jitter: boolean;
+  /** Silence that ends one attempt, see `ModelRequest.silenceMs`. */
+  readonly attemptTimeoutMs?: number;
   /** 0 ≤ n < 1. */
   readonly random: () => number;
   /** Resolves after `ms`, or at once when the signal fires. */
@@ -17,32 +20,48 @@ export interface RetryOptions {
   readonly now?: () => number;
 }
 
-type Failed = Extract<ModelEvent, { type: "failed" }>;
-
-/**
- * Tries a failed call again while nothing of a reply was shown: after the first text, reasoning or tool call a second attempt would
- * say things twice. Each attempt that failed is a `retry` event; the last failure comes through as it is. `request.timeoutMs` covers
- * all attempts and waits together. A vendor that asks for a wait over `retryAfterMsMax`, or past the deadline, is not tried again.
- */
-export function withRetries(provider: Provider, options: RetryOptions): Provider {
-  return { name: provider.name, stream: (request, signal) => retrying(provider, request, options, signal) };
+/** How one entry is tried while others could answer. */
+export interface Patience {
+  /** No attempt of this entry begins later, nor is silent longer; ms from the start. */
+  readonly withinMs: number;
+  readonly attemptsMax: number;
 }
 
-async function* retrying(
+/**
+ * Tries a failed call again while nothing of a reply was shown: after the first text, reasoning, tool call or media a second attempt
+ * would say things twice. Each attempt that failed is a `retry` event; the last failure comes through as it is. `request.timeoutMs`
+ * covers all attempts and waits together. A vendor that asks for a wait over `retryAfterMsMax`, or past the deadline, is not tried again.
+ */
+export function withRetries(provider: Provider, options: RetryOptions): Provider {
+  return { name: provider.name, stream: (request, signal) => tryAgain(provider, request, options, signal) };
+}
+
+/**
+ * One call of `withRetries`. With `patience` somebody else could answer: then silence is not tried a second time, and a wait is at most
+ * `backoffMaxMs`.
+ */
+export async function* tryAgain(
   provider: Provider,
   request: ModelRequest,
   options: RetryOptions,
   signal: AbortSignal,
+  patience?: Patience,
 ): AsyncGenerator<ModelEvent> {
   const now = options.now ?? (() => performance.now());
-  const deadline = now() + request.timeoutMs;
+  const startedAt = now();
+  const endsAt = startedAt + request.timeoutMs;
+  const lastStartAt = startedAt + Math.min(request.timeoutMs, patience?.withinMs ?? Infinity);
   for (let attempt = 1;; attempt++) {
-    const timeoutMs = Math.max(1, deadline - now());
-    const failed = yield* attemptOnce(provider, attempt === 1 ? request : { ...request, timeoutMs }, signal);
+    const silenceMs = Math.min(
+      options.attemptTimeoutMs ?? Infinity,
+      patience ? Math.max(1, lastStartAt - now()) : Infinity,
+    );
+    const bounds = { timeoutMs: Math.max(1, endsAt - now()), ...(silenceMs === Infinity ? {} : { silenceMs }) };
+    const failed = yield* attemptOnce(provider, { ...request, ...bounds }, signal);
     if (!failed) return;
-    const waitMs = planWait(failed, attempt, options);
-    if (waitMs === undefined || signal.aborted || now() + waitMs >= deadline) {
-      yield waitMs === undefined ? explain(failed, attempt, options) : failed;
+    const waitMs = planWait(failed, attempt, options, patience);
+    if (waitMs === undefined || signal.aborted || now() + waitMs >= lastStartAt) {
+      yield explain(failed, attempt, waitMs === undefined);
       return;
     }
     yield { type: "retry", attempt, waitMs, code: failed.code, message: failed.message };
@@ -54,6 +73,11 @@ async function* retrying(
   }
 }
 
+/** True for what a person has seen, or what will act: after it a call is never made again. */
+export function isShown({ type }: ModelEvent): boolean {
+  return type === "text" || type === "reasoning" || type === "tool_call" || type === "media";
+}
+
 /** Passes events on; returns the failure when another attempt could hide it. */
 async function* attemptOnce(
   provider: Provider,
@@ -63,7 +87,7 @@ async function* attemptOnce(
   let shown = false;
   for await (const event of provider.stream(request, signal)) {
     if (event.type === "failed" && event.retryable && !shown) return event;
-    shown ||= event.type === "text" || event.type === "reasoning" || event.type === "tool_call";
+    shown ||= isShown(event);
     yield event;
   }
   return undefined;
@@ -71,21 +95,25 @@ async function* attemptOnce(
 
 /** Ms to wait after this failed attempt, or undefined when it was the last one. Pure but for `random`. */
 export function planWait(
-  failed: { readonly retryAfterMs?: number },
+  failed: Partial<Pick<Failed, "retryAfterMs" | "code">>,
   attempt: number,
   options: Pick<RetryOptions, "maxAttempts" | "backoffBaseMs" | "backoffMaxMs" | "jitter" | "random">,
+  patience?: Patience,
 ): number | undefined {
   const asked = failed.retryAfterMs ?? 0;
-  if (attempt >= options.maxAttempts || asked > LIMITS.retryAfterMsMax) return undefined;
+  if (attempt >= (patience?.attemptsMax ?? options.maxAttempts)) return undefined;
+  if (asked > (patience ? options.backoffMaxMs : LIMITS.retryAfterMsMax)) return undefined;
+  if (patience && failed.code === "provider_timeout") return undefined;
   const backoff = Math.min(options.backoffMaxMs, options.backoffBaseMs * 2 ** Math.min(attempt - 1, 30));
   const spread = options.jitter ? backoff * (0.5 + options.random() / 2) : backoff;
   return Math.round(Math.max(spread, asked));
 }
 
-function explain(failed: Failed, attempt: number, options: RetryOptions): Failed {
-  if (attempt >= options.maxAttempts) {
-    return attempt === 1 ? failed : { ...failed, message: `${failed.message} (${attempt} attempts)` };
-  }
-  const seconds = Math.ceil((failed.retryAfterMs ?? 0) / 1000);
-  return { ...failed, message: `${failed.message} It asks to wait ${seconds} s.` };
+function explain(failed: Failed, attempt: number, isLast: boolean): Failed {
+  if (!isLast) return failed;
+  const notes = [
+    ...(attempt === 1 ? [] : [`${attempt} attempts`]),
+    ...(failed.retryAfterMs ? [`it asks to wait ${Math.ceil(failed.retryAfterMs / 1000)} s`] : []),
+  ];
+  return notes.length === 0 ? failed : { ...failed, message: `${failed.message} (${notes.join("; ")})` };
 }

@@ -38,6 +38,7 @@ export async function* streamReply(call: StreamedCall, signal: AbortSignal): Asy
     headers: call.headers,
     context,
     idleMs: call.idleMs ?? LIMITS.providerIdleMs,
+    silenceMs: request.silenceMs,
     timeoutMs: request.timeoutMs,
   }, signal);
   try {

@@ -8,11 +8,13 @@ export interface WireOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly context: FailureContext;
   readonly idleMs: number;
+  /** Longest time without an event; what only keeps the connection open is none. */
+  readonly silenceMs?: number | undefined;
   readonly timeoutMs: number;
 }
 
 /** Why a call was ended from our side. */
-type Stop = "cancelled" | "idle" | "timeout" | "closed";
+type Stop = "cancelled" | "idle" | "silent" | "timeout" | "closed";
 
 /**
  * The connection of one model call, under a vendor's package: it gets `fetch`, which sends the key, refuses redirects, reads a
@@ -27,6 +29,7 @@ export class Wire {
   readonly #abort = () => this.#stop("cancelled");
   #idleMs: number;
   #lastAt = this.#startedAt;
+  #lastEventAt = this.#startedAt;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped: Stop | undefined;
   #failure: Failed | undefined;
@@ -70,6 +73,7 @@ export class Wire {
   /** An event came out of the bytes so far. */
   sawEvent(): void {
     this.#bytesSinceEvent = 0;
+    this.#lastEventAt = this.#lastAt;
   }
 
   /** The reply is complete; what still may come is not waited for long. */
@@ -88,8 +92,9 @@ export class Wire {
       const seconds = Math.round(this.#options.timeoutMs / 100) / 10;
       return toFailed("provider_timeout", `${name} took longer than ${seconds} s.`, { retryable: false });
     }
-    if (this.#stopped === "idle") {
-      return toFailed("provider_timeout", `${name} at ${where} sent nothing for ${this.#idleMs / 1000} s.`);
+    if (this.#stopped === "idle" || this.#stopped === "silent") {
+      const ms = this.#stopped === "idle" ? this.#idleMs : this.#options.silenceMs!;
+      return toFailed("provider_timeout", `${name} at ${where} sent nothing for ${Math.round(ms / 100) / 10} s.`);
     }
     if (error === undefined) return undefined;
     if (this.#answered) return toFailed("provider_interrupted", `The stream of ${name} broke off before its end.`);
@@ -139,10 +144,12 @@ export class Wire {
     if (this.#stopped) return;
     const now = performance.now();
     const idleIn = this.#lastAt + this.#idleMs - now;
+    const silentIn = this.#lastEventAt + (this.#options.silenceMs ?? Infinity) - now;
     const endIn = this.#startedAt + this.#options.timeoutMs - now;
     if (endIn <= 0) this.#stop("timeout");
     else if (idleIn <= 0) this.#stop("idle");
-    else this.#timer = setTimeout(() => this.#arm(), Math.ceil(Math.min(idleIn, endIn)));
+    else if (silentIn <= 0) this.#stop("silent");
+    else this.#timer = setTimeout(() => this.#arm(), Math.ceil(Math.min(idleIn, silentIn, endIn)));
   }
 
   #stop(why: Stop): void {

@@ -114,6 +114,23 @@ Deno.test("fromStreamError() reads a status number or a name", () => {
   assert.equal(fromStreamError(null, CONTEXT).code, "provider_unavailable");
 });
 
+Deno.test("fromStatus() and fromStreamError() mark what was refused for its tokens", () => {
+  const refusals: readonly [number, object][] = [
+    [400, { code: "context_length_exceeded", message: "x" }],
+    [400, { type: "invalid_request_error", message: "prompt is too long: 200001 tokens > 200000 maximum" }],
+    [400, { message: "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576)." }],
+    [400, { type: "exceed_context_size_error", message: "the request exceeds the available context size" }],
+  ];
+  for (const [status, error] of refusals) {
+    const failed = fromStatus(status, new Headers(), JSON.stringify({ error }), CONTEXT);
+    assert.deepEqual([failed.code, failed.tooLarge], ["provider_rejected", true], JSON.stringify(error));
+  }
+  const other = fromStatus(400, new Headers(), '{"error":{"message":"Invalid schema for function x"}}', CONTEXT);
+  assert.equal(other.tooLarge, undefined);
+  assert.equal(fromStreamError({ code: "context_length_exceeded", message: "x" }, CONTEXT).tooLarge, true);
+  assert.equal(fromStreamError({ type: "invalid_request_error" }, CONTEXT).tooLarge, undefined);
+});
+
 Deno.test("fromTransport() says what broke, and when the process itself may not connect", () => {
   const because = (message: string) =>
     fromTransport(new TypeError("fetch failed", { cause: new Error(message) }), CONTEXT);

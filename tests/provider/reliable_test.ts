@@ -4,7 +4,7 @@ import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { delay } from "#/lib/delay.ts";
 import { Secret } from "#/lib/secret.ts";
 import { openOpenAi } from "#/provider/openai.ts";
-import { planWait, type RetryOptions, withRetries } from "#/provider/reliable.ts";
+import { isShown, type Patience, planWait, type RetryOptions, tryAgain, withRetries } from "#/provider/reliable.ts";
 import { collect, testProvider, textOf } from "../contract/provider_contract.ts";
 import { SCRIPTS } from "../fake/openai_scripts.ts";
 import { startFakeOpenAi } from "../fake/openai_server.ts";
@@ -112,6 +112,45 @@ Deno.test("withRetries() keeps all attempts within request.timeoutMs", async () 
   const events = await collect(withRetries(provider, retryOptions({ maxAttempts: 9 })), request);
   assert.deepEqual(types(events), ["retry", "failed"]);
   assert.deepEqual(provider.requests.map((seen) => seen.timeoutMs), [600, 350]);
+});
+
+Deno.test("withRetries() ends a silent attempt by attemptTimeoutMs, and tries it again", async () => {
+  const provider = scriptedProvider([failed({ code: "provider_timeout" })], says("yes"));
+  const events = await collect(withRetries(provider, retryOptions({ attemptTimeoutMs: 900 })), REQUEST);
+  assert.deepEqual(types(events), ["retry", "text", "done"]);
+  assert.deepEqual(provider.requests.map((seen) => seen.silenceMs), [900, 900]);
+});
+
+Deno.test("tryAgain() with somebody else to ask waits less, tries silence once and leaves them time", async () => {
+  const run = async (event: ModelEvent, patience: Patience, more: Partial<RetryOptions> = {}) => {
+    const provider = scriptedProvider([event]);
+    const { signal } = new AbortController();
+    const events: ModelEvent[] = [];
+    for await (const next of tryAgain(provider, REQUEST, retryOptions(more), signal, patience)) events.push(next);
+    return { told: types(events), asked: provider.requests, last: events.at(-1)! };
+  };
+  const half = { withinMs: 30_000, attemptsMax: 3 };
+  const limited = (retryAfterMs: number) => failed({ code: "provider_rate_limited", retryAfterMs });
+  assert.equal((await run(limited(2_000), half)).asked.length, 3);
+  const refused = await run(limited(2_001), half);
+  assert.equal(refused.asked.length, 1);
+  assert.match(refused.last.type === "failed" ? refused.last.message : "", /^gone \(it asks to wait 3 s\)$/);
+  assert.equal((await run(failed({ code: "provider_timeout" }), half)).asked.length, 1);
+  assert.equal((await run(failed(), { ...half, attemptsMax: 1 })).asked.length, 1);
+  const short = await run(failed(), { withinMs: 600, attemptsMax: 9 });
+  assert.deepEqual(short.told, ["retry", "failed"], "the second wait would end after withinMs");
+  assert.deepEqual(short.asked.map((seen) => [seen.silenceMs, seen.timeoutMs]), [[600, 60_000], [350, 59_750]]);
+});
+
+Deno.test("isShown() is what a second attempt would say twice", () => {
+  const shown: ModelEvent[] = [
+    { type: "text", text: "" },
+    { type: "reasoning", text: "" },
+    { type: "tool_call", call: { id: "1", name: "t", arguments: "" } },
+    { type: "media", media: { mimeType: "image/png", data: "" } },
+  ];
+  assert.ok(shown.every(isShown));
+  assert.ok(![failed(), { type: "usage", usage: {} } as const, ...says("").slice(1)].some(isShown));
 });
 
 Deno.test("withRetries() ends cancelled when the signal fires in a wait", async () => {

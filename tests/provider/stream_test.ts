@@ -17,13 +17,17 @@ class Parrot implements ReplyReader {
 
 const CONTEXT = { name: "parrot", model: "p", what: "squawk", where: "here", keySource: "K", key: "", now: 0 };
 
-async function run(body: string, signal = new AbortController().signal): Promise<ModelEvent[]> {
+async function run(body: BodyInit, signal = new AbortController().signal, silenceMs?: number): Promise<ModelEvent[]> {
   const events: ModelEvent[] = [];
   const call = {
-    request: { model: "p", messages: [], tools: [], timeoutMs: 5_000 },
+    request: { model: "p", messages: [], tools: [], timeoutMs: 5_000, ...(silenceMs ? { silenceMs } : {}) },
     reader: new Parrot(),
     context: CONTEXT,
-    fetch: () => Promise.resolve(new Response(body, { headers: { "content-type": "text/event-stream" } })),
+    fetch: (_url: unknown, init?: RequestInit) => {
+      const through = new TransformStream<Uint8Array, Uint8Array>();
+      const stream = new Response(body).body!.pipeThrough(through, init?.signal ? { signal: init.signal } : {});
+      return Promise.resolve(new Response(stream, { headers: { "content-type": "text/event-stream" } }));
+    },
     headers: {},
     open: async (wire: { fetch: typeof fetch }) => (await wire.fetch("http://parrot.test/", { body: "{}" })).body!,
   };
@@ -58,4 +62,17 @@ Deno.test("joinDeltas() joins neighbours of a kind and nothing else", () => {
   const t = (text: string): ModelEvent => ({ type: "text", text });
   const r = (text: string): ModelEvent => ({ type: "reasoning", text });
   assert.deepEqual(joinDeltas([r("a"), r("b"), t("c"), t("d"), r("e")]), [r("ab"), t("cd"), r("e")]);
+});
+
+Deno.test("streamReply() ends a call by silenceMs, before its first event and after it", async () => {
+  for (const start of ["", 'data: {"say":"a"}\n\n']) {
+    const body = new ReadableStream<Uint8Array>({
+      start: (control) => control.enqueue(new TextEncoder().encode(`: ping\n\n${start}`)),
+    });
+    const events = await run(body, undefined, 50);
+    assert.equal(events.length, start === "" ? 1 : 2);
+    const end = events.at(-1)!;
+    assert.ok(end.type === "failed" && end.code === "provider_timeout");
+    assert.deepEqual([end.message, end.retryable], ["parrot at here sent nothing for 0.1 s.", true]);
+  }
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
 import { Wire } from "#/provider/wire.ts";
-import { answer, raw, reply, text } from "../fake/openai_reply.ts";
+import { answer, pause, ping, raw, reply, text } from "../fake/openai_reply.ts";
 import { startFakeOpenAi } from "../fake/openai_server.ts";
 
-function openWire(signal = new AbortController().signal, idleMs = 5_000): Wire {
+function openWire(signal = new AbortController().signal, idleMs = 5_000, silenceMs?: number): Wire {
   const context = {
     name: "acme",
     model: "m",
@@ -15,7 +15,7 @@ function openWire(signal = new AbortController().signal, idleMs = 5_000): Wire {
     now: 0,
   };
   return new Wire(
-    { fetch, headers: { authorization: "Bearer sk-1" }, context, idleMs, timeoutMs: 10_000 },
+    { fetch, headers: { authorization: "Bearer sk-1" }, context, idleMs, silenceMs, timeoutMs: 10_000 },
     signal,
   );
 }
@@ -79,4 +79,29 @@ Deno.test("Wire ends a call whose bytes never make an event", () => {
   assert.equal(wire.signal.aborted, true);
   assert.equal(wire.failure()?.code, "provider_protocol");
   wire.close();
+});
+
+Deno.test("Wire ends a stream without an event for silenceMs, whatever keeps its connection open", async () => {
+  const pings = Array.from({ length: 200 }, () => [...ping(), ...pause(20)]).flat();
+  const vendor = await startFakeOpenAi(() => reply([pings], { ending: "hang" }));
+  const read = async (hasEvents: boolean): Promise<string | undefined> => {
+    const wire = openWire(undefined, 60_000, 200);
+    const response = await wire.fetch(`${vendor.url}/chat/completions`, { body: '{"messages":[]}' });
+    const chunks = response.body!.getReader();
+    try {
+      for (let at = 0; at < 20; at++) {
+        const { value } = await chunks.read();
+        wire.sawBytes(value!.length);
+        if (hasEvents) wire.sawEvent();
+      }
+    } catch {
+      // The failure says what happened.
+    } finally {
+      wire.close();
+    }
+    return wire.failure()?.message;
+  };
+  assert.equal(await read(false), "acme at here sent nothing for 0.2 s.");
+  assert.equal(await read(true), undefined, "each event begins a new silence");
+  await vendor.close();
 });
