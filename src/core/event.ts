@@ -52,7 +52,10 @@ export interface EventPayloads {
     readonly replay?: Replay;
     /** What the model made beside text; the bytes are blobs of this event. */
     readonly media?: readonly BlobRef[];
-    /** Attempts that failed before this one. `switchedTo` names the entry that was asked next instead of the same one again. */
+    /**
+     * Attempts that failed before this one. `switchedTo` names the entry that was asked next instead of the same one again; with `attempt`
+     * 0 the one before it was not asked at all.
+     */
     readonly retries?: readonly {
       readonly attempt: number;
       readonly waitMs: number;

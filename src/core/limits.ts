@@ -226,6 +226,12 @@ export const LIMITS = {
   replyMediaMax: 8,
   /** A vendor that asks for a longer wait (Retry-After) is not waited for. */
   retryAfterMsMax: 30_000,
+  /** Entries of `selection.fallback`. */
+  fallbacksMax: 8,
+  /** Attempts of one entry that may fail in a row before others are asked first. */
+  circuitFailuresMax: 3,
+  /** An entry is asked again after this at the latest, whatever its vendor said in Retry-After. */
+  circuitOpenMsMax: 3_600_000,
   /** A local model server must answer within this to be mentioned. */
   probeMs: 150,
   /** Answer of a local model server that is read. */

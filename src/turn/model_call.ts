@@ -107,17 +107,17 @@ class ReplyDraft {
       case "retry": {
         const { attempt, waitMs, code, message } = event;
         this.#retries.push({ attempt, waitMs, code, message });
-        const text = `Trying again in ${(waitMs / 1_000).toFixed(1)} s: ${message}`;
+        const text = `Attempt ${attempt + 1} in ${(waitMs / 1_000).toFixed(1)} s: ${message}`;
         return state.progress({ kind: "provider_retry", attempt, waitMs, code }, text);
       }
       case "switch": {
-        const { from, to, code, message } = event;
-        const attempt = this.#retries.filter((retry) => retry.switchedTo === undefined).length + 1;
+        const { from, to, attempt, code, message } = event;
+        this.#replay = undefined;
         this.#retries.push({ attempt, waitMs: 0, code, message, switchedTo: to });
         this.#answeredBy = to;
         return state.progress(
           { kind: "provider_switch", to, code },
-          `${to.provider}/${to.model} answers instead of ${from.provider}/${from.model}: ${message}`,
+          `Asking ${to.provider}/${to.model} instead of ${from.provider}/${from.model}: ${message}`,
         );
       }
       case "notice":

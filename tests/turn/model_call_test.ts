@@ -117,3 +117,38 @@ Deno.test("callModel() lets go of the provider's stream when it is left", async 
   for await (const _ of callModel(provider, REQUEST, new TurnState([], 0, 1, 0), new AbortController().signal)) break;
   assert.ok(isClosed);
 });
+
+Deno.test("callModel() keeps each attempt and each switch with its reason, and who answered", async () => {
+  const [main, backup] = [{ provider: "a", model: "x" }, { provider: "b", model: "y" }];
+  const replay = { ...main, data: 1 };
+  const [events, reply] = await read(scriptedProvider([
+    {
+      type: "switch",
+      from: { provider: "z", model: "z" },
+      to: main,
+      attempt: 0,
+      code: "provider_auth",
+      message: "before",
+    },
+    { type: "retry", attempt: 1, waitMs: 250, code: "provider_unavailable", message: "gone" },
+    { type: "replay", replay },
+    { type: "switch", from: main, to: backup, attempt: 2, code: "provider_unavailable", message: "gone (2 attempts)" },
+    { type: "text", text: "hi" },
+  ]));
+  assert.deepEqual(reply.retries, [
+    { attempt: 0, waitMs: 0, code: "provider_auth", message: "before", switchedTo: main },
+    { attempt: 1, waitMs: 250, code: "provider_unavailable", message: "gone" },
+    { attempt: 2, waitMs: 0, code: "provider_unavailable", message: "gone (2 attempts)", switchedTo: backup },
+  ]);
+  assert.deepEqual(reply.answeredBy, backup);
+  assert.equal(reply.replay, undefined, "what one vendor wants back is not the other's");
+  assert.deepEqual(
+    events.map((event) => event.type === "progress" ? event.payload.message : event.type),
+    [
+      "[1/3] Asking a/x instead of z/z: before",
+      "[1/3] Attempt 2 in 0.3 s: gone",
+      "[1/3] Asking b/y instead of a/x: gone (2 attempts)",
+      "text_delta",
+    ],
+  );
+});

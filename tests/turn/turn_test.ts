@@ -227,7 +227,7 @@ Deno.test("runTurn() shows retries and keeps them in the result", async () => {
     ...says("late"),
   ]);
   const events = await run(toInput(), toDeps(provider));
-  assert.equal(lines(events)[2], "progress [1/8] Trying again in 0.3 s: 429");
+  assert.equal(lines(events)[2], "progress [1/8] Attempt 2 in 0.3 s: 429");
   const result = events.find((event) => event.type === "model_result");
   assert.deepEqual(result!.payload.retries, [
     { attempt: 1, waitMs: 250, code: "provider_rate_limited", message: "429" },
