@@ -1,4 +1,4 @@
-import type { SessionEvent } from "#/core/event.ts";
+import { isTurnEnd, type SessionEvent } from "#/core/event.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 
 /** What one event adds to the screen. `out` is the answer alone, so that `oxydra run … > file` keeps what was asked for. */
@@ -11,6 +11,8 @@ export interface Rendered {
 export interface RenderState {
   /** True when the last character on the screen is not a newline. */
   readonly midLine: boolean;
+  /** The last switch of models that was shown in this turn: each step of a turn repeats it. */
+  readonly switched?: string;
 }
 
 /** A fresh screen. */
@@ -19,6 +21,7 @@ export const RENDER_START: RenderState = { midLine: false };
 const NOTHING: Rendered = { out: "", err: "" };
 const ARGUMENT_CHARS = 80;
 const RESULT_CHARS = 100;
+const MODEL_CHARS = 300;
 
 /** The text of one event, and the state after it. Pure. Everything a model or tool wrote passes `toPrintable`. */
 export function renderEvent(
@@ -26,20 +29,32 @@ export function renderEvent(
   state: RenderState,
   paint: boolean,
 ): { rendered: Rendered; state: RenderState } {
+  const switched = isTurnEnd(event) ? undefined : toSwitch(event) ?? state.switched;
+  if (toSwitch(event) !== undefined && switched === state.switched) return { rendered: NOTHING, state };
+  const { rendered, midLine } = renderText(event, state.midLine, paint);
+  return { rendered, state: { midLine, ...(switched === undefined ? {} : { switched }) } };
+}
+
+function renderText(event: SessionEvent, midLine: boolean, paint: boolean): { rendered: Rendered; midLine: boolean } {
   if (event.type === "text_delta") {
     const out = toPrintable(event.payload.text);
-    return { rendered: { out, err: "" }, state: out === "" ? state : { midLine: !out.endsWith("\n") } };
+    return { rendered: { out, err: "" }, midLine: out === "" ? midLine : !out.endsWith("\n") };
   }
   const status = toStatusLine(event);
+  const out = midLine ? "\n" : "";
   if (status === null) {
-    const closes = (event.type === "turn_done" || event.type === "turn_failed" || event.type === "turn_cancelled") &&
-      state.midLine;
-    return { rendered: closes ? { out: "\n", err: "" } : NOTHING, state: closes ? RENDER_START : state };
+    return isTurnEnd(event) ? { rendered: { out, err: "" }, midLine: false } : { rendered: NOTHING, midLine };
   }
   // Whole, with names and codes: a gateway that went bad says what it likes in every field.
   const line = toPrintable(event.type === "turn_failed" ? status : status.replaceAll("\n", " "));
-  const err = paint ? `\x1b[2m${line}\x1b[0m\n` : `${line}\n`;
-  return { rendered: { out: state.midLine ? "\n" : "", err }, state: RENDER_START };
+  return { rendered: { out, err: paint ? `\x1b[2m${line}\x1b[0m\n` : `${line}\n` }, midLine: false };
+}
+
+/** Names a switch of models, so that an equal one is known. */
+function toSwitch(event: SessionEvent): string | undefined {
+  if (event.type !== "progress" || event.payload.progress.kind !== "provider_switch") return undefined;
+  const { to, code } = event.payload.progress;
+  return `${to.provider}/${to.model} ${code}`;
 }
 
 /** One status line for the events that a person follows, null for the rest. */
@@ -55,17 +70,8 @@ function toStatusLine(event: SessionEvent): string | null {
     case "progress": {
       const { progress } = event.payload;
       if (progress.kind === "tool_heartbeat") return `  … ${progress.toolNames.join(", ")} (${progress.elapsedSecs} s)`;
-      if (progress.kind === "provider_retry") {
-        return `· the model did not answer (${progress.code}); attempt ${
-          progress.attempt + 1
-        } in ${progress.waitMs} ms`;
-      }
-      if (progress.kind === "provider_switch") {
-        return `· ${
-          toOneLine(`${progress.to.provider}/${progress.to.model}`, RESULT_CHARS)
-        } answers now (${progress.code})`;
-      }
-      return progress.kind === "provider_notice" ? `· ${event.payload.message}` : null;
+      if (!/^provider_(retry|switch|notice)$/.test(progress.kind)) return null;
+      return `· ${toOneLine(event.payload.message.replace(/^\[\d+\/\d+\] /, ""), MODEL_CHARS)}`;
     }
     case "approval_answered": {
       const { answer, by } = event.payload;

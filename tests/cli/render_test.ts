@@ -104,7 +104,7 @@ Deno.test("renderEvent() shows refusals, budgets, retries, heartbeats and ends",
       type: "progress",
       payload: {
         progress: { kind: "provider_retry", attempt: 1, waitMs: 250, code: "provider_rate_limited" },
-        message: "",
+        message: "[1/2] Attempt 2 in 0.3 s: acme limits the rate (429)",
         step: 1,
         stepsMax: 2,
       },
@@ -120,11 +120,45 @@ Deno.test("renderEvent() shows refusals, budgets, retries, heartbeats and ends",
     "  ✗ not allowed",
     "  ✗ no such file (1 ms)",
     "  … a, b (5 s)",
-    "· the model did not answer (provider_rate_limited); attempt 2 in 250 ms",
+    "· Attempt 2 in 0.3 s: acme limits the rate (429)",
     "· M.",
     "· stopped by its turns budget: 2 of 2",
     "✗ Stopped [budget_turns]",
     "✗ cancelled",
+  ]);
+});
+
+Deno.test("renderEvent() shows who is asked instead, once a turn, and each line of a failure of all", () => {
+  const switched = (model: string, message: string): SessionEvent => ({
+    type: "progress",
+    payload: {
+      progress: { kind: "provider_switch", to: { provider: "b", model }, code: "provider_unavailable" },
+      message: `[1/9] ${message}`,
+      step: 1,
+      stepsMax: 9,
+    },
+  });
+  const failed = {
+    ...at,
+    type: "turn_failed",
+    payload: { code: "provider_auth", message: "No model answered.\n  a/x: gone\n  b/y: no key", steps: 1 },
+  } as const;
+  const shown = show([
+    switched("y", "Asking b/y instead of a/x: gone"),
+    { type: "text_delta", payload: { text: "hello" } },
+    switched("y", "Asking b/y instead of a/x: it failed before"),
+    switched("z", "Asking b/z instead of a/x: it failed before"),
+    failed,
+    switched("z", "Asking b/z instead of a/x: it failed before"),
+  ]);
+  assert.equal(shown.out, "hello\n");
+  assert.deepEqual(shown.err.trimEnd().split("\n"), [
+    "· Asking b/y instead of a/x: gone",
+    "· Asking b/z instead of a/x: it failed before",
+    "✗ No model answered.",
+    "  a/x: gone",
+    "  b/y: no key [provider_auth]",
+    "· Asking b/z instead of a/x: it failed before",
   ]);
 });
 
