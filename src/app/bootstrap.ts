@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { USER_ID } from "#/core/id.ts";
+import { LIMITS } from "#/core/limits.ts";
 import type { Modality, ModelDescriptor } from "#/core/model.ts";
 import { ProviderType } from "#/provider/config.ts";
 
@@ -39,6 +40,8 @@ export const ModelChoice = z.strictObject({
   /** Name of the setting or variable that the key came from, for error messages. */
   apiKeySource: z.string().optional(),
   extraHeaders: z.record(z.string(), z.string()),
+  /** Of a fallback: the entry's own setting. */
+  maxOutputTokens: z.number().int().positive().exactOptional(),
   /** Why this one, in a sentence for the person. */
   reason: z.string(),
 });
@@ -58,6 +61,8 @@ export const GuestSettings = z.strictObject({
   backoffBaseMs: Count,
   backoffMaxMs: Count,
   jitter: z.boolean(),
+  attemptTimeoutMs: Count.positive().exactOptional(),
+  cooldownMs: Count.positive(),
   concurrentTurnsMax: Count.positive(),
   sessionsMax: Count.positive(),
   sessionIdleMs: Count.positive(),
@@ -88,6 +93,8 @@ export const Bootstrap = z.strictObject({
   startToken: z.string().min(32),
   timezone: z.string(),
   model: ModelChoice,
+  /** Who answers when `model` cannot, in this order. */
+  fallback: z.array(ModelChoice).max(LIMITS.fallbacksMax).exactOptional(),
   settings: GuestSettings,
   offered: z.array(OfferedTool).exactOptional(),
   startupStatus: z.strictObject({

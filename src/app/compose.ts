@@ -7,12 +7,13 @@ import type { EventLog } from "#/core/store.ts";
 import { delay } from "#/lib/delay.ts";
 import { Secret } from "#/lib/secret.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
-import type { Bootstrap } from "#/app/bootstrap.ts";
+import type { Bootstrap, ModelChoice } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
 import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { isProviderKind, openProvider } from "#/provider/registry.ts";
-import { withRetries } from "#/provider/reliable.ts";
+import { withFailover } from "#/provider/failover.ts";
+import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps, Sessions } from "#/session/session.ts";
 
@@ -59,7 +60,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     turns.promise.catch(() => {});
     const { listener, resume } = await listen(bootstrap, deps, { log, turns: turns.promise });
     // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
-    const opening = openTurns(bootstrap, deps, log, provider.retrying);
+    const opening = openTurns(bootstrap, deps, log, provider.answering);
     opening.then(turns.resolve, turns.reject);
     deps.onResolved((resolution) => {
       void opening.then(() => resume(resolution, resolution), () => {});
@@ -195,27 +196,36 @@ async function openTurns(
   return { sessions, send };
 }
 
+/** What answers. Our file of the first provider is evaluated now, its vendor's package by `warm`; a fallback's at its first use. */
 async function toProvider(
-  bootstrap: Bootstrap,
+  { model, fallback = [], settings }: Bootstrap,
   deps: ComposeDeps,
-): Promise<{ retrying: Provider; warm: () => Promise<void> }> {
-  const { model, settings } = bootstrap;
-  if (!isProviderKind(model.type)) throw new AppError("config_invalid", `no provider of type ${model.type}`);
-  const provider = await openProvider(model.type, {
-    name: model.provider,
-    ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
-    ...(model.apiKey === undefined ? {} : { apiKey: new Secret(model.apiKey) }),
-    ...(model.apiKeySource === undefined ? {} : { apiKeySource: model.apiKeySource }),
-    extraHeaders: model.extraHeaders,
-    fetch: deps.fetch,
-  });
-  const retrying = withRetries(provider, {
+): Promise<{ answering: Provider; warm: () => Promise<void> }> {
+  const first = await openChoice(model, deps);
+  const answering = withFailover([
+    { ...model, open: () => Promise.resolve(first) },
+    ...fallback.map((choice) => ({ ...choice, open: () => openChoice(choice, deps) })),
+  ], {
     maxAttempts: settings.attemptsMax,
     backoffBaseMs: settings.backoffBaseMs,
     backoffMaxMs: settings.backoffMaxMs,
     jitter: settings.jitter,
+    ...(settings.attemptTimeoutMs === undefined ? {} : { attemptTimeoutMs: settings.attemptTimeoutMs }),
+    cooldownMs: settings.cooldownMs,
     random: Math.random,
     delay,
   });
-  return { retrying, warm: () => provider.warm() };
+  return { answering, warm: () => first.warm() };
+}
+
+async function openChoice(choice: ModelChoice, deps: ComposeDeps): Promise<WarmProvider> {
+  if (!isProviderKind(choice.type)) throw new AppError("config_invalid", `no provider of type ${choice.type}`);
+  return await openProvider(choice.type, {
+    name: choice.provider,
+    ...(choice.baseUrl === undefined ? {} : { baseUrl: choice.baseUrl }),
+    ...(choice.apiKey === undefined ? {} : { apiKey: new Secret(choice.apiKey) }),
+    ...(choice.apiKeySource === undefined ? {} : { apiKeySource: choice.apiKeySource }),
+    extraHeaders: choice.extraHeaders,
+    fetch: deps.fetch,
+  });
 }

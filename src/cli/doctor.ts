@@ -65,7 +65,8 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
   }, { optional: true });
   const plan = await checks.run("model", async () => {
     const start = planStart(loaded, env, await probeLocalServers(fetch));
-    return { text: `${start.model.provider}/${start.model.model}`, value: start };
+    const names = [start.model, ...start.fallback].map(({ provider, model }) => `${provider}/${model}`);
+    return { text: names.join(", then "), value: start };
   });
   const live = readEndpoint(folders.ipc);
   const tools = planTools(loaded.config, env);

@@ -152,8 +152,9 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       tools: planTools(loaded.config, env),
       lock,
       bootstrap: async () => {
-        const { timezone, model, settings } = await lookAround(launch, plan);
-        return { version: launch.version, timezone, model, settings, startupStatus: toStartupStatus() };
+        const { timezone, model, fallback, settings } = await lookAround(launch, plan);
+        const startupStatus = toStartupStatus();
+        return { version: launch.version, timezone, model, fallback: [...fallback], settings, startupStatus };
       },
     });
   } catch (error) {

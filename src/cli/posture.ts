@@ -9,7 +9,7 @@ import { readEndpoint } from "#/runner/endpoint.ts";
 import { openPackages, OWN_PACKAGES } from "#/runner/packages.ts";
 import { readPermissions } from "#/runner/permissions.ts";
 import { planAll } from "#/runner/plan_all.ts";
-import { planStart, type StartPlan } from "#/runner/plan_start.ts";
+import { planStart, type StartPlan, toModelHosts } from "#/runner/plan_start.ts";
 import { planTools, type ToolsPlan } from "#/runner/plan_tools.ts";
 import { checkFolders, findDenoDir } from "#/runner/prepare.ts";
 import { findProgram } from "#/runner/program.ts";
@@ -27,7 +27,14 @@ import { toLoadOptions } from "#/cli/load_options.ts";
 import type { CommonOptions } from "#/cli/main.ts";
 import { findDegraded } from "#/cli/posture_degraded.ts";
 import { answerQuestions } from "#/cli/posture_questions.ts";
-import type { Posture, PostureApprovals, PostureLayer, PostureSecret, PostureTool } from "#/cli/posture_shape.ts";
+import type {
+  Posture,
+  PostureApprovals,
+  PostureLayer,
+  PostureModel,
+  PostureSecret,
+  PostureTool,
+} from "#/cli/posture_shape.ts";
 import { toPostureText } from "#/cli/posture_text.ts";
 
 /** Says what this installation can touch, from its policy and its flags. Reads files and changes none; starts nothing. Exit 0. Throws AppError `config_invalid` as a start would. */
@@ -84,7 +91,8 @@ async function readPosture(options: CommonOptions, version: string): Promise<Pos
     }),
     mounts: listMounts(loaded, folders),
     web: { mode: tools.egress.mode, proxy: toProxyHost(tools), allowlist: listed },
-    model: start instanceof AppError ? null : toModel(start),
+    model: start instanceof AppError ? null : toModel(start.model),
+    fallback: start instanceof AppError ? [] : start.fallback.map(toModel),
     secrets,
     tools: listTools(all),
     approvals: state === undefined ? null : toApprovals(state),
@@ -140,8 +148,9 @@ function tryStart(loaded: Loaded, env: Readonly<Record<string, string>>): StartP
   }
 }
 
-function toModel({ model, hosts }: StartPlan): Posture["model"] {
-  return { provider: model.provider, model: model.model, hosts, key: model.apiKeySource ?? null };
+function toModel(choice: StartPlan["model"]): PostureModel {
+  const { provider, model, apiKeySource: key = null } = choice;
+  return { provider, model, hosts: toModelHosts(choice), key };
 }
 
 /** Without what may stand in front of the host: a user name and a password. */

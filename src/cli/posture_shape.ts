@@ -60,6 +60,14 @@ export interface PostureApprovals {
   readonly privateSessions: number;
 }
 
+/** A model that the guest can reach; `key` is the place that its key came from. */
+export interface PostureModel {
+  readonly provider: string;
+  readonly model: string;
+  readonly hosts: readonly string[];
+  readonly key: string | null;
+}
+
 /** What this installation can touch right now. `--json` prints it as it is. */
 export interface Posture {
   readonly version: string;
@@ -72,12 +80,9 @@ export interface Posture {
   readonly questions: readonly Answered[];
   readonly mounts: readonly { readonly root: string; readonly path: string; readonly origin: Origin }[];
   readonly web: { readonly mode: string; readonly proxy: string | null; readonly allowlist: readonly string[] };
-  readonly model: {
-    readonly provider: string;
-    readonly model: string;
-    readonly hosts: readonly string[];
-    readonly key: string | null;
-  } | null;
+  readonly model: PostureModel | null;
+  /** Who answers when `model` cannot, in this order. */
+  readonly fallback: readonly PostureModel[];
   readonly secrets: readonly PostureSecret[];
   readonly tools: readonly PostureTool[];
   readonly approvals: PostureApprovals | null;

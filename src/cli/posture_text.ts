@@ -78,7 +78,7 @@ function toToolNames({ tools }: Posture): string[] {
   ];
 }
 
-function toPlaces({ mounts, web, model }: Posture): string[] {
+function toPlaces({ mounts, web, model, fallback }: Posture): string[] {
   return [
     "",
     "FILES: an agent's tools see these folders of this machine and no other",
@@ -88,6 +88,7 @@ function toPlaces({ mounts, web, model }: Posture): string[] {
     ...toRow("  tools", LABEL, toWeb(web)),
     ...toRow("  allowlist", LABEL, web.allowlist.join(", ") || "empty: no address inside is reachable by tools"),
     ...toRow("  model", LABEL, toModelText(model)),
+    ...fallback.flatMap((other) => toRow("  fallback", LABEL, toModelText(other))),
   ];
 }
 

@@ -1,4 +1,5 @@
 import { nearestName } from "#/lib/nearest.ts";
+import type { Selection } from "#/provider/config.ts";
 import { TOOL_NAMES } from "#/tools/config.ts";
 import type { Issue } from "#/config/issue.ts";
 import type { Config } from "#/config/schema.ts";
@@ -13,9 +14,9 @@ export interface CrossIssue extends Issue {
  * too. Models are checked against the catalog elsewhere, files when they are opened.
  */
 export function* crossCheck(config: Config, providers: readonly string[]): Generator<CrossIssue> {
-  yield* checkSelection(config.selection.provider, ["selection", "provider"], providers);
+  yield* checkSelection(config, config.selection, ["selection"], providers);
   for (const [name, agent] of Object.entries(config.agents)) {
-    yield* checkSelection(agent.selection?.provider, ["agents", name, "selection", "provider"], providers);
+    yield* checkSelection(config, agent.selection ?? {}, ["agents", name, "selection"], providers);
     yield* checkAgent(config, name);
   }
   yield* checkSums(config);
@@ -23,8 +24,27 @@ export function* crossCheck(config: Config, providers: readonly string[]): Gener
 }
 
 function* checkSelection(
-  name: string | undefined,
+  { providers: { registry } }: Config,
+  { provider, fallback = [] }: Selection,
   path: string[],
+  providers: readonly string[],
+): Generator<CrossIssue> {
+  yield* checkProvider(provider, [...path, "provider"], providers);
+  for (const [at, { provider, model }] of fallback.entries()) {
+    const here = [...path, "fallback", at];
+    yield* checkProvider(provider, [...here, "provider"], providers);
+    if (registry[provider]?.provider_type === "demo") {
+      yield issue([...here, "provider"], "the demo is no model that could answer in another's place");
+    }
+    if (fallback.findIndex((other) => other.provider === provider && other.model === model) < at) {
+      yield issue([...here, "model"], `${provider}/${model} is in the list already`);
+    }
+  }
+}
+
+function* checkProvider(
+  name: string | undefined,
+  path: Issue["path"],
   providers: readonly string[],
 ): Generator<CrossIssue> {
   if (name === undefined || providers.includes(name)) return;

@@ -1,12 +1,21 @@
 import { z } from "zod";
-import { count, envName, httpUrl, line, name, secretText } from "#/lib/field.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { count, envName, httpUrl, line, name, seconds, secretText } from "#/lib/field.ts";
 
 /** Which protocol an entry speaks. `demo` needs no key and no network. */
 export const ProviderType = z.enum(["openai", "anthropic", "gemini", "openai_responses", "demo"]);
 export type ProviderType = z.infer<typeof ProviderType>;
 
+/** `[[selection.fallback]]`: who answers when the ones before cannot. */
+export const Fallback = z.strictObject({ provider: name(), model: line() });
+export type Fallback = z.infer<typeof Fallback>;
+
 /** `[selection]`: an entry of the registry and a model of it. What is absent is chosen at start, and the choice is printed. */
-export const Selection = z.strictObject({ provider: name().optional(), model: line().optional() });
+export const Selection = z.strictObject({
+  provider: name().optional(),
+  model: line().optional(),
+  fallback: z.array(Fallback).max(LIMITS.fallbacksMax).optional(),
+});
 export type Selection = z.infer<typeof Selection>;
 
 /** `[providers.registry.NAME]`: how to reach one endpoint. Header values are wrapped: they may carry a key. */
@@ -40,12 +49,18 @@ export const DEFAULT_REGISTRY: Readonly<Record<string, z.input<typeof ProviderEn
   demo: { provider_type: "demo" },
 };
 
-/** `[reliability]`: retries of one model call. */
+/**
+ * `[reliability]`: retries of one model call, and when another entry is asked. `attempt_timeout_secs` is the silence that ends one attempt,
+ * until its first event and between two events of its stream; by default a call's whole time (`runtime.turn_timeout_secs`), and while a
+ * fallback is left half of what is left of it. `cooldown_secs` is how long an entry that failed is not asked first.
+ */
 export const ReliabilityConfig = z.strictObject({
   max_attempts: count(100).default(3),
   backoff_base_ms: count(600_000).default(250),
   backoff_max_ms: count(600_000).default(2_000),
   jitter: z.boolean().default(false),
+  attempt_timeout_secs: seconds().optional(),
+  cooldown_secs: seconds().default(60),
 });
 export type ReliabilityConfig = z.infer<typeof ReliabilityConfig>;
 

@@ -4,6 +4,7 @@ import { credentialFor } from "#/config/credential.ts";
 import { isOptionalPackage, type OptionalPackage } from "#/lib/optional_packages.ts";
 import type { Loaded } from "#/config/load.ts";
 import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
+import type { Fallback } from "#/provider/config.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
 import { type Selected, selectProvider } from "#/provider/select.ts";
@@ -11,6 +12,8 @@ import { type Selected, selectProvider } from "#/provider/select.ts";
 /** What a configuration makes of one start. */
 export interface StartPlan {
   readonly model: ModelChoice;
+  /** Who answers when `model` cannot, in this order. */
+  readonly fallback: readonly ModelChoice[];
   readonly settings: GuestSettings;
   /** `host:port` that the guest may connect to. */
   readonly hosts: readonly string[];
@@ -20,8 +23,8 @@ export interface StartPlan {
 }
 
 /**
- * Chooses the model and turns the configuration into what a guest gets. Pure. Throws AppError `config_invalid` for a selection that
- * cannot be served, `config_untrusted` when a cloned folder would send a person's key to its own host.
+ * Chooses the models and turns the configuration into what a guest gets. Pure. Throws AppError `config_invalid` for a selection that
+ * cannot be served, `config_untrusted` when a cloned folder would send a person's key to its own host; both hold for a fallback as well.
  */
 export function planStart(
   loaded: Loaded,
@@ -35,14 +38,51 @@ export function planStart(
     env,
     localServers,
   });
-  const model = toModelChoice(loaded, selected, env);
+  const chosen = toModelChoice(loaded, selected, env);
+  const fallback = toFallback(loaded, selected, env);
+  const names = fallback.map(({ provider, model }) => `${provider}/${model}`).join(", then ");
+  const reason = names === "" ? chosen.reason : `${chosen.reason}\nWhen it cannot answer: ${names}.`;
+  const types = [chosen, ...fallback].map(({ type }) => type);
   return {
-    model,
-    settings: toSettings(loaded, model),
-    hosts: isProtocol(model.type) ? [toNetTarget(normalizeBaseUrl(model.baseUrl, model.type))] : [],
-    packages: [model.type].filter(isOptionalPackage),
+    model: { ...chosen, reason },
+    fallback,
+    settings: toSettings(loaded, chosen),
+    hosts: [...new Set([chosen, ...fallback].flatMap(toModelHosts))],
+    packages: [...new Set(types.filter(isOptionalPackage))],
     timezone: config.user.behavior.timezone,
   };
+}
+
+/** `host:port` of a model; none for the demo. Pure. */
+export function toModelHosts({ type, baseUrl }: ModelChoice): string[] {
+  return isProtocol(type) ? [toNetTarget(normalizeBaseUrl(baseUrl, type))] : [];
+}
+
+/** The demo cannot fail, and needs nobody's network; an entry that is the chosen one already, as by `--model`, is left out. */
+function toFallback(loaded: Loaded, chosen: Selected, env: Readonly<Record<string, string>>): ModelChoice[] {
+  const { selection, providers: { registry } } = loaded.config;
+  if (chosen.type === "demo") return [];
+  const others = (selection.fallback ?? []).filter(({ provider, model }) =>
+    provider !== chosen.provider || model !== chosen.model
+  );
+  return others.map((one) => {
+    const maxOutputTokens = registry[one.provider]?.max_output_tokens;
+    const choice = toModelChoice(loaded, selectFallback(one, registry, env), env);
+    return { ...choice, ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }) };
+  });
+}
+
+function selectFallback(
+  selection: Fallback,
+  registry: Loaded["config"]["providers"]["registry"],
+  env: Readonly<Record<string, string>>,
+): Selected {
+  try {
+    return selectProvider({ selection, registry, env, localServers: [] });
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code, `selection.fallback: ${error.message}`);
+  }
 }
 
 /** Refuses a tier that this version cannot start: a configured wall is never lowered, and the message says which word lowers it. */
@@ -88,6 +128,10 @@ function toSettings({ config }: Loaded, model: ModelChoice): GuestSettings {
     backoffBaseMs: reliability.backoff_base_ms,
     backoffMaxMs: reliability.backoff_max_ms,
     jitter: reliability.jitter,
+    ...(reliability.attempt_timeout_secs === undefined
+      ? {}
+      : { attemptTimeoutMs: reliability.attempt_timeout_secs * 1_000 }),
+    cooldownMs: reliability.cooldown_secs * 1_000,
     concurrentTurnsMax: gateway.max_concurrent_turns_per_user,
     sessionsMax: gateway.max_sessions_per_user,
     sessionIdleMs: gateway.session_idle_ttl_hours * 3_600_000,

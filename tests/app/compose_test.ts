@@ -129,6 +129,33 @@ Deno.test("openGuest() opens the provider of the bootstrap on the fetch it is gi
   assert.ok(!JSON.stringify(failed).includes("sk-0123456789"));
 });
 
+Deno.test("openGuest() asks the fallback with its own key and headers when the model cannot answer", async () => {
+  const asked: Request[] = [];
+  const base = { type: "openai", extraHeaders: {}, reason: "a test" } as const;
+  const model = { ...base, provider: "main", model: "m-1", baseUrl: "http://127.0.0.1:9/v1", apiKey: "sk-main-1234" };
+  const own = { baseUrl: "http://127.0.0.1:8/v1", apiKey: "sk-backup-1234", extraHeaders: { "x-team": "river" } };
+  const fallback = [{ ...base, provider: "backup", model: "m-2", ...own }];
+  await using setting = await openSetting({}, { model, fallback }, {
+    fetch: async (input, init) => {
+      const request = new Request(input, init);
+      asked.push(request.clone());
+      await request.body?.cancel();
+      return Response.json({ error: { message: "no" } }, { status: 401 });
+    },
+  });
+  await using client = await connect(setting);
+  client.turn("t", "hello", { session_id: "runtime-default" });
+  const { message } = (await client.next("error")).payload;
+  assert.match(message, /^No model answered\.\n {2}main\/m-1: main refused .*\n {2}backup\/m-2: backup refused/);
+  const seen = asked.map(({ url, headers }) => [url, headers.get("authorization"), headers.get("x-team")]);
+  assert.deepEqual(seen, [
+    ["http://127.0.0.1:9/v1/chat/completions", "Bearer sk-main-1234", null],
+    ["http://127.0.0.1:8/v1/chat/completions", "Bearer sk-backup-1234", "river"],
+  ]);
+  const bodies = await Promise.all(asked.map((request) => request.json()));
+  assert.deepEqual(bodies.map((body) => body.model), ["m-1", "m-2"]);
+});
+
 Deno.test("Guest.attachment() gives the bytes of the turn's own message, and says what there is instead", async () => {
   await using setting = await openSetting();
   await using client = await connect(setting);

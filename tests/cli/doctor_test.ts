@@ -51,6 +51,19 @@ Deno.test("runDoctor() says in words what is fine, and shows no value of the env
   }, { OPENAI_API_KEY: "sk-very-secret" });
 });
 
+Deno.test("runDoctor() names who answers instead, and the guest's flag opens their hosts", async () => {
+  const files = {
+    "home/.config/oxydra/agent.toml":
+      '[selection]\nprovider = "openai"\nmodel = "m"\n[[selection.fallback]]\nprovider = "near"\nmodel = "n"\n' +
+      '[providers.registry.near]\nprovider_type = "openai"\nbase_url = "http://192.168.1.5:8000"\n',
+  };
+  await examine(files, async (realm, doctor) => {
+    assert.equal(await doctor(), 0);
+    assert.match(realm.out(), /✓ model: openai\/m, then near\/n\n/);
+    assert.match(realm.out(), /connects to api\.openai\.com:443, 192\.168\.1\.5:8000/);
+  }, { OPENAI_API_KEY: "sk-very-secret" });
+});
+
 Deno.test("runDoctor() tells of a trouble, goes on, and exits with the code of the first one", async () => {
   const files = { "work/.oxydra/agent.toml": '[selection]\nprovider = "anthropic"\nmodel = "m"\n' };
   await examine(files, async (realm, doctor) => {

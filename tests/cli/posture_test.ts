@@ -133,6 +133,22 @@ Deno.test("runPosture() says where rules come from, which secrets are set and wh
   });
 });
 
+Deno.test("runPosture() and its text name each fallback with its host and where its key comes from", async () => {
+  const files = {
+    "work/.oxydra/agent.toml":
+      '[selection]\nprovider = "openai"\nmodel = "m"\n[[selection.fallback]]\nprovider = "near"\nmodel = "n"\n' +
+      '[providers.registry.near]\nprovider_type = "openai"\nbase_url = "http://192.168.1.5:8000"\napi_key = "sk-near"\n',
+  };
+  await withHouse(files, { OPENAI_API_KEY: "sk-x" }, async ({ realm, posture }) => {
+    const { model, fallback } = await posture();
+    assert.deepEqual(model!.hosts, ["api.openai.com:443"]);
+    const key = "providers.registry.near.api_key";
+    assert.deepEqual(fallback, [{ provider: "near", model: "n", hosts: ["192.168.1.5:8000"], key }]);
+    assert.equal(await runPosture({}, "1.2.3"), 0);
+    assert.match(realm.out(), /\n {2}fallback +near\/n at 192\.168\.1\.5:8000; the guest has its key, from/);
+  });
+});
+
 Deno.test("runPosture() in strict mode shows one egress process, the proxy and what it may be asked for", async () => {
   const strict = '[tools.web_search]\negress_mode = "strict"\negress_proxy_url = "http://proxy.example:3128"\n' +
     'egress_allowlist = ["api.example.com:443"]\n';

@@ -3,7 +3,7 @@ import { crossCheck } from "#/config/cross_check.ts";
 import { Config } from "#/config/schema.ts";
 
 const said = (input: Parameters<typeof Config.parse>[0]) =>
-  [...crossCheck(Config.parse(input), ["openai", "anthropic"])].map(({ path, sentence }) =>
+  [...crossCheck(Config.parse(input), ["openai", "anthropic", "demo"])].map(({ path, sentence }) =>
     `${path.join(".")}: ${sentence}`
   );
 
@@ -11,11 +11,22 @@ Deno.test("crossCheck() accepts the defaults", () => assert.deepEqual(said({}), 
 
 Deno.test("crossCheck() names each rule between keys that is broken", () => {
   const agent = (tools: string[]) => ({ agents: { a: { tools } } });
+  const fallback = (...names: string[]) => {
+    const list = names.map((name) => ({ provider: name.split("/")[0]!, model: name.split("/")[1]! }));
+    return { selection: { fallback: list } };
+  };
   const telegram = (more: object) => ({ user: { channels: { telegram: { enabled: true, ...more } } } });
   const cases: [Parameters<typeof Config.parse>[0], RegExp][] = [
     [{ selection: { provider: "opena" } }, /^selection\.provider: .*the nearest is openai$/],
-    [{ selection: { provider: "zzzzzz" } }, /known: openai, anthropic$/],
+    [{ selection: { provider: "zzzzzz" } }, /known: openai, anthropic, demo$/],
     [{ agents: { a: { selection: { provider: "x" } } } }, /^agents\.a\.selection\.provider/],
+    [fallback("opena/m"), /^selection\.fallback\.0\.provider: .*the nearest is openai$/],
+    [fallback("openai/m", "openai/n", "openai/m"), /^selection\.fallback\.2\.model: openai\/m is in the list already$/],
+    [{ agents: { a: fallback("openai/m", "x/m") } }, /^agents\.a\.selection\.fallback\.1\.provider/],
+    [
+      { ...fallback("demo/demo"), providers: { registry: { demo: { provider_type: "demo" } } } },
+      /^selection\.fallback\.0\.provider: the demo is no model/,
+    ],
     [{ agents: { a: { system_prompt: "x", system_prompt_file: "y" } } }, /not both$/],
     [agent(["file_red"]), /^agents\.a\.tools\.0: unknown tool; the nearest is file_read$/],
     [{ memory: { retrieval: { vector_weight: 0.5 } } }, /must sum to 1, got 0\.8$/],

@@ -9,7 +9,9 @@ Deno.test("Config has the reference's defaults, and memory on", () => {
     context_budget: { trigger_ratio: 0.85, safety_buffer_tokens: 1024, fallback_max_context_tokens: 128_000 },
     summarization: { target_ratio: 0.5, min_turns: 6 },
   });
-  assert.deepEqual(config.reliability, { max_attempts: 3, backoff_base_ms: 250, backoff_max_ms: 2000, jitter: false });
+  const { cooldown_secs, ...reference } = config.reliability;
+  assert.deepEqual(reference, { max_attempts: 3, backoff_base_ms: 250, backoff_max_ms: 2000, jitter: false });
+  assert.equal(cooldown_secs, 60);
   assert.equal(config.memory.enabled, true);
   assert.equal(config.scheduler.enabled, false);
   assert.equal(ObservabilityConfig.parse({}).exporter, "otlp");

@@ -16,7 +16,9 @@ Deno.test("showEffective() shows every key of the schema with its source", async
   const text = showEffective(loaded, { json: false, cwd: machine.root });
   for (const path of schemaKeys(Config)) {
     // A list of tables is one value; its keys are inside.
-    const list = path.findIndex((step, i) => step === "*" && ["servers", "senders", "rules"].includes(path[i - 1]!));
+    const list = path.findIndex((step, i) =>
+      step === "*" && ["servers", "senders", "rules", "fallback"].includes(path[i - 1]!)
+    );
     const shown = list < 0 ? path : path.slice(0, list);
     const pattern = new RegExp(`^${shown.map((step) => step === "*" ? "[^.]+" : step).join("\\.")} = `, "m");
     assert.match(text, pattern, path.join("."));

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { LIMITS } from "#/core/limits.ts";
 import {
   CatalogConfig,
   DEFAULT_REGISTRY,
+  Fallback,
   ProviderEntry,
   ProvidersConfig,
   ProviderType,
@@ -36,5 +38,13 @@ Deno.test("Selection, ReliabilityConfig and CatalogConfig have the reference's d
   assert.ok(!Selection.safeParse({ model: " " }).success);
   assert.equal(ReliabilityConfig.parse({}).max_attempts, 3);
   assert.ok(!ReliabilityConfig.safeParse({ max_attempts: 0 }).success);
+  const { attempt_timeout_secs, cooldown_secs } = ReliabilityConfig.parse({});
+  assert.deepEqual([attempt_timeout_secs, cooldown_secs], [undefined, 60]);
+  const one = { provider: "openai", model: "m" };
+  const list = (length: number) => Selection.safeParse({ fallback: Array.from({ length }, () => one) });
+  assert.ok(list(LIMITS.fallbacksMax).success && !list(LIMITS.fallbacksMax + 1).success);
+  for (const wrong of [{ provider: "openai" }, { model: "m" }, { ...one, key: "x" }]) {
+    assert.ok(!Fallback.safeParse(wrong).success, JSON.stringify(wrong));
+  }
   assert.deepEqual(CatalogConfig.parse({}), { skip_catalog_validation: false });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { checkTier, planStart, toModelHosts } from "#/runner/plan_start.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
 
 const PROVIDER = `[selection]
@@ -54,6 +54,57 @@ Deno.test("planStart() never sends a person's key to the host of a cloned folder
   });
   const loaded = await machine.load();
   assert.throws(() => planStart(loaded, { OPENAI_API_KEY: "sk-env" }, []), { code: "config_untrusted" });
+});
+
+const BACKUP = `[[selection.fallback]]
+provider = "backup"
+model = "m-2"
+[[selection.fallback]]
+provider = "openai"
+model = "m-3"
+[reliability]
+attempt_timeout_secs = 7
+cooldown_secs = 9
+[providers.registry.backup]
+provider_type = "openai"
+base_url = "http://10.0.0.9:8000"
+api_key_env = "BACKUP_KEY"
+max_output_tokens = 5
+`;
+
+Deno.test("planStart() gives a fallback its own address, key and limit, and names it", async () => {
+  using machine = makeMachine({ "home/.config/oxydra/agent.toml": PROVIDER + BACKUP });
+  const env = { OPENAI_API_KEY: "sk-env", BACKUP_KEY: "sk-backup" };
+  const { model, fallback, hosts, settings } = planStart(await machine.load(), env, []);
+  assert.deepEqual(
+    fallback.map((one) => [one.provider, one.model, one.apiKey, one.apiKeySource, one.maxOutputTokens]),
+    [["backup", "m-2", "sk-backup", "BACKUP_KEY", 5], ["openai", "m-3", "sk-env", "OPENAI_API_KEY", undefined]],
+  );
+  assert.deepEqual(fallback.map(({ extraHeaders }) => extraHeaders), [{}, {}]);
+  assert.deepEqual(hosts, ["models.example:443", "10.0.0.9:8000", "api.openai.com:443"]);
+  assert.deepEqual([model, ...fallback].flatMap(toModelHosts), hosts);
+  assert.match(model.reason, /\nWhen it cannot answer: backup\/m-2, then openai\/m-3\.$/);
+  assert.deepEqual([settings.attemptTimeoutMs, settings.cooldownMs], [7_000, 9_000]);
+});
+
+Deno.test("planStart() leaves out a fallback that is chosen already, and all of them beside the demo", async () => {
+  using machine = makeMachine({ "home/.config/oxydra/agent.toml": PROVIDER + BACKUP });
+  const env = { OPENAI_API_KEY: "sk-env", BACKUP_KEY: "sk-backup" };
+  const chosen = await machine.load({ overrides: { selection: { provider: "backup", model: "m-2" } } });
+  assert.deepEqual(planStart(chosen, env, []).fallback.map(({ provider }) => provider), ["openai"]);
+  const demo = await machine.load({ overrides: { selection: { provider: "demo", model: "demo" } } });
+  const { fallback, hosts, model } = planStart(demo, env, []);
+  assert.deepEqual([fallback, hosts], [[], []]);
+  assert.deepEqual(toModelHosts(model), []);
+});
+
+Deno.test("planStart() refuses a fallback that could not be asked", async () => {
+  using machine = makeMachine({ "home/.config/oxydra/agent.toml": PROVIDER + BACKUP });
+  const loaded = await machine.load();
+  assert.throws(() => planStart(loaded, {}, []), {
+    code: "config_invalid",
+    message: /^selection\.fallback: provider "openai" has no API key: export OPENAI_API_KEY/,
+  });
 });
 
 Deno.test("planStart() refuses a selection that cannot be served", async () => {
