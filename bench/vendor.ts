@@ -1,8 +1,9 @@
 /**
  * The model of the benches, in a process of its own: `deno run -A bench/vendor.ts` prints its base URL and lives until its stdin ends.
- * The last user message says what to do: `deltas 200`, `stamps 200`, or `reads 20 /shared/x.txt`, which ends with 200 deltas.
+ * The last user message says what to do: `deltas 200`, `stamps 200`, or `reads 20 /shared/x.txt`, which ends with 200 deltas; `stall`, `silent` and
+ * `busy` are waited for until somebody cancels.
  */
-import { late, pause, type Reply, reply, text, toolCall } from "../tests/fake/openai_reply.ts";
+import { late, noAnswer, pause, type Reply, reply, text, toolCall, vendorError } from "../tests/fake/openai_reply.ts";
 import { toolResults } from "../tests/fake/openai_scripts.ts";
 import { type ChatBody, startFakeOpenAi } from "../tests/fake/openai_server.ts";
 import { wallMs } from "./row.ts";
@@ -22,6 +23,12 @@ function play(body: ChatBody): Reply {
       return toolResults(body).length > 0
         ? reply([text("Found.")])
         : reply([toolCall("file_search", { path, pattern, regex: true, max_results: 1_000 })]);
+    case "stall":
+      return reply([text("And then ")], { finish: null, done: false, ending: "hang" });
+    case "silent":
+      return noAnswer("hang");
+    case "busy":
+      return vendorError(503, "busy", { "retry-after": "20" });
     default:
       return toDeltas(Number(count ?? DELTAS));
   }
