@@ -219,7 +219,7 @@ export const LIMITS = {
   /** What a vendor wants back with a reply, as JSON, in UTF-16 code units; more is not kept, and that reply is then sent back without. */
   replayBytesMax: 1_048_576,
   /** Tokens of one reply, for a vendor that wants a number when nobody has set one. */
-  outputTokensDefault: 8_192,
+  unstatedOutputTokensMax: 8_192,
   /** A vendor that refuses to go on from its own reply so many times in a row keeps none: whole conversations are sent from then on. */
   chainRefusalsMax: 2,
   /** Pictures and sounds of one reply. */

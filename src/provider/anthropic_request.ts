@@ -32,7 +32,7 @@ const CACHED = { cache_control: { type: "ephemeral" } } as const;
  */
 export function toBody(request: ModelRequest, isSent: (replay: Replay) => boolean): Readonly<Record<string, unknown>> {
   const { model, descriptor, outputSchema } = request;
-  const maxTokens = request.maxOutputTokens ?? descriptor?.outputTokens ?? LIMITS.outputTokensDefault;
+  const maxTokens = request.maxOutputTokens ?? descriptor?.outputTokens ?? LIMITS.unstatedOutputTokensMax;
   const system = request.messages.flatMap((m) => m.role === "system" ? toText(m.content) : []);
   const messages = toMessages(request, isSent);
   const { thinking, effort } = toThinking(request, { maxTokens, isThoughtless: isThoughtless(messages) });
