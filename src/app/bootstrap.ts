@@ -8,6 +8,14 @@ const Modalities: z.ZodType<readonly Modality[]> = z.array(
   z.enum(["text", "image", "audio", "video", "pdf", "document"]),
 );
 
+const Dollars = z.number().nonnegative();
+const Price = z.strictObject({
+  input: Dollars,
+  output: Dollars,
+  cacheRead: Dollars.exactOptional(),
+  cacheWrite: Dollars.exactOptional(),
+});
+
 const Descriptor: z.ZodType<ModelDescriptor> = z.strictObject({
   id: z.string().min(1),
   name: z.string(),
@@ -19,11 +27,8 @@ const Descriptor: z.ZodType<ModelDescriptor> = z.strictObject({
   toolCall: z.boolean(),
   reasoning: z.boolean(),
   structuredOutput: z.boolean(),
-  price: z.strictObject({
-    input: z.number().nonnegative(),
-    output: z.number().nonnegative(),
-    cacheRead: z.number().nonnegative().exactOptional(),
-    cacheWrite: z.number().nonnegative().exactOptional(),
+  price: Price.extend({
+    tiers: z.array(Price.extend({ aboveTokens: z.number().int().nonnegative() })).exactOptional(),
   }).exactOptional(),
   source: z.string(),
 });

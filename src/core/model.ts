@@ -7,6 +7,8 @@ export interface ModelPrice {
   readonly output: number;
   readonly cacheRead?: number;
   readonly cacheWrite?: number;
+  /** What all of a call costs when its prompt is longer than this, the smaller bound first. */
+  readonly tiers?: readonly (Omit<ModelPrice, "tiers"> & { readonly aboveTokens: number })[];
 }
 
 /** What is known about a model: where it ends, what it takes, what it costs. */

@@ -6,16 +6,20 @@ const COMPARED_CHARS_MAX = 64;
  * neighbours, when these are at most a third of the longer name (and always at most 8). The first of equals; undefined when none is near.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Infinity;
+  return nearestNames(name, candidates, 1)[0];
+}
+
+/** At most `countMax` such candidates, the nearest first, equals in the order in which they came. */
+export function nearestNames(name: string, candidates: Iterable<string>, countMax: number): string[] {
   const wanted = name.slice(0, COMPARED_CHARS_MAX);
+  const near: { candidate: string; distance: number }[] = [];
   for (const candidate of candidates) {
     const other = candidate.slice(0, COMPARED_CHARS_MAX);
     const distance = editDistance(wanted.toLowerCase(), other.toLowerCase());
     const allowed = Math.min(8, Math.max(1, Math.floor(Math.max(wanted.length, other.length) / 3)));
-    if (distance <= allowed && distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    if (distance <= allowed) near.push({ candidate, distance });
   }
-  return best;
+  return near.sort((a, b) => a.distance - b.distance).slice(0, countMax).map(({ candidate }) => candidate);
 }
 
 /** Optimal string alignment (Damerau–Levenshtein without overlapping swaps). */
