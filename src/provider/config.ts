@@ -42,10 +42,12 @@ export type ProviderEntry = z.infer<typeof ProviderEntry>;
 export const ProvidersConfig = z.strictObject({ registry: z.record(name(), ProviderEntry).prefault({}) });
 export type ProvidersConfig = z.infer<typeof ProvidersConfig>;
 
-/** Entries that are there before any file is read; a file changes them key by key. The names are the reference's, and `demo`. */
+/** Entries that are there before any file is read; a file changes them key by key: the reference's two, and one for each other type. */
 export const DEFAULT_REGISTRY: Readonly<Record<string, z.input<typeof ProviderEntry>>> = {
   openai: { provider_type: "openai", api_key_env: "OPENAI_API_KEY" },
   anthropic: { provider_type: "anthropic", api_key_env: "ANTHROPIC_API_KEY" },
+  gemini: { provider_type: "gemini", api_key_env: "GEMINI_API_KEY" },
+  openai_responses: { provider_type: "openai_responses", api_key_env: "OPENAI_API_KEY" },
   demo: { provider_type: "demo" },
 };
 

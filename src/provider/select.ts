@@ -36,11 +36,11 @@ export interface Selected {
   readonly hint?: string;
 }
 
-/** Keys by vendor, in the order in which they are looked for. Default models: small ones that are served without conditions. */
-const VENDORS: readonly { type: ProviderType; env: string; model: string }[] = [
+/** Keys by vendor, in the order in which they are looked for, each with a small model that has tools and is served without conditions. */
+const VENDORS: readonly { readonly type: ProviderType; readonly env: string; readonly model: string }[] = [
   { type: "openai", env: "OPENAI_API_KEY", model: "gpt-4.1-mini" },
   { type: "anthropic", env: "ANTHROPIC_API_KEY", model: "claude-haiku-4-5" },
-  { type: "gemini", env: "GEMINI_API_KEY", model: "" },
+  { type: "gemini", env: "GEMINI_API_KEY", model: "gemini-2.5-flash" },
 ];
 
 /** Environment variables that may hold a key, besides each entry's own `api_key_env`. */
@@ -53,13 +53,10 @@ export const CREDENTIAL_ENV: readonly string[] = [...VENDORS.map((vendor) => ven
 export function selectProvider(input: SelectInput): Selected {
   const { selection, env } = input;
   if (selection?.provider !== undefined || selection?.model !== undefined) return selectConfigured(input);
-  const later: string[] = [];
-  for (const vendor of VENDORS) {
-    if (!isSet(env[vendor.env])) continue;
-    if (isProviderKind(vendor.type)) return selectFromEnvironment(vendor.type, vendor.model, input);
-    later.push(vendor.env);
+  for (const vendor of available()) {
+    if (isSet(env[vendor.env])) return selectFromEnvironment(vendor.type, vendor.model, input);
   }
-  return selectDemo(later, input.localServers);
+  return selectDemo(input.localServers);
 }
 
 /**
@@ -73,7 +70,7 @@ export function findApiKey(
 ): { readonly key: Secret; readonly source: string } | undefined {
   const written = entry.api_key?.reveal() ?? "";
   if (isSet(written)) return checkKey(written, `providers.registry.${name}.api_key`);
-  for (const variable of [entry.api_key_env, vendorEnv(entry.provider_type), "API_KEY"]) {
+  for (const variable of [entry.api_key_env, vendorOf(entry.provider_type)?.env, "API_KEY"]) {
     const value = variable === undefined ? undefined : env[variable];
     if (variable !== undefined && isSet(value)) return checkKey(value, variable);
   }
@@ -107,19 +104,19 @@ function selectConfigured({ selection, registry, env }: SelectInput): Selected {
     return { kind: "configured", provider, type, model: selection?.model ?? "demo", reason, hint: KEY_HINT };
   }
   if (!isProviderKind(type)) {
-    const message = `provider "${provider}" is of type ${type}, which arrives later; now there are: ${
+    const message = `provider "${provider}" is of type ${type}, which this build lacks; it has ${
       PROVIDER_KINDS.join(", ")
     }`;
     throw new AppError("config_invalid", message);
   }
-  const model = selection?.model ?? (entry.base_url === undefined ? defaultModel(type) : undefined);
+  const model = selection?.model ?? (entry.base_url === undefined ? vendorOf(type)?.model : undefined);
   if (model === undefined) {
     throw new AppError("config_invalid", `selection.model is missing for provider "${provider}"`);
   }
   const found = findApiKey(provider, entry, env);
   // Other servers may want no key; a vendor always does.
   if (!found && entry.base_url === undefined) {
-    const wanted = entry.api_key_env ?? vendorEnv(type);
+    const wanted = entry.api_key_env ?? vendorOf(type)?.env;
     const message =
       `provider "${provider}" has no API key: export ${wanted}=…, or set providers.registry.${provider}.api_key`;
     throw new AppError("config_invalid", message);
@@ -151,12 +148,11 @@ function selectFromEnvironment(type: ProviderType, model: string, { registry, en
 }
 
 /** The variables whose vendors can be opened. */
-const KEYS = VENDORS.filter(({ type }) => isProviderKind(type)).map(({ env }) => env);
+const KEYS = available().map(({ env }) => env);
 const KEY_HINT = `For a real model: export ${KEYS.map((env) => `${env}=…`).join(" or ")}`;
 
-function selectDemo(later: readonly string[], localServers: readonly LocalServer[]): Selected {
+function selectDemo(localServers: readonly LocalServer[]): Selected {
   const reasons = [`No model is configured and no key is set (${KEYS.join(", ")}), so the demo answers.`];
-  for (const variable of later) reasons.push(`${variable} is set, but its provider arrives later.`);
   const hints = [KEY_HINT];
   for (const server of localServers) {
     reasons.push(
@@ -187,12 +183,8 @@ function builtIn(provider: string): SelectableEntry | undefined {
   return isProviderKind(provider) ? { provider_type: provider } : undefined;
 }
 
-function vendorEnv(type: ProviderType): string | undefined {
-  return VENDORS.find((vendor) => type === vendor.type || type === `${vendor.type}_responses`)?.env;
-}
-
-function defaultModel(type: ProviderType): string | undefined {
-  return VENDORS.find((vendor) => vendor.type === type)?.model;
+function available(): typeof VENDORS {
+  return VENDORS.filter(({ type }) => isProviderKind(type));
 }
 
 function isSet(value: string | undefined): value is string {
@@ -211,7 +203,7 @@ function checkKey(value: string, source: string): { key: Secret; source: string 
   return { key: new Secret(key), source };
 }
 
-/** The variable that a vendor's key is usually in, and a small model of it that serves everybody; undefined for a type that is no vendor's own. */
+/** The variable that a vendor's key is usually in, and a small model of it that serves everybody; undefined for the demo. Both of OpenAI's protocols are one vendor's. */
 export function vendorOf(type: ProviderType): { readonly env: string; readonly model: string } | undefined {
-  return VENDORS.find((vendor) => vendor.type === type);
+  return VENDORS.find((vendor) => vendor.type === type || `${vendor.type}_responses` === type);
 }

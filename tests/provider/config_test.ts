@@ -22,9 +22,9 @@ Deno.test("ProviderEntry wraps keys and header values, and needs its type only",
   assert.ok(!ProviderEntry.safeParse({ provider_type: "openai", extra_headers: { A: "v\r\nB: c" } }).success);
 });
 
-Deno.test("DEFAULT_REGISTRY is valid and has the reference's names", () => {
+Deno.test("DEFAULT_REGISTRY is valid and has the reference's names, and one for each other type", () => {
   const { registry } = ProvidersConfig.parse({ registry: DEFAULT_REGISTRY });
-  assert.deepEqual(Object.keys(registry), ["openai", "anthropic", "demo"]);
+  assert.deepEqual(Object.keys(registry), ["openai", "anthropic", "gemini", "openai_responses", "demo"]);
   assert.deepEqual(ProviderType.options.filter((type) => type !== "demo"), [
     "openai",
     "anthropic",

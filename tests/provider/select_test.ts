@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
 import { Secret } from "#/lib/secret.ts";
+import { parseModel } from "#/provider/catalog.ts";
+import { readSnapshot } from "#/provider/catalog_snapshot.ts";
+import { isProviderKind } from "#/provider/registry.ts";
 import {
   CREDENTIAL_ENV,
   findApiKey,
@@ -26,8 +29,11 @@ function refused(input: SelectInput): string {
 Deno.test("selectProvider() chooses the demo when there is nothing, and says how to set a key", () => {
   const selected = selectProvider(NOTHING);
   assert.deepEqual([selected.kind, selected.type, selected.provider, selected.model], ["demo", "demo", "demo", "demo"]);
-  assert.match(selected.reason, /No model is configured and no key is set \(OPENAI_API_KEY, ANTHROPIC_API_KEY\)/);
-  assert.match(selected.hint!, /export OPENAI_API_KEY=… or ANTHROPIC_API_KEY=…/);
+  assert.match(
+    selected.reason,
+    /^No model is configured and no key is set \(OPENAI_API_KEY.*\), so the demo answers\.$/,
+  );
+  assert.match(selected.hint!, /export OPENAI_API_KEY=…/);
 });
 
 Deno.test("selectProvider() takes a key of the environment with a default model", () => {
@@ -51,10 +57,31 @@ Deno.test("selectProvider() with a key of the environment still obeys the openai
   assert.equal(selected.baseUrl, "http://127.0.0.1:9000/v1");
 });
 
-Deno.test("selectProvider() says that other vendors arrive later, and does not use API_KEY unasked", () => {
-  const selected = selectProvider({ ...NOTHING, env: { GEMINI_API_KEY: "x", API_KEY: "y", OPENAI_API_KEY: "  " } });
-  assert.equal(selected.kind, "demo");
-  assert.match(selected.reason, /GEMINI_API_KEY is set, but its provider arrives later/);
+Deno.test("selectProvider() does not use API_KEY unasked, nor a variable that is blank", () => {
+  assert.equal(selectProvider({ ...NOTHING, env: { API_KEY: "y", OPENAI_API_KEY: "  " } }).kind, "demo");
+});
+
+Deno.test("selectProvider() takes each vendor's key with that vendor's model, as far as its type can be opened", () => {
+  const vendors = [["openai", "OPENAI_API_KEY"], ["anthropic", "ANTHROPIC_API_KEY"], [
+    "gemini",
+    "GEMINI_API_KEY",
+  ]] as const;
+  for (const [type, variable] of vendors) {
+    const { kind, provider, model } = selectProvider({ ...NOTHING, env: { [variable]: "k" } });
+    const expected = isProviderKind(type) ? ["environment", type, vendorOf(type)?.model] : ["demo", "demo", "demo"];
+    assert.deepEqual([kind, provider, model], expected);
+  }
+});
+
+Deno.test("vendorOf() names for each vendor a model that the catalog has, with tools, at a small price", async () => {
+  const { vendors } = await readSnapshot();
+  for (const [type, vendor] of [["openai", "openai"], ["anthropic", "anthropic"], ["gemini", "google"]] as const) {
+    const model = parseModel(vendors, vendor, vendorOf(type)!.model);
+    assert.ok(model?.tool_call && model.status === undefined, type);
+    assert.ok(model.cost!.input <= 1 && model.cost!.output <= 5, type);
+  }
+  assert.deepEqual(vendorOf("openai_responses"), vendorOf("openai"));
+  assert.equal(vendorOf("demo"), undefined);
 });
 
 Deno.test("selectProvider() prints the command for a local server", () => {
@@ -98,7 +125,7 @@ Deno.test("selectProvider() refuses what it cannot serve and never falls back", 
   );
   assert.match(
     refused({ ...NOTHING, registry, selection: { provider: "claude", model: "m" } }),
-    /gemini, which arrives later/,
+    isProviderKind("gemini") ? /export GEMINI_API_KEY=/ : /gemini, which this build lacks/,
   );
   assert.match(refused({ ...NOTHING, registry, selection: { provider: "local" } }), /selection\.model is missing/);
   assert.match(refused({ ...NOTHING, selection: { provider: "openai", model: "m" } }), /export OPENAI_API_KEY=/);
