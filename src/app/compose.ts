@@ -169,7 +169,9 @@ async function openTurns(
     report: deps.report,
   });
   const own = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
-  const tools = [...own, ...bootstrap.offered ?? []];
+  const hasTools = model.descriptor?.toolCall ?? true;
+  // Vendors refuse a request with tools for a model that has none.
+  const tools = hasTools ? [...own, ...bootstrap.offered ?? []] : [];
   const principal = { user, agent: [AGENT], origin: "channel" } as const;
   const send = (): SendDeps => ({
     provider,
@@ -179,7 +181,7 @@ async function openTurns(
     setup: {
       principal,
       model: model.model,
-      system: toSystemPrompt({ agent: "Oxydra", now: deps.now(), timezone, roots: ROOTS, hasTools: true }),
+      system: toSystemPrompt({ agent: "Oxydra", now: deps.now(), timezone, roots: ROOTS, hasTools }),
       tools,
       budgets: {
         stepsMax: settings.turnsMax,

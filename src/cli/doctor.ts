@@ -5,7 +5,8 @@ import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { planAll } from "#/runner/plan_all.ts";
-import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { describeStart } from "#/runner/describe_start.ts";
+import { checkTier, isDescribed, planStart } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -64,8 +65,11 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
     return program.setprivPath;
   }, { optional: true });
   const plan = await checks.run("model", async () => {
-    const start = planStart(loaded, env, await probeLocalServers(fetch));
-    const names = [start.model, ...start.fallback].map(({ provider, model }) => `${provider}/${model}`);
+    const chosen = planStart(loaded, env, await probeLocalServers(fetch));
+    const start = isDescribed(chosen, loaded) ? chosen : (await describeStart(chosen, loaded)).plan;
+    const names = [start.model, ...start.fallback].map(({ provider, model, descriptor }) =>
+      `${provider}/${model} (${descriptor?.source})`
+    );
     return { text: names.join(", then "), value: start };
   });
   const live = readEndpoint(folders.ipc);

@@ -1,5 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { toPrintable } from "#/lib/printable.ts";
 import { loadConfig, type Loaded } from "#/config/load.ts";
 import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
@@ -8,7 +9,7 @@ import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
-import { checkTier, planStart, type StartPlan } from "#/runner/plan_start.ts";
+import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import { findProgram } from "#/runner/program.ts";
@@ -139,7 +140,7 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
 async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
   const { loaded, env } = launch;
   try {
-    const plan = planStart(loaded, env, []);
+    const plan = await describe(launch, planStart(loaded, env, []));
     return await startRunner({
       program: launch.program,
       version: launch.version,
@@ -168,6 +169,17 @@ async function lookAround({ loaded, env }: Launch, plan: StartPlan): Promise<Sta
   const { provider, model } = loaded.config.selection;
   if (plan.model.type !== "demo" || provider !== undefined || model !== undefined) return plan;
   return planStart(loaded, env, await probeLocalServers(fetch));
+}
+
+/** Adds what the catalog knows of the model. The demo needs none: what reads a catalog is not even loaded for it. */
+async function describe({ loaded }: Launch, plan: StartPlan): Promise<StartPlan> {
+  if (isDescribed(plan, loaded)) return plan;
+  const { describeStart }: typeof import("#/runner/describe_start.ts") = await import(
+    new URL("../runner/describe_start.ts", import.meta.url).href
+  );
+  const described = await describeStart(plan, loaded);
+  for (const note of described.notes) console.error(`oxydra: not used of the model catalog: ${toPrintable(note)}`);
+  return described.plan;
 }
 
 /** Our own client has left; others may still be connected, and their work goes on. */

@@ -1,10 +1,12 @@
-import { loadConfig } from "#/config/load.ts";
+import { loadConfig, type Loaded } from "#/config/load.ts";
 import { AppError } from "#/core/error.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { normalizeBaseUrl } from "#/provider/base_url.ts";
 import { findApiKey, vendorOf } from "#/provider/select.ts";
 import { toOneLine } from "#/lib/printable.ts";
 import { Secret } from "#/lib/secret.ts";
+import { describeStart } from "#/runner/describe_start.ts";
+import { isDescribed, planStart } from "#/runner/plan_start.ts";
 import { findProgram } from "#/runner/program.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { toLoadOptions } from "#/cli/load_options.ts";
@@ -158,13 +160,26 @@ async function chooseModel(
 /** Writes, and says when another layer of the configuration still decides otherwise. */
 async function finish(terminal: Terminal, chosen: Chosen & { readonly model: string }, home: string): Promise<number> {
   for (const path of await writeSetup(chosen, home)) terminal.say(`written: ${path}`);
-  const { config } = await loadConfig(toLoadOptions({}, Deno.env.toObject()));
-  const { provider, model } = config.selection;
+  const env = Deno.env.toObject();
+  const loaded = await loadConfig(toLoadOptions({}, env));
+  const { provider, model } = loaded.config.selection;
   if (provider !== chosen.name || model !== chosen.model) {
     terminal.say(`Here ${provider}/${model} answers all the same: see \`oxydra config show\` for what sets it.`);
   }
+  await tellUnknown(terminal, loaded, env);
   terminal.say('Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it back"');
   return EXIT.done;
+}
+
+/** A vendor may serve a model that our catalog does not have yet, and a start would refuse it. */
+async function tellUnknown(terminal: Terminal, loaded: Loaded, env: Readonly<Record<string, string>>): Promise<void> {
+  try {
+    const plan = planStart(loaded, env, []);
+    if (!isDescribed(plan, loaded)) await describeStart(plan, loaded);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    terminal.say(`Before it can start: ${error.message}`);
+  }
 }
 
 async function need(answer: Promise<string | undefined>): Promise<string> {

@@ -31,6 +31,16 @@ export interface LoadOptions {
   readonly systemDir?: string;
 }
 
+/** Folders, absolute. */
+export interface Places {
+  readonly cwd: string;
+  readonly home?: string | undefined;
+  /** `./.oxydra`, or the folder of `--config`. */
+  readonly project: string;
+  /** Real path that the project's files must stay in. */
+  readonly root: string;
+}
+
 /** A configuration in force. */
 export interface Loaded {
   /** Frozen; paths in it are absolute. */
@@ -41,6 +51,8 @@ export interface Loaded {
   readonly origins: ReadonlyMap<string, Origin>;
   /** Real paths of the config folders that are there. */
   readonly configFolders: readonly string[];
+  /** Where this was loaded from; see `loadCatalog`. */
+  readonly places: Places;
   /** Real path of the folder that roots must stay in; absent when a person chose the place of the workspaces. */
   readonly workspacesWithin?: string;
   /** Mounts whose place a person chose. */
@@ -87,6 +99,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     config: freeze(config),
     user,
     origins: joined.origins,
+    places: { cwd, home, project: found.project, root },
     configFolders: found.folders.flatMap(({ realPath }) => realPath ?? []),
     ...(workspaces.ofProject ? { workspacesWithin: root } : {}),
     chosenMounts: findChosenMounts(joined),

@@ -27,7 +27,7 @@ export type ReadResult =
  * refused: a cloned repository could otherwise pass off a person's own file, and the key in it, as its own.
  */
 export async function readConfigFile(path: string, within?: string): Promise<ReadResult> {
-  const read = readBytes(path, within);
+  const read = readPlainFile(path, { within, bytesMax: LIMITS.configBytesMax });
   if ("kind" in read) return read;
   const { bytes, realPath } = read;
   const text = decode(bytes);
@@ -76,11 +76,14 @@ function isLink(path: string): boolean {
   }
 }
 
-/** Synchronous: at a start nothing else runs, and nine small files cost 8 ms less (Deno 2.9.6, measured). */
-function readBytes(
+/**
+ * The bytes of a regular file of at most `bytesMax`, in the folder `within` when that is given. Synchronous: at a start nothing else
+ * runs, and nine small files cost 8 ms less (Deno 2.9.6, measured).
+ */
+export function readPlainFile(
   path: string,
-  within: string | undefined,
-): { bytes: Uint8Array<ArrayBuffer>; realPath: string } | Exclude<ReadResult, ConfigText> {
+  { within, bytesMax }: { readonly within?: string | undefined; readonly bytesMax: number },
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly realPath: string } | Exclude<ReadResult, ConfigText> {
   try {
     const realPath = Deno.realPathSync(path);
     if (within !== undefined && !isWithin(within, realPath)) {
@@ -91,10 +94,8 @@ function readBytes(
     if (info.isDirectory) return { kind: "bad", sentence: "is a folder, expected a file" };
     if (!info.isFile) return { kind: "bad", sentence: "is not a regular file" };
     using file = Deno.openSync(realPath);
-    const bytes = readAtMost(file, LIMITS.configBytesMax + 1);
-    if (bytes.length > LIMITS.configBytesMax) {
-      return { kind: "bad", sentence: `is larger than ${LIMITS.configBytesMax} bytes` };
-    }
+    const bytes = readAtMost(file, bytesMax + 1);
+    if (bytes.length > bytesMax) return { kind: "bad", sentence: `is larger than ${bytesMax} bytes` };
     return { bytes, realPath };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {

@@ -2,7 +2,8 @@ import { dirname, join } from "#/lib/path.ts";
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { readConfigFile } from "#/config/read_file.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+import { readConfigFile, readPlainFile } from "#/config/read_file.ts";
 
 /** What `oxydra trust` remembers: exactly these bytes at exactly this place. */
 export const TrustedFile = z.strictObject({ path: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -40,16 +41,23 @@ export function readTrustList(home: string | undefined): readonly TrustedFile[] 
 }
 
 /**
- * Trusts a config file as it is now and returns what was recorded. Two at once are both recorded. Throws AppError `config_invalid`
- * when the file cannot be read or is no TOML, or the list cannot be written.
+ * Trusts a config file, or a model catalog, as it is now and returns what was recorded. Two at once are both recorded. Throws AppError
+ * `config_invalid` when the file cannot be read or is no TOML, or the list cannot be written.
  */
 export async function trustFile(file: string, home: string): Promise<TrustedFile> {
-  const read = await readConfigFile(file);
+  const read = file.endsWith(".json") ? await readJsonFile(file) : await readConfigFile(file);
   if (read.kind === "absent") throw new AppError("config_invalid", `${file}: there is no such file`);
   if (read.kind === "bad") throw new AppError("config_invalid", `${file}: ${read.sentence}`);
   const trusted = { path: read.realPath, sha256: read.sha256 };
   await changeTrust(home, [trusted.path], [trusted]);
   return trusted;
+}
+
+/** A project's model catalog, the one file that is no TOML. What it says is checked when it is read. */
+async function readJsonFile(file: string) {
+  const read = readPlainFile(file, { bytesMax: LIMITS.catalogBytesMax });
+  if ("kind" in read) return read;
+  return { kind: "read", realPath: read.realPath, sha256: await sha256Hex(read.bytes) } as const;
 }
 
 /** Forgets these paths, then records these files. Two at once are both recorded. Throws AppError `config_invalid` when the list cannot be written. */

@@ -242,6 +242,10 @@ export const LIMITS = {
   modelListBytesMax: 8_388_608,
   /** Asking a vendor for its models, and for one small reply. */
   modelProbeMs: 60_000,
+  /** A model catalog, as a file and as it is fetched, inflated. */
+  catalogBytesMax: 16_777_216,
+  /** Fetching a catalog, redirects and all. */
+  catalogFetchMs: 60_000,
   /** A heartbeat of a running tool is shown this often. */
   heartbeatMs: 5_000,
   /** One log of a process: the current file and the one before it. */

@@ -185,6 +185,8 @@ function toOwnRequest(request: ModelRequest, { model, descriptor, maxOutputToken
   return {
     ...rest,
     model,
+    // A model without tools refuses a request that has some.
+    ...(descriptor?.toolCall === false ? { tools: [] } : {}),
     ...(descriptor === undefined ? {} : { descriptor }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
   };

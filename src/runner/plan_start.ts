@@ -7,6 +7,7 @@ import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.t
 import type { Fallback } from "#/provider/config.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
+import { toDemoDescriptor, toPromptTokens } from "#/provider/descriptor.ts";
 import { type Selected, selectProvider } from "#/provider/select.ts";
 
 /** What a configuration makes of one start. */
@@ -85,6 +86,11 @@ function selectFallback(
   }
 }
 
+/** True for the demo, which no catalog has to be read for, and no agent that wants another model. */
+export function isDescribed(plan: StartPlan, { config }: Loaded): boolean {
+  return plan.model.descriptor !== undefined && Object.values(config.agents).every((agent) => !agent.selection);
+}
+
 /** Refuses a tier that this version cannot start: a configured wall is never lowered, and the message says which word lowers it. */
 export function checkTier(tier: Tier): void {
   if (tier === "process") return;
@@ -106,6 +112,7 @@ function toModelChoice(loaded: Loaded, selected: Selected, env: Readonly<Record<
     provider: selected.provider,
     type: selected.type,
     model: selected.model,
+    ...(selected.type === "demo" ? { descriptor: toDemoDescriptor(selected.model, contextOf(loaded)) } : {}),
     ...(selected.baseUrl === undefined ? {} : { baseUrl: selected.baseUrl }),
     ...(credential === undefined ? {} : { apiKey: credential.key.reveal(), apiKeySource: credential.source }),
     extraHeaders: selected.type === "demo" ? {} : Object.fromEntries(headers),
@@ -113,15 +120,15 @@ function toModelChoice(loaded: Loaded, selected: Selected, env: Readonly<Record<
   };
 }
 
-function toSettings({ config }: Loaded, model: ModelChoice): GuestSettings {
+function toSettings(loaded: Loaded, model: ModelChoice): GuestSettings {
+  const { config } = loaded;
   const { runtime, reliability, gateway } = config;
   const entry = config.providers.registry[model.provider];
   return {
     turnsMax: runtime.max_turns,
     turnTimeoutMs: runtime.turn_timeout_secs * 1_000,
     ...(runtime.max_cost === undefined ? {} : { costMax: runtime.max_cost }),
-    contextTokensMax: entry?.max_context_tokens ?? entry?.max_input_tokens ??
-      runtime.context_budget.fallback_max_context_tokens,
+    contextTokensMax: model.descriptor === undefined ? contextOf(loaded) : toPromptTokens(model.descriptor),
     safetyBufferTokens: runtime.context_budget.safety_buffer_tokens,
     ...(entry?.max_output_tokens === undefined ? {} : { maxOutputTokens: entry.max_output_tokens }),
     attemptsMax: reliability.max_attempts,
@@ -136,4 +143,8 @@ function toSettings({ config }: Loaded, model: ModelChoice): GuestSettings {
     sessionsMax: gateway.max_sessions_per_user,
     sessionIdleMs: gateway.session_idle_ttl_hours * 3_600_000,
   };
+}
+
+function contextOf({ config }: Loaded): number {
+  return config.runtime.context_budget.fallback_max_context_tokens;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import { type ComposeDeps, type Guest, openGuest } from "#/app/compose.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
+import { toSyntheticDescriptor } from "#/provider/descriptor.ts";
 import { type FakeTool, RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { Client, type Frame } from "../gateway/house.ts";
 import { demoBootstrap } from "../fixture/workspace.ts";
@@ -154,6 +155,27 @@ Deno.test("openGuest() asks the fallback with its own key and headers when the m
   ]);
   const bodies = await Promise.all(asked.map((request) => request.json()));
   assert.deepEqual(bodies.map((body) => body.model), ["m-1", "m-2"]);
+});
+
+Deno.test("openGuest() offers no tools to a model that has none", async () => {
+  const bodies: { tools?: unknown; messages: { content: string }[] }[] = [];
+  const vendor = { provider: "vendor", type: "openai", model: "m-1", baseUrl: "http://127.0.0.1:9/v1" } as const;
+  for (const id of ["m-1", "image-1"]) {
+    const model = { ...vendor, descriptor: toSyntheticDescriptor(id, 128_000), extraHeaders: {}, reason: "a test" };
+    await using setting = await openSetting({}, { model }, {
+      fetch: async (input, init) => {
+        bodies.push(await new Request(input, init).json());
+        throw new TypeError("no network");
+      },
+    });
+    await using client = await connect(setting);
+    client.turn("t", "hello", { session_id: "runtime-default" });
+    await client.next("error");
+  }
+  const [withTools, without] = bodies;
+  assert.ok(Array.isArray(withTools!.tools) && withTools!.tools.length > 3);
+  assert.equal(without!.tools, undefined);
+  assert.ok(without!.messages[0]!.content.length < withTools!.messages[0]!.content.length);
 });
 
 Deno.test("Guest.attachment() gives the bytes of the turn's own message, and says what there is instead", async () => {

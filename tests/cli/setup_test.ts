@@ -77,6 +77,21 @@ Deno.test("oxydra setup writes nothing when the key is refused, the model fails,
   assert.equal(gone.code, 3, gone.err);
 });
 
+Deno.test("oxydra setup says when a start will refuse the model that answered, because the catalog lacks it", async () => {
+  await withVendor(OK, async (url) => {
+    const machine = await makeMachine();
+    await Deno.mkdir(join(machine.env.HOME!, ".config/oxydra"), { recursive: true });
+    await Deno.writeTextFile(
+      configOf(machine, "providers.toml"),
+      '[providers.registry.acme]\ncatalog_provider = "openai"\n',
+    );
+    const options = { ...machine, stdin: `${KEY}\n` };
+    const done = await runOxydra(["setup", "--base-url", url, "--provider", "acme", "--model", "fake-1"], options);
+    assert.equal(done.code, 0, done.err);
+    assert.match(done.err, /Before it can start: .*openai has no model fake-1 .*oxydra catalog fetch/);
+  });
+});
+
 Deno.test("oxydra setup says which providers there are when it does not know one", async () => {
   const machine = await makeMachine();
   const done = await runOxydra(["setup", "--provider", "opneai"], { ...machine, stdin: "" });

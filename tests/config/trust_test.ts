@@ -55,3 +55,10 @@ Deno.test("readTrustList() refuses a list that is broken or that others can writ
   assert.deepEqual(readTrustList(undefined), []);
   assert.ok(!TrustedFile.safeParse({ path: "/x", sha256: "abc" }).success);
 });
+
+Deno.test("trustFile() takes a model catalog, which is JSON", async () => {
+  using machine = makeMachine({ "work/.oxydra/model_catalog.json": "{}" });
+  const trusted = await trustFile(join(machine.cwd, ".oxydra/model_catalog.json"), machine.home);
+  assert.ok(isTrusted(readTrustList(machine.home), trusted));
+  await assert.rejects(trustFile(join(machine.cwd, "gone.json"), machine.home), /no such file/);
+});

@@ -96,6 +96,15 @@ Deno.test("withFailover() gives each one its own model, descriptor and output li
   assert.deepEqual(told, [["m1", 1, 77, "s"], ["m2", 2, 5, "s"], ["m3", undefined, undefined, "s"]]);
 });
 
+Deno.test("withFailover() offers no tools to one that has none", async () => {
+  const [first, second] = [scriptedProvider([GONE]), scriptedProvider(says("yes"))];
+  const tools = [{ name: "file_read", description: "", parameters: {} }];
+  const own = { descriptor: { ...describe(2), toolCall: false } };
+  const list = [candidate(1, first), candidate(2, second, own)];
+  await collect(withFailover(list, settings({ maxAttempts: 1 }).options), { ...REQUEST, tools });
+  assert.deepEqual([first, second].map(({ requests: [seen] }) => seen!.tools.length), [1, 0]);
+});
+
 Deno.test("withFailover() decides by the failure: who is asked next, and whether the first is asked first again", async () => {
   const cases: readonly [ReturnType<typeof toFailed>, "next" | "ends", "open" | "closed"][] = [
     [toFailed("provider_auth", "x"), "next", "open"],
