@@ -18,3 +18,12 @@ export function toRow(label: string, at: number, text: string, indent = at): str
   }
   return [...lines, line].map((text) => text.trimEnd());
 }
+
+/** Rows of equally many cells as lines, each column as wide as its widest cell; those in `right`, counted from 0, end where it ends. Pure. */
+export function toTable(rows: readonly (readonly string[])[], right: readonly number[]): string[] {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
+  return rows.map((row) =>
+    row.map((cell, at) => right.includes(at) ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!)).join("  ")
+      .trimEnd()
+  );
+}

@@ -70,6 +70,7 @@ function toProgram(version: string, run: Run): Command {
   addTurnCommands(program, run, version);
   addConfigCommands(program, run);
   addToolsCommands(program, run);
+  addCatalogCommands(program, run);
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
   program.commands.forEach((command) => command.exitOverride());
@@ -190,6 +191,36 @@ function addToolsCommands(program: Command, run: Run): void {
     );
 }
 
+function addCatalogCommands(program: Command, run: Run): void {
+  const catalog = program.command("catalog").description("what is known about models: limits, abilities, prices")
+    .exitOverride();
+  withConfig(catalog.command("show").description("print the vendors, the models of one, or all about one model"))
+    .argument("[vendor[/model]]", "as in openai or openai/gpt-5")
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((what: string | undefined, options) =>
+      run(async () =>
+        (await load<typeof import("#/cli/catalog_show.ts")>("./catalog_show.ts")).runCatalogShow(what, options)
+      )()
+    );
+  withConfig(catalog.command("verify").description("check the catalog's files; exit 2 when one is not used as it is"))
+    .option("--json", "as one JSON document")
+    .exitOverride()
+    .action((options) =>
+      run(async () =>
+        (await load<typeof import("#/cli/catalog_verify.ts")>("./catalog_verify.ts")).runCatalogVerify(options)
+      )()
+    );
+  withConfig(catalog.command("fetch").description("fetch a newer catalog from models.dev into ~/.config/oxydra"))
+    .option("--url <address>", "from here, whatever [catalog] pinned_url says")
+    .exitOverride()
+    .action((options) =>
+      run(async () =>
+        (await load<typeof import("#/cli/catalog_fetch.ts")>("./catalog_fetch.ts")).runCatalogFetch(options)
+      )()
+    );
+}
+
 function addAuditCommands(program: Command, run: Run): void {
   const audit = program.command("audit").description("what tools were allowed to do, and did").exitOverride();
   withCommon(
@@ -241,9 +272,12 @@ function addApprovalCommands(program: Command, run: Run): void {
     );
 }
 
+function withConfig(command: Command): Command {
+  return command.option("--config <dir>", "read this folder instead of ./.oxydra");
+}
+
 function withCommon(command: Command): Command {
-  return command
-    .option("--config <dir>", "read this folder instead of ./.oxydra")
+  return withConfig(command)
     .option("--user <id>", "which user's workspace")
     .addOption(
       new Option("--tier <name>", "isolation tier, whatever the configuration says").choices([

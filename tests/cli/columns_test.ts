@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { TIED, toRow } from "#/cli/columns.ts";
+import { TIED, toRow, toTable } from "#/cli/columns.ts";
 
 Deno.test("toRow() puts text beside its label and goes on below it, in 80 columns, and cuts no word", () => {
   const rows = toRow("  label", 10, `${"word ".repeat(30)}${"x".repeat(90)} end`);
@@ -15,4 +15,10 @@ Deno.test("toRow() ends no line at a tied space, gives a long label its room, an
   assert.deepEqual(toRow("label", 10, ""), ["label"]);
   assert.equal(toRow("", 0, "a".repeat(40) + " " + "b".repeat(39)).length, 1, "80 fit");
   assert.equal(toRow("", 0, "a".repeat(40) + " " + "b".repeat(40)).length, 2);
+});
+
+Deno.test("toTable() makes each column as wide as its widest cell, and ends no line with blanks", () => {
+  const rows = [["id", "n", "note"], ["a-long-one", "7", ""], ["b", "1,000", "x"]];
+  assert.deepEqual(toTable(rows, [1]), ["id              n  note", "a-long-one      7", "b           1,000  x"]);
+  assert.deepEqual(toTable([], []), []);
 });

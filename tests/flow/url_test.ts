@@ -58,6 +58,14 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
     const second = await runOxydra(["run", "--json", "read /shared/haiku.txt"], { ...machine, entry });
     assert.equal(second.code, 0, second.err);
     assert.deepEqual(asked.slice(served), []);
+    // A start with a real model needs more than the demo did, and it is here already.
+    const model = await runOxydra(["doctor", "--json"], {
+      ...machine,
+      entry,
+      env: { ...machine.env, OPENAI_API_KEY: "sk-test-0123456789abcdef" },
+    });
+    assert.match(model.out, /openai\/gpt-4\.1-mini \(snapshot of \d{4}-/);
+    assert.deepEqual(asked.slice(served).filter((path) => /catalog|describe/.test(path)), []);
     const version = await runOxydra(["--version"], { ...machine, entry });
     assert.match(version.out, /^oxydra \d+\.\d+\.\d+ /);
   } finally {
