@@ -1,12 +1,12 @@
 import { AppError } from "#/core/error.ts";
-import { loadConfig } from "#/config/load.ts";
+import { loadConfig, type Loaded } from "#/config/load.ts";
 import { resolveUser } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { describeStart } from "#/runner/describe_start.ts";
-import { checkTier, isDescribed, planStart } from "#/runner/plan_start.ts";
+import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -65,13 +65,11 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
     return program.setprivPath;
   }, { optional: true });
   const plan = await checks.run("model", async () => {
-    const chosen = planStart(loaded, env, await probeLocalServers(fetch));
-    const start = isDescribed(chosen, loaded) ? chosen : (await describeStart(chosen, loaded)).plan;
-    const names = [start.model, ...start.fallback].map(({ provider, model, descriptor }) =>
-      `${provider}/${model} (${descriptor?.source})`
-    );
+    const start = planStart(loaded, env, await probeLocalServers(fetch));
+    const names = [start.model, ...start.fallback].map(({ provider, model }) => `${provider}/${model}`);
     return { text: names.join(", then "), value: start };
   });
+  if (plan !== undefined) await checks.run("model catalog", () => toKnown(plan, loaded));
   const live = readEndpoint(folders.ipc);
   const tools = planTools(loaded.config, env);
   const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools };
@@ -103,6 +101,13 @@ async function examine(options: CommonOptions, version: string): Promise<{ repor
       })),
     },
   };
+}
+
+/** Where what is known about the models comes from. */
+async function toKnown(plan: StartPlan, loaded: Loaded): Promise<{ text: string; value: null }> {
+  const { plan: start, notes } = isDescribed(plan, loaded) ? { plan, notes: [] } : await describeStart(plan, loaded);
+  const sources = [start.model, ...start.fallback].map(({ model, descriptor }) => `${model}: ${descriptor?.source}`);
+  return { text: [...sources, ...notes.map((note) => `not used: ${note}`)].join(", "), value: null };
 }
 
 /** Checks in order; a failed one is told and the next one runs. */

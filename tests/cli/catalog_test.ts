@@ -194,6 +194,6 @@ Deno.test("oxydra run refuses a vendor's model that the catalog has not, before 
     ...machine,
     env: { ...env, OXYDRA__SELECTION__MODEL: "gpt-4.1-mni" },
   });
-  const model = JSON.parse(doctor.out).checks.find(({ name }: { name: string }) => name === "model");
+  const model = JSON.parse(doctor.out).checks.find(({ name }: { name: string }) => name === "model catalog");
   assert.deepEqual([model.ok, /gpt-4\.1-mini/.test(model.detail)], [false, true]);
 });

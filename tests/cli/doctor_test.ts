@@ -54,12 +54,13 @@ Deno.test("runDoctor() says in words what is fine, and shows no value of the env
 Deno.test("runDoctor() names who answers instead, and the guest's flag opens their hosts", async () => {
   const files = {
     "home/.config/oxydra/agent.toml":
-      '[selection]\nprovider = "openai"\nmodel = "m"\n[[selection.fallback]]\nprovider = "near"\nmodel = "n"\n' +
+      '[selection]\nprovider = "openai"\nmodel = "o3"\n[[selection.fallback]]\nprovider = "near"\nmodel = "n"\n' +
       '[providers.registry.near]\nprovider_type = "openai"\nbase_url = "http://192.168.1.5:8000"\n',
   };
   await examine(files, async (realm, doctor) => {
     assert.equal(await doctor(), 0);
-    assert.match(realm.out(), /✓ model: openai\/m, then near\/n\n/);
+    assert.match(realm.out(), /✓ model: openai\/o3, then near\/n\n/);
+    assert.match(realm.out(), /✓ model catalog: o3: snapshot of \d{4}-\d\d-\d\d, n: synthetic\n/);
     assert.match(realm.out(), /connects to api\.openai\.com:443, 192\.168\.1\.5:8000/);
   }, { OPENAI_API_KEY: "sk-very-secret" });
 });

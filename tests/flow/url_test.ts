@@ -64,7 +64,7 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
       entry,
       env: { ...machine.env, OPENAI_API_KEY: "sk-test-0123456789abcdef" },
     });
-    assert.match(model.out, /openai\/gpt-4\.1-mini \(snapshot of \d{4}-/);
+    assert.match(model.out, /gpt-4\.1-mini: snapshot of \d{4}-/);
     assert.deepEqual(asked.slice(served).filter((path) => /catalog|describe/.test(path)), []);
     const version = await runOxydra(["--version"], { ...machine, entry });
     assert.match(version.out, /^oxydra \d+\.\d+\.\d+ /);
