@@ -1,6 +1,7 @@
 /** The floors, seams and sizes of DESIGN.md, read from the source. */
 import assert from "node:assert/strict";
 import { fromFileUrl, join, relative, sourceFiles, SRC, TESTS, toImports } from "./fixture/source_tree.ts";
+import { WALLS } from "./fixture/walls.ts";
 import plugin from "./lint_plugin.ts";
 
 const FLOORS: Readonly<Record<string, number>> = {
@@ -167,6 +168,22 @@ function isTypesOnly(path: string): boolean {
   return !/^export (async )?(function|const|class|\{)/m.test(text) &&
     !/^[a-z]\w*(\.\w+)*\(|^await |^Deno\./m.test(text);
 }
+
+Deno.test("every attack has a defence that tests/walls_off.ts switches off, and each is where it says", () => {
+  const root = join(SRC, "..");
+  for (const { threat, test, filter = "", off } of WALLS) {
+    for (const [file, text] of off) {
+      const count = Deno.readTextFileSync(join(root, file)).split(text).length - 1;
+      assert.equal(count, 1, `${threat}: ${file} holds ${text}`);
+    }
+    const names = Deno.readTextFileSync(join(TESTS, "attack", test)).replaceAll('\\"', '"');
+    assert.ok(names.includes(filter), `${threat}: no test of ${test} has "${filter}" in its name`);
+  }
+  const attacks = sourceFiles(join(TESTS, "attack")).map(({ path }) => path).filter((path) =>
+    path.endsWith("_test.ts")
+  );
+  assert.deepEqual(attacks.filter((path) => !WALLS.some(({ test }) => test === path)), []);
+});
 
 Deno.test("versions in the import map are exact: whoever starts from a URL has no lock", () => {
   const manifest = JSON.parse(Deno.readTextFileSync(join(SRC, "../deno.json")));

@@ -11,6 +11,7 @@
  */
 import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
+import { judgeAll, runTests, type TestRun, type Verdict } from "./fixture/judging.ts";
 import { join, relative, type SourceFile, sourceFiles, SRC, TESTS, toImports } from "./fixture/source_tree.ts";
 
 /**
@@ -27,8 +28,6 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["lib/stderr_console.ts", "no export; turns the console of a whole process to stderr"],
 ]);
 
-const WORKERS = 2;
-const TEST_FILE_MS_MAX = 60_000;
 /** Test files asked for one mutant, the nearest first. */
 const TEST_FILES_MAX = 8;
 
@@ -39,13 +38,6 @@ interface Target {
   readonly names: readonly string[];
 }
 
-/** How one mutant fared. */
-interface Verdict {
-  readonly label: string;
-  readonly killed: boolean;
-  readonly detail: string;
-}
-
 async function main(args: readonly string[]): Promise<number> {
   const at = args.indexOf("--only");
   const only = at === -1 ? "" : args[at + 1] ?? "";
@@ -53,28 +45,18 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "oxydra-mutants-" });
   try {
     const lab = new Lab(folder);
-    const verdicts: Verdict[] = [];
-    const tell = (verdict: Verdict) => {
-      verdicts.push(verdict);
-      console.log(`${verdict.killed ? "killed  " : "SURVIVED"} ${verdict.label}  ${verdict.detail}`);
-    };
     const files = sourceFiles().filter((file) => file.path.includes(only.replace(/^(\.\/)?src\//, "")));
-    for (const file of files.filter(({ path }) => PROGRAMS.has(path))) tell(judgeProgram(file.path, lab.tests));
+    const programs = files.filter(({ path }) => PROGRAMS.has(path));
     const mutants: Target[] = [];
     for (const file of files.filter(({ path }) => !PROGRAMS.has(path))) {
       const target = await toTarget(file);
       if (target === null) continue;
       mutants.push(...(each ? target.names.map((name) => ({ path: target.path, names: [name] })) : [target]));
     }
-    await Promise.all(Array.from({ length: WORKERS }, async () => {
-      for (let mutant = mutants.shift(); mutant !== undefined; mutant = mutants.shift()) {
-        tell(await lab.judge(mutant, each));
-      }
-    }));
-    const survived = verdicts.filter((verdict) => !verdict.killed);
-    if (survived.length > 0) console.log(`\nsurvived:\n${survived.map(({ label }) => `  ${label}`).sort().join("\n")}`);
-    console.log(`\n${verdicts.length - survived.length} killed, ${survived.length} survived`);
-    return survived.length > 0 || verdicts.length === 0 ? 1 : 0;
+    return await judgeAll([
+      ...programs.map(({ path }) => () => Promise.resolve(judgeProgram(path, lab.tests))),
+      ...mutants.map((mutant) => () => lab.judge(mutant, each)),
+    ]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -118,9 +100,8 @@ class Lab {
     const map = this.#writeMap(target);
     const asked = nearest(target.path, this.tests);
     for (const test of asked) {
-      const startedAt = performance.now();
-      if (await this.#passes(test, map)) continue;
-      const took = `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
+      const { end, took } = await this.#run(test, map);
+      if (end === "passed") continue;
       if (await this.#baseline(test)) return { label, killed: true, detail: `by ${test.path} (${took})` };
       return { label, killed: false, detail: `${test.path} fails without a mutant, too` };
     }
@@ -131,7 +112,7 @@ class Lab {
   #baseline(test: TestFile): Promise<boolean> {
     const known = this.#baselines.get(test.path);
     if (known !== undefined) return known;
-    const passes = this.#passes(test, this.#writeMap(null));
+    const passes = this.#run(test, this.#writeMap(null)).then(({ end }) => end === "passed");
     this.#baselines.set(test.path, passes);
     return passes;
   }
@@ -154,31 +135,9 @@ class Lab {
     return path;
   }
 
-  /** True when every test of the file passes; a run that never ends fails. */
-  async #passes(test: TestFile, map: string): Promise<boolean> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "test",
-        "-A",
-        "-q",
-        "--no-check",
-        "--no-prompt",
-        "--cached-only",
-        "--fail-fast",
-        "--no-config",
-        "--import-map",
-        map,
-        test.absolute,
-      ],
-      cwd: dirname(SRC),
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const timer = setTimeout(() => child.kill("SIGKILL"), TEST_FILE_MS_MAX);
-    const { success } = await child.status;
-    clearTimeout(timer);
-    return success;
+  /** Asks one test file; a run that never ends is no pass. */
+  #run(test: TestFile, map: string): Promise<TestRun> {
+    return runTests(["--fail-fast", "--no-config", "--import-map", map, test.absolute], { cwd: dirname(SRC) });
   }
 }
 

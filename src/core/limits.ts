@@ -63,6 +63,8 @@ export const LIMITS = {
   redirectsMax: 5,
   /** Silence after an approval was asked for; then it is a no. */
   approvalWaitMs: 900_000,
+  /** Until a no by silence that could not be written down is tried again. */
+  approvalRetryMs: 5_000,
   /** Approvals of one user that wait for an answer; a further call is denied. */
   approvalsPendingMax: 64,
   /** Answers that stand for longer than one call, per user; the oldest goes first, and is asked for again. */

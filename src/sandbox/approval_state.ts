@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ApprovalCard } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ApprovalCardShape } from "#/sandbox/call_frames.ts";
+import { toFileError } from "#/sandbox/file_error.ts";
 
 const Time = z.number().int().nonnegative();
 
@@ -63,20 +64,33 @@ export function readApprovals(path: string): { readonly state: ApprovalState; re
   return { state: state ?? EMPTY, isWhole: state !== undefined };
 }
 
-/** Writes the state: a new file and a rename, so that a crash leaves the one or the other. Throws what the file system throws. */
+/**
+ * Writes the state: a new file and a rename, so that a crash leaves the one or the other. Throws AppError as `toFileError`,
+ * `quota_exceeded` for a full disk; then the old state stays, and nothing beside it.
+ */
 export function writeApprovals(path: string, state: ApprovalState): void {
   const text = JSON.stringify(state);
   if (text.length > LIMITS.approvalsBytesMax) throw new RangeError(`approvals of ${text.length} characters`);
   const temporary = `${path}.new`;
-  fs.rmSync(temporary, { force: true });
-  const file = fs.openSync(temporary, "wx", 0o600);
   try {
-    fs.writeSync(file, text);
+    fs.rmSync(temporary, { force: true });
+    writeNew(temporary, text);
+    fs.renameSync(temporary, path);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw toFileError(error, "the list of approvals");
+  }
+}
+
+function writeNew(path: string, text: string): void {
+  const file = fs.openSync(path, "wx", 0o600);
+  try {
+    // All of it or an error; one call of `writeSync` may write less.
+    fs.writeFileSync(file, text);
     fs.fsyncSync(file);
   } finally {
     fs.closeSync(file);
   }
-  fs.renameSync(temporary, path);
 }
 
 /** True when the standing answer is for this card's call at this time. Pure. */

@@ -18,6 +18,7 @@ export interface ApprovalsOptions {
   /** Integer ms UTC. */
   readonly now: () => number;
   readonly waitMs?: number;
+  readonly retryMs?: number;
   /** Writes an answer down before it counts; a throw of it means that it does not count. */
   readonly record: (resolution: ApprovalResolution, card: ApprovalCard) => void;
   /** Told of each card that was answered, by a person or by silence; after it is on disk. */
@@ -33,16 +34,17 @@ export type ApprovalFinding =
 export interface Approvals {
   /**
    * Looks for an answer to this very call; takes a `once` or a `no` away, so that it counts for one run. Without one the card is kept and
-   * comes back, with the same id for the same call. Throws AppError `queue_full` with `approvalsPendingMax` cards open.
+   * comes back, with the same id for the same call. Throws AppError `queue_full` with `approvalsPendingMax` cards open, and as
+   * `writeApprovals`.
    */
   find(card: Omit<ApprovalCard, "id" | "askedAt" | "expiresAt">): ApprovalFinding;
   /**
    * Takes an answer. Throws AppError `approval_unknown` for a card that is not open (answered, expired, never asked), `approval_refused`
-   * when only the owner may answer it, `usage` for an `until` that is not in the future.
+   * when only the owner may answer it, `usage` for an `until` that is not in the future, and as `writeApprovals`.
    */
   answer(given: GivenAnswer, from: AnswerClass): void;
   readonly pending: readonly ApprovalCard[];
-  /** From now on this session has seen something private. */
+  /** From now on this session has seen something private. Throws AppError as `writeApprovals`; it has all the same. */
   markPrivate(session: string): void;
   isPrivate(session: string): boolean;
   /** No card expires any more. */
@@ -101,7 +103,8 @@ class StoredApprovals implements Approvals {
   }
 
   answer({ id, answer, until }: GivenAnswer, from: AnswerClass): void {
-    const card = this.#state.pending.find((open) => open.id === id);
+    // One that expired may still lie there: while the disk is full, nothing that came of it can be written down.
+    const card = this.#state.pending.find((open) => open.id === id && open.expiresAt > this.#options.now());
     if (card === undefined) throw new AppError("approval_unknown", "There is no open approval of that id");
     if (card.answer === "owner" && from !== "owner") {
       throw new AppError("approval_refused", "Only the owner may answer this, in a terminal on this machine");
@@ -159,15 +162,23 @@ class StoredApprovals implements Approvals {
     this.#state = state;
   }
 
-  /** Silence is a no. One timer, for the card that expires first. */
-  #arm(): void {
+  /** Silence is a no. One timer, for the card that expires first, and not before `waitMsMin`. */
+  #arm(waitMsMin = 0): void {
     clearTimeout(this.#timer);
     if (this.#isClosed || this.#state.pending.length === 0) return;
     const next = Math.min(...this.#state.pending.map((card) => card.expiresAt)) - this.#options.now();
-    this.#timer = setTimeout(() => {
-      const now = this.#options.now();
+    this.#timer = setTimeout(() => this.#expire(), Math.max(waitMsMin, next));
+  }
+
+  #expire(): void {
+    const now = this.#options.now();
+    try {
       for (const card of this.#state.pending) if (card.expiresAt <= now) this.#resolve(card, "no", "silence");
       this.#arm();
-    }, Math.max(0, next));
+    } catch (error) {
+      // A full disk must not end the runner from a timer. Nobody can say yes any more; the no is written down when there is room.
+      if (!(error instanceof AppError)) throw error;
+      this.#arm(this.#options.retryMs ?? LIMITS.approvalRetryMs);
+    }
   }
 }

@@ -50,7 +50,7 @@ export function readSegment({ fd }: Segment, from: number, to: number): Uint8Arr
 }
 
 /** Appends all of `content` in one write, or nothing. Throws when the segment has not `size` bytes and one name any more, and when the disk is full. */
-export function appendSegment({ fd }: Segment, size: number, content: Uint8Array): void {
+export function appendSegment({ fd }: Pick<Segment, "fd">, size: number, content: Uint8Array): void {
   const stat = fs.fstatSync(fd);
   if (stat.size !== size || stat.nlink !== 1) throw new Error("someone else changed or removed its file");
   try {

@@ -4,6 +4,7 @@ import { join } from "#/lib/path.ts";
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { appendSegment } from "#/sandbox/audit_segment.ts";
 
 const CHUNK_BYTES = 262_144;
 const SHA256 = /^[0-9a-f]{64}$/;
@@ -125,7 +126,8 @@ class KeptFolder implements Kept {
   #append(entry: KeptEntry): void {
     const fd = fs.openSync(this.#indexPath, "a", 0o600);
     try {
-      fs.writeSync(fd, `${JSON.stringify(entry)}\n`);
+      // The whole line or none of it: behind half a line the next entry would be lost.
+      appendSegment({ fd }, fs.fstatSync(fd).size, new TextEncoder().encode(`${JSON.stringify(entry)}\n`));
       fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
@@ -184,7 +186,6 @@ class KeptFolder implements Kept {
 }
 
 function parseLine(line: string): KeptEntry | undefined {
-  if (line === "") return undefined;
   try {
     return KeptEntry.safeParse(JSON.parse(line)).data;
   } catch {

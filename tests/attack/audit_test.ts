@@ -114,6 +114,17 @@ Deno.test("inserted and swapped entries, and a deleted middle segment, are found
   }
 });
 
+Deno.test("an entry made anew, its own hash right, is found by the entry after it, without any head", () => {
+  const dir = freshDir();
+  writeLog(dir, 3);
+  const lines = Deno.readTextFileSync(join(dir, FIRST)).split(/(?<=\n)/);
+  for (const [i, entry] of entriesIn(dir).slice(0, -1).entries()) {
+    const forged = lines.with(i, `${toChainedLine({ ...entry, at: 1 }).line}\n`).join("");
+    const { broken } = verifyAudit([toSegment(FIRST, new TextEncoder().encode(forged))], []);
+    assert.deepEqual([broken?.what, broken?.line], ["wrong_prev", i + 2]);
+  }
+});
+
 Deno.test("an old segment that someone deletes is no segment that went by rule", () => {
   const dir = freshDir();
   const options = { segmentBytesMax: 2_000, bytesMax: LIMITS.auditEntryBytesMax + 10_000, keepMs: 0 };

@@ -104,6 +104,8 @@ Deno.test("200 calls at once: 64 run, the rest is told so, and all places come b
   let most = 0;
   const run: ProbeRun = async (...args) => {
     most = Math.max(most, ++running);
+    // One too many waits for nobody, so that this test ends.
+    if (running > LIMITS.brokerCallsMax) release.resolve();
     await release.promise;
     running--;
     return await says("ran")(...args);

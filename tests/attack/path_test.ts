@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AppError } from "#/core/error.ts";
+import { readText } from "#/sandbox/file_read.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
+import { openOs } from "#/sandbox/open_os.ts";
+import type { Os } from "#/sandbox/os.ts";
 import { openTempFiles } from "../sandbox/temp_files.ts";
 
 function everyCall(path: string): FileHostCall[] {
@@ -154,6 +157,23 @@ Deno.test("a file that grows while it is read ends at the limit", async () => {
     child.kill("SIGKILL");
     await child.status;
   }
+});
+
+Deno.test("a file that grows with every look at it ends at the limit, whatever its size was when it was opened", () => {
+  using temp = openTempFiles();
+  const path = join(temp.shared, "log");
+  Deno.writeTextFileSync(path, "x");
+  const os = openOs();
+  using handle = os.openRoot(temp.shared);
+  const growing: Os = {
+    ...os,
+    read(file, into, offset) {
+      Deno.writeTextFileSync(path, "0123456789", { append: true });
+      return os.read(file, into, offset);
+    },
+  };
+  const read = () => readText({ os: growing, handle }, { root: "shared", parts: ["log"] }, 2_000);
+  assert.throws(read, { code: "file_too_large" });
 });
 
 Deno.test("a hard link is the file itself: it reads, but a write never reaches the other name", async () => {

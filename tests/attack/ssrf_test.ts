@@ -1,12 +1,13 @@
 /** Server-side request forgery: a model or a page names a URL, and what answers must be outside. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { LIMITS } from "#/core/limits.ts";
 import { concatBytes } from "#/lib/bytes.ts";
 import { DENIED_NET } from "#/sandbox/egress_address.ts";
 import { runExchange } from "#/sandbox/egress_exchange.ts";
-import { SRC } from "../fixture/source_tree.ts";
+import { planEgress } from "#/sandbox/egress_plan.ts";
+import { EgressProcess } from "#/sandbox/egress_process.ts";
+import { ScratchCopy } from "../fixture/scratch_copy.ts";
 import {
   never,
   openRawServer,
@@ -134,52 +135,38 @@ Deno.test("ssrf: a real process refuses names of this machine, and ports and met
 });
 
 Deno.test("ssrf: with the address check switched off, --deny-net stops IPv4 all the same", async () => {
-  const dir = await Deno.makeTempDir({ prefix: "oxydra-scratch-" });
-  try {
-    for (const folder of ["core", "lib", "sandbox"]) await copyFolder(join(SRC, folder), join(dir, "src", folder));
-    for (const name of ["deno.json", "deno.lock"]) await Deno.copyFile(join(SRC, "..", name), join(dir, name));
-    const file = join(dir, "src/sandbox/egress_address.ts");
-    const source = await Deno.readTextFile(file);
-    const open = source.replace(
-      /(export function toAddressKind\(address: string\): AddressKind \{)/,
-      '$1\n  if (1 < 2) return "public";',
-    );
-    assert.notEqual(open, source);
-    await Deno.writeTextFile(file, open);
-    await using server = openRawServer((write) => write(toAnswer("inside")));
-    const plan = toPlanInput(`file://${dir}/src/`);
-    const hosts = [
-      "127.0.0.1",
-      "localhost",
-      "0.0.0.0",
-      "10.0.0.1",
-      "169.254.169.254",
-      "[::ffff:127.0.0.1]",
-      "[::1]",
-      "[::]",
-    ];
-    {
-      // Our own side of the link still reads the URL; the check that is off is the one in the process.
-      await using egress = openRealEgress({ plan });
-      for (const host of hosts) {
-        const asked = egress.request(toRequest(`http://${host}:${server.port}/`, { timeoutMs: 5_000 }), never);
-        await assert.rejects(asked, { code: "egress_denied", message: /may not be reached/ }, host);
-      }
+  using scratch = new ScratchCopy(["src", "deno.json", "deno.lock"]);
+  const check = "export function toAddressKind(address: string): AddressKind {";
+  scratch.replace("src/sandbox/egress_address.ts", check, `${check}\n  if (1 < 2) return "public";`);
+  await using server = openRawServer((write) => write(toAnswer("inside")));
+  const plan = toPlanInput(scratch.srcUrl);
+  const hosts = [
+    "127.0.0.1",
+    "localhost",
+    "0.0.0.0",
+    "10.0.0.1",
+    "169.254.169.254",
+    "[::ffff:127.0.0.1]",
+    "[::1]",
+    "[::]",
+  ];
+  {
+    // Our own side of the link still reads the URL; the check that is off is the one in the process.
+    await using egress = openRealEgress({ plan });
+    for (const host of hosts) {
+      const asked = egress.request(toRequest(`http://${host}:${server.port}/`, { timeoutMs: 5_000 }), never);
+      await assert.rejects(asked, { code: "egress_denied", message: /may not be reached/ }, host);
     }
-    assert.deepEqual(server.heads, []);
-    // The same copy without the flag does reach it: what stopped it above is the flag.
-    const { EgressProcess } = await import("#/sandbox/egress_process.ts");
-    const { planEgress } = await import("#/sandbox/egress_plan.ts");
-    const planned = planEgress(plan);
-    const args = planned.args.filter((arg) => !arg.startsWith("--deny-net"));
-    assert.equal(args.length, planned.args.length - 1);
-    const process = new EgressProcess({ ...planned, args }, () => {});
-    const { head } = await process.request(toCall(`http://127.0.0.1:${server.port}/`), never);
-    assert.equal(head.status, 200);
-    await process.close();
-  } finally {
-    await Deno.remove(dir, { recursive: true });
   }
+  assert.deepEqual(server.heads, []);
+  // The same copy without the flag does reach it: what stopped it above is the flag.
+  const planned = planEgress(plan);
+  const args = planned.args.filter((arg) => !arg.startsWith("--deny-net"));
+  assert.equal(args.length, planned.args.length - 1);
+  const process = new EgressProcess({ ...planned, args }, () => {});
+  const { head } = await process.request(toCall(`http://127.0.0.1:${server.port}/`), never);
+  assert.equal(head.status, 200);
+  await process.close();
   assert.ok(DENIED_NET.length > 15);
 });
 
@@ -331,10 +318,13 @@ Deno.test("ssrf: a server that drips ends at the request's time, in the head and
   });
   const origin = `127.0.0.1:${server.port}`;
   await using egress = openRealEgress({ allowlist: [origin] });
-  for (const path of ["head", "body"]) {
+  const pids = new Set<number>();
+  for (const path of ["body", "head"]) {
     const asked = egress.request(toRequest(`http://${origin}/${path}`, { timeoutMs: 300 }), never);
     await assert.rejects(asked, { code: "egress_timeout" }, path);
+    pids.add(egress.pids[0]!);
   }
+  assert.equal(pids.size, 1, "it ended the exchange itself, and was not killed for being late");
 });
 
 function residentMb(pid: number, field: "VmRSS" | "VmHWM"): number {
@@ -388,11 +378,3 @@ Deno.test("ssrf: TLS is verified against the name that was asked for, also at a 
   await using strangers = openRealEgress({ allowlist, plan: { ...toPlanInput(), env } });
   await assert.rejects(get(strangers, "localhost", good.addr.port), { code: "egress_failed", message: /TLS/ });
 });
-
-async function copyFolder(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const entry of Deno.readDir(from)) {
-    if (entry.isDirectory) await copyFolder(join(from, entry.name), join(to, entry.name));
-    else await Deno.copyFile(join(from, entry.name), join(to, entry.name));
-  }
-}

@@ -151,6 +151,7 @@ Deno.test("words that no reader of a page sees do not reach the model", async ()
 Deno.test("a link of a page is an http address or no link", async () => {
   const page =
     `<a href="javascript:fetch('//x')">a</a> <a href=" &#1; javascript:1">b</a> <a href="data:text/html,x">c</a>
+    <a href="javascript://ok.example/%0Aalert(1)">f</a>
     <a href="https://ok.example/)[d](javascript:1">d</a> <img alt=e src="javascript:1">`;
   await withWeb(() => new Response(page, { headers: { "content-type": "text/html" } }), async ({ run, base }) => {
     const links = [...(await run("web_fetch", { url: base })).text.matchAll(/\]\(([^)]*)\)/g)].map((match) => match[1]);

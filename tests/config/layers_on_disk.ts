@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { AppError } from "#/core/error.ts";
 import { loadConfig, type Loaded, type LoadOptions } from "#/config/load.ts";
@@ -35,7 +36,7 @@ export function makeMachine(files: Readonly<Record<string, string | Uint8Array>>
       if (error instanceof AppError) return error;
       throw error;
     }
-    throw new Error("the configuration was accepted");
+    assert.fail("the configuration was accepted");
   };
   return { root, home, cwd, load, refuse, write, [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }) };
 }

@@ -17,8 +17,11 @@ export interface TempFiles extends Disposable {
 }
 
 /** Opens them. */
-export function openTempFiles(options: { keptBytesMax?: number; rootBytesMax?: number } = {}): TempFiles {
-  const dir = Deno.makeTempDirSync({ prefix: "oxydra-files-" });
+export function openTempFiles(
+  options: { keptBytesMax?: number; rootBytesMax?: number; parent?: string } = {},
+): TempFiles {
+  const parent = options.parent === undefined ? {} : { dir: options.parent };
+  const dir = Deno.makeTempDirSync({ prefix: "oxydra-files-", ...parent });
   const roots = { shared: join(dir, "shared"), tmp: join(dir, "tmp"), vault: join(dir, "vault") };
   for (const root of [...Object.values(roots), join(dir, "run"), join(dir, "outside")]) Deno.mkdirSync(root);
   Deno.writeTextFileSync(join(dir, "outside", "secret.txt"), "SECRET");
