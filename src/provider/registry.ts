@@ -9,6 +9,7 @@ const PROVIDERS = {
   openai: async (options) => (await import("#/provider/openai.ts")).openOpenAi(options),
   anthropic: async (options) => (await import("#/provider/anthropic.ts")).openAnthropic(options),
   openai_responses: async (options) => (await import("#/provider/responses.ts")).openResponses(options),
+  gemini: async (options) => (await import("#/provider/gemini.ts")).openGemini(options),
   demo: async () => (await import("#/provider/demo.ts")).openDemo(),
 } as const satisfies Record<string, Open>;
 

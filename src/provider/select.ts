@@ -4,7 +4,7 @@ import { Secret } from "#/lib/secret.ts";
 import { normalizeBaseUrl } from "#/provider/base_url.ts";
 import type { ProviderEntry, ProviderType } from "#/provider/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
-import { isProviderKind, PROVIDER_KINDS, type ProviderKind } from "#/provider/registry.ts";
+import { isProviderKind, type ProviderKind } from "#/provider/registry.ts";
 
 /** The fields of a registry entry that a choice depends on. */
 export type SelectableEntry = Pick<ProviderEntry, "provider_type" | "base_url" | "api_key" | "api_key_env">;
@@ -40,7 +40,7 @@ export interface Selected {
 const VENDORS: readonly { type: ProviderType; env: string; model: string }[] = [
   { type: "openai", env: "OPENAI_API_KEY", model: "gpt-4.1-mini" },
   { type: "anthropic", env: "ANTHROPIC_API_KEY", model: "claude-haiku-4-5" },
-  { type: "gemini", env: "GEMINI_API_KEY", model: "" },
+  { type: "gemini", env: "GEMINI_API_KEY", model: "gemini-2.5-flash" },
 ];
 
 /** Environment variables that may hold a key, besides each entry's own `api_key_env`. */
@@ -53,13 +53,8 @@ export const CREDENTIAL_ENV: readonly string[] = [...VENDORS.map((vendor) => ven
 export function selectProvider(input: SelectInput): Selected {
   const { selection, env } = input;
   if (selection?.provider !== undefined || selection?.model !== undefined) return selectConfigured(input);
-  const later: string[] = [];
-  for (const vendor of VENDORS) {
-    if (!isSet(env[vendor.env])) continue;
-    if (isProviderKind(vendor.type)) return selectFromEnvironment(vendor.type, vendor.model, input);
-    later.push(vendor.env);
-  }
-  return selectDemo(later, input.localServers);
+  const vendor = VENDORS.find((vendor) => isSet(env[vendor.env]));
+  return vendor ? selectFromEnvironment(vendor.type, vendor.model, input) : selectDemo(input.localServers);
 }
 
 /**
@@ -106,12 +101,6 @@ function selectConfigured({ selection, registry, env }: SelectInput): Selected {
     const reason = `The configuration selects the demo.`;
     return { kind: "configured", provider, type, model: selection?.model ?? "demo", reason, hint: KEY_HINT };
   }
-  if (!isProviderKind(type)) {
-    const message = `provider "${provider}" is of type ${type}, which arrives later; now there are: ${
-      PROVIDER_KINDS.join(", ")
-    }`;
-    throw new AppError("config_invalid", message);
-  }
   const model = selection?.model ?? (entry.base_url === undefined ? defaultModel(type) : undefined);
   if (model === undefined) {
     throw new AppError("config_invalid", `selection.model is missing for provider "${provider}"`);
@@ -150,13 +139,11 @@ function selectFromEnvironment(type: ProviderType, model: string, { registry, en
   return { ...configured, kind: "environment", reason, hint: "Choose another with --model provider/model." };
 }
 
-/** The variables whose vendors can be opened. */
-const KEYS = VENDORS.filter(({ type }) => isProviderKind(type)).map(({ env }) => env);
+const KEYS = VENDORS.map(({ env }) => env);
 const KEY_HINT = `For a real model: export ${KEYS.map((env) => `${env}=…`).join(" or ")}`;
 
-function selectDemo(later: readonly string[], localServers: readonly LocalServer[]): Selected {
+function selectDemo(localServers: readonly LocalServer[]): Selected {
   const reasons = [`No model is configured and no key is set (${KEYS.join(", ")}), so the demo answers.`];
-  for (const variable of later) reasons.push(`${variable} is set, but its provider arrives later.`);
   const hints = [KEY_HINT];
   for (const server of localServers) {
     reasons.push(

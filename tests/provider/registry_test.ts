@@ -5,14 +5,14 @@ import { isProviderKind, openProvider, PROVIDER_KINDS } from "#/provider/registr
 import { collect } from "../contract/provider_contract.ts";
 
 Deno.test("openProvider() opens every kind that there is, under the entry's name", async () => {
-  assert.deepEqual(PROVIDER_KINDS, ["openai", "anthropic", "openai_responses", "demo"]);
+  assert.deepEqual(PROVIDER_KINDS, ["openai", "anthropic", "openai_responses", "gemini", "demo"]);
   for (const kind of PROVIDER_KINDS) {
     assert.ok(isProviderKind(kind));
     const provider = await openProvider(kind, { name: "mine", fetch });
     assert.equal(provider.name, kind === "demo" ? "demo" : "mine");
     await provider.warm();
   }
-  assert.equal(isProviderKind("gemini"), false);
+  assert.equal(isProviderKind("ollama"), false);
   assert.equal(isProviderKind("toString"), false);
 });
 

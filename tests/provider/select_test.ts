@@ -26,7 +26,7 @@ function refused(input: SelectInput): string {
 Deno.test("selectProvider() chooses the demo when there is nothing, and says how to set a key", () => {
   const selected = selectProvider(NOTHING);
   assert.deepEqual([selected.kind, selected.type, selected.provider, selected.model], ["demo", "demo", "demo", "demo"]);
-  assert.match(selected.reason, /No model is configured and no key is set \(OPENAI_API_KEY, ANTHROPIC_API_KEY\)/);
+  assert.match(selected.reason, /no key is set \(OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY\)/);
   assert.match(selected.hint!, /export OPENAI_API_KEY=… or ANTHROPIC_API_KEY=…/);
 });
 
@@ -51,10 +51,11 @@ Deno.test("selectProvider() with a key of the environment still obeys the openai
   assert.equal(selected.baseUrl, "http://127.0.0.1:9000/v1");
 });
 
-Deno.test("selectProvider() says that other vendors arrive later, and does not use API_KEY unasked", () => {
-  const selected = selectProvider({ ...NOTHING, env: { GEMINI_API_KEY: "x", API_KEY: "y", OPENAI_API_KEY: "  " } });
-  assert.equal(selected.kind, "demo");
-  assert.match(selected.reason, /GEMINI_API_KEY is set, but its provider arrives later/);
+Deno.test("selectProvider() takes the vendor whose key is set, and does not use API_KEY unasked", () => {
+  const env = { GEMINI_API_KEY: "x", API_KEY: "y", OPENAI_API_KEY: "  " };
+  const selected = selectProvider({ ...NOTHING, env });
+  assert.deepEqual([selected.kind, selected.type, selected.model], ["environment", "gemini", "gemini-2.5-flash"]);
+  assert.equal(selectProvider({ ...NOTHING, env: { API_KEY: "y", OPENAI_API_KEY: "  " } }).kind, "demo");
 });
 
 Deno.test("selectProvider() prints the command for a local server", () => {
@@ -91,14 +92,13 @@ Deno.test("selectProvider() obeys the configuration before everything else", () 
 });
 
 Deno.test("selectProvider() refuses what it cannot serve and never falls back", () => {
-  const registry = { claude: { provider_type: "gemini" }, local: { ...OPENAI, base_url: "http://h" } } as const;
+  const registry = {
+    claude: { provider_type: "openai_responses" },
+    local: { ...OPENAI, base_url: "http://h" },
+  } as const;
   assert.match(
     refused({ ...NOTHING, registry, selection: { provider: "cloude", model: "m" } }),
     /did you mean "claude"/,
-  );
-  assert.match(
-    refused({ ...NOTHING, registry, selection: { provider: "claude", model: "m" } }),
-    /gemini, which arrives later/,
   );
   assert.match(refused({ ...NOTHING, registry, selection: { provider: "local" } }), /selection\.model is missing/);
   assert.match(refused({ ...NOTHING, selection: { provider: "openai", model: "m" } }), /export OPENAI_API_KEY=/);
