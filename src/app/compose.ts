@@ -11,7 +11,7 @@ import type { Bootstrap, ModelChoice } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
 import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
-import { isProviderKind, openProvider } from "#/provider/registry.ts";
+import { openProvider } from "#/provider/registry.ts";
 import { withFailover } from "#/provider/failover.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
@@ -221,7 +221,6 @@ async function toProvider(
 }
 
 async function openChoice(choice: ModelChoice, deps: ComposeDeps): Promise<WarmProvider> {
-  if (!isProviderKind(choice.type)) throw new AppError("config_invalid", `no provider of type ${choice.type}`);
   return await openProvider(choice.type, {
     name: choice.provider,
     ...(choice.baseUrl === undefined ? {} : { baseUrl: choice.baseUrl }),

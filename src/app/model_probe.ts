@@ -10,7 +10,7 @@ import { readBounded } from "#/lib/read_bounded.ts";
 import { Secret } from "#/lib/secret.ts";
 import { isProtocol } from "#/provider/base_url.ts";
 import { listModels } from "#/provider/list_models.ts";
-import { isProviderKind, openProvider } from "#/provider/registry.ts";
+import { openProvider } from "#/provider/registry.ts";
 import type { ProviderOptions } from "#/provider/warm_provider.ts";
 
 const PROMPT = "Answer with one word: OK";
@@ -29,7 +29,7 @@ async function answer(): Promise<ProbeAnswer> {
       extraHeaders: model.extraHeaders,
       fetch,
     };
-    if (!isProtocol(type) || !isProviderKind(type)) throw new AppError("usage", `${type} cannot be tried`);
+    if (!isProtocol(type)) throw new AppError("usage", `${type} cannot be tried`);
     if (ask === "reply") return await reply(type, model.model, options);
     const models = await listModels(type, options, AbortSignal.timeout(LIMITS.modelProbeMs));
     return { ok: true, models: [...models] };

@@ -12,6 +12,7 @@ import { answerApproval, readApprovals } from "#/cli/control_client.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { LineReader, readLines } from "#/cli/lines.ts";
+import { saveMedia } from "#/cli/save_media.ts";
 import { followTurn, runClientTurn, type Screen, type TurnWatch } from "#/cli/turn_client.ts";
 
 const encoder = new TextEncoder();
@@ -169,6 +170,7 @@ function toScreen(request: ClientRequest): Screen {
   return {
     json: request.json,
     paint: !Deno.noColor && Deno.stderr.isTerminal(),
+    ...(request.saveMedia === undefined ? {} : { save: (file) => saveMedia(file, request.saveMedia!) }),
     out: (text) => writeAll(Deno.stdout, text),
     err(text) {
       try {

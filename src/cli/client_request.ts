@@ -11,6 +11,8 @@ export interface ClientRequest {
   readonly model?: string;
   readonly endpointPath: string;
   readonly controlPath: string;
+  /** Folder for what the model makes, absolute; the client may write there and nowhere else. */
+  readonly saveMedia?: string;
 }
 
 /** The request in a client's argument list. Throws TypeError when it is not one: only the launcher writes it. */

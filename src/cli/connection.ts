@@ -12,6 +12,7 @@ export interface ServerFrame {
     readonly message?: string;
     readonly code?: string;
     readonly event?: SessionEvent;
+    readonly attachment?: { readonly data?: unknown; readonly file_name?: unknown };
     readonly provider?: string;
     readonly model?: string;
     readonly reason?: string;
@@ -40,7 +41,7 @@ const PROTOCOL_VERSION = 2;
  */
 export async function openConnection(
   endpoint: { readonly port: number; readonly token: string },
-  hello: { readonly user: string; readonly session?: string },
+  hello: { readonly user: string; readonly session?: string; readonly saveMedia?: string },
 ): Promise<Connection> {
   // Deno's WebSocket takes headers; the standard type does not know them yet.
   const options = { headers: { authorization: `Bearer ${endpoint.token}` } } as unknown as string[];
@@ -55,7 +56,7 @@ export async function openConnection(
       user_id: hello.user,
       ...(hello.session === undefined ? {} : { session_id: hello.session }),
       create_new_session: false,
-      capabilities: ["turn_events", "named_sessions"],
+      capabilities: ["turn_events", "named_sessions", ...(hello.saveMedia === undefined ? [] : ["media"])],
     },
   }));
   let info: ServerFrame["payload"] | undefined;

@@ -21,6 +21,7 @@ import { toLoadOptions } from "#/cli/load_options.ts";
 import type { TurnOptions } from "#/cli/main.ts";
 import type { PlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
+import { prepareMediaFolder } from "#/cli/save_media.ts";
 
 /** A command line that needed no parser, from its options to its exit code. */
 export async function runPlainTurn(turn: PlainTurn, version: string): Promise<number> {
@@ -73,6 +74,7 @@ export async function launchClient(
     controlPath: controlPath(folders.ipc),
     ...(options.session === undefined ? {} : { session: options.session }),
     ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
+    ...(options.saveMedia === undefined ? {} : { saveMedia: prepareMediaFolder(options.saveMedia) }),
   };
   return await attachOrStart({ program, env, loaded, folders, request, prompt, version });
 }
@@ -197,7 +199,14 @@ async function stayForOthers(runner: Runner): Promise<void> {
 async function runClient(launch: Launch, port: number): Promise<number> {
   const { program, env, request, prompt } = launch;
   const plan = planClient(
-    { program, env, port, endpointPath: request.endpointPath, controlPath: request.controlPath },
+    {
+      program,
+      env,
+      port,
+      endpointPath: request.endpointPath,
+      controlPath: request.controlPath,
+      saveMedia: request.saveMedia,
+    },
     [JSON.stringify(request)],
   );
   const child = new Deno.Command(plan.command, {

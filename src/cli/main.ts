@@ -22,6 +22,8 @@ export interface TurnOptions extends CommonOptions {
   readonly json?: boolean;
   readonly session?: string;
   readonly model?: string;
+  /** Folder for the pictures and sounds that the model makes. */
+  readonly saveMedia?: string;
 }
 
 const EXITS = `
@@ -292,5 +294,6 @@ function withTurn(command: Command): Command {
   return withCommon(command)
     .option("--json", "print each event as one JSON line")
     .option("--session <id>", "continue or start this session")
+    .option("--save-media <dir>", "write pictures and sounds that the model makes into this folder")
     .addOption(new Option("--model <provider/model>", "use this model for the gateway that this command starts"));
 }

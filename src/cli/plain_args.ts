@@ -9,9 +9,11 @@ export interface PlainTurn {
 }
 
 const COMMANDS: ReadonlySet<string> = new Set(["run", "chat", "ask"]);
+type Valued = "session" | "saveMedia" | "model" | "config" | "user";
 /** Options with a value; `--tier` has a closed list of values, which the parser knows. */
-const VALUES: Readonly<Record<string, "session" | "model" | "config" | "user">> = {
+const VALUES: Readonly<Record<string, Valued>> = {
   "--session": "session",
+  "--save-media": "saveMedia",
   "--model": "model",
   "--config": "config",
   "--user": "user",
@@ -25,7 +27,7 @@ const VALUES: Readonly<Record<string, "session" | "model" | "config" | "user">> 
 export function toPlainTurn(args: readonly string[]): PlainTurn | null {
   const [command, ...rest] = args;
   if (command === undefined || !COMMANDS.has(command)) return null;
-  const options: Partial<Record<"session" | "model" | "config" | "user", string>> = {};
+  const options: Partial<Record<Valued, string>> = {};
   const words: string[] = [];
   let json = false;
   for (let at = 0; at < rest.length; at++) {

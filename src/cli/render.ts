@@ -21,6 +21,7 @@ export const RENDER_START: RenderState = { midLine: false };
 const NOTHING: Rendered = { out: "", err: "" };
 const ARGUMENT_CHARS = 80;
 const RESULT_CHARS = 100;
+const MADE_CHARS = 600;
 const MODEL_CHARS = 300;
 
 /** The text of one event, and the state after it. Pure. Everything a model or tool wrote passes `toPrintable`. */
@@ -66,6 +67,13 @@ function toStatusLine(event: SessionEvent): string | null {
       const { ok, text, elapsedMs, code } = event.payload;
       if (code === "tool_denied") return `  ✗ ${toOneLine(text, RESULT_CHARS * 2)}`;
       return `  ${ok ? "✓" : "✗"} ${toOneLine(text, RESULT_CHARS)} (${Math.round(elapsedMs)} ms)`;
+    }
+    case "model_result": {
+      const media = event.payload.media ?? [];
+      const made = media.map(({ mimeType, bytes, sha256 }) =>
+        `${mimeType}, ${Math.ceil(bytes / 1_000)} KB (sha256 ${sha256.slice(0, 12)})`
+      );
+      return media.length === 0 ? null : `· made ${toOneLine(made.join(" · "), MADE_CHARS)}`;
     }
     case "progress": {
       const { progress } = event.payload;

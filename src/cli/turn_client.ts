@@ -12,6 +12,8 @@ export interface Screen {
   readonly paint: boolean;
   out(text: string): void;
   err(text: string): void;
+  /** Writes what the model made to a file and says where, or why not; absent when nobody wants that. */
+  readonly save?: (attachment: NonNullable<ServerFrame["payload"]["attachment"]>) => Promise<string>;
 }
 
 /**
@@ -59,6 +61,11 @@ export async function followTurn(
         screen.err(`oxydra: ${toPrintable(frame.payload.message ?? "refused")}\n`);
         return EXIT.internal;
       }
+      const { attachment, request_id } = frame.payload;
+      if (attachment !== undefined && screen.save && (request === undefined || request_id === request)) {
+        screen.err(`  ${await screen.save(attachment)}\n`);
+        continue;
+      }
       if (frame.type !== "turn_event" || frame.payload.turn?.turn_id !== turn || frame.payload.event === undefined) {
         continue;
       }
@@ -83,6 +90,9 @@ function show(event: SessionEvent, render: RenderState, screen: Screen): RenderS
   const { state, rendered } = renderEvent(event, render, screen.paint);
   if (rendered.out !== "") screen.out(rendered.out);
   if (rendered.err !== "") screen.err(rendered.err);
+  if (event.type === "model_result" && event.payload.media !== undefined && !screen.save) {
+    screen.err("  it is in the log; --save-media DIR also writes it to a file\n");
+  }
   return state;
 }
 

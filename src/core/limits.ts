@@ -172,8 +172,8 @@ export const LIMITS = {
   clientsMax: 256,
   /** Bytes queued for one slow client before deltas are dropped. */
   clientQueueBytesMax: 1_048_576,
-  /** Bytes queued for one slow client before it is disconnected; it reads the log when it comes back. */
-  clientQueueHardBytesMax: 16_777_216,
+  /** Bytes queued for one slow client before it is disconnected; it reads the log when it comes back. Twice the media of one reply. */
+  clientQueueHardBytesMax: 33_554_432,
   /** From connect to `hello`. */
   helloTimeoutMs: 10_000,
   /** Frames of one client that wait to be obeyed, in UTF-16 code units; more of them ends the connection. */
@@ -226,6 +226,8 @@ export const LIMITS = {
   chainRefusalsMax: 2,
   /** Pictures and sounds of one reply. */
   replyMediaMax: 8,
+  /** All of them, decoded: as base64 they fit in a WebSocket frame of 16 MiB, the largest that clients of the reference take. */
+  replyMediaBytesMax: 12_000_000,
   /** A vendor that asks for a longer wait (Retry-After) is not waited for. */
   retryAfterMsMax: 30_000,
   /** Entries of `selection.fallback`. */

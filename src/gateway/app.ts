@@ -13,7 +13,7 @@ import { type TurnPlace, Turns, type TurnSource } from "#/gateway/turns.ts";
 export interface GatewayDeps {
   /** Sessions, as the floor below runs them. */
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "turn">;
+  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "turn" | "blob">;
   readonly user: string;
   /** Hex sha256 of each token that opens this gateway; never a token. */
   readonly tokenHashes: readonly string[];

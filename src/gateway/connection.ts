@@ -143,7 +143,11 @@ export class Connection {
       : await directory.resolve(hello.session_id ?? undefined, capabilities.has("named_sessions"));
     if (this.#over) return;
     const session = { user_id: user, session_id: row.id };
-    const knows = { turnEvents: capabilities.has("turn_events"), approvals: capabilities.has("approvals") };
+    const knows = {
+      turnEvents: capabilities.has("turn_events"),
+      approvals: capabilities.has("approvals"),
+      media: capabilities.has("media"),
+    };
     const client: Greeted = { outlet: this.#outlet, knows, session };
     this.#client = client;
     const active = turns.active(row.id);
@@ -250,7 +254,7 @@ export class Connection {
   #refuse(requestId: string | undefined, code: ErrorCode, message: string): void {
     const frame = toFrame("error", { request_id: requestId, session: this.#client?.session, message, code });
     if (this.#client !== undefined) return this.#deps.hub.deliver(this.#client, frame);
-    const text = encodeFrame(frame, { turnEvents: false, approvals: false });
+    const text = encodeFrame(frame, { turnEvents: false, approvals: false, media: false });
     if (text !== undefined && this.#outlet.readyState === WebSocket.OPEN) this.#outlet.send(text);
   }
 

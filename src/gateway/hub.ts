@@ -58,7 +58,7 @@ export class Hub {
       // A copy: a client that is let go on the way leaves the set.
       for (const subscriber of [...watchers]) {
         const { knows } = subscriber;
-        const kind = `${knows.turnEvents} ${knows.approvals}`;
+        const kind = `${knows.turnEvents} ${knows.approvals} ${knows.media}`;
         if (!texts.has(kind)) texts.set(kind, encodeFrame(frame, knows));
         this.#push(subscriber, texts.get(kind), droppable);
       }

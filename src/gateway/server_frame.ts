@@ -106,10 +106,11 @@ export interface WireApproval {
   readonly expires_at: string;
 }
 
-/** What a client announced in its hello: `turn_events`, `approvals`. */
+/** What a client announced in its hello: `turn_events`, `approvals`, `media`. */
 export interface Knows {
   readonly turnEvents: boolean;
   readonly approvals: boolean;
+  readonly media: boolean;
 }
 
 /** Payload of each frame. The last four are ours: a client gets them only when it announced that it knows them. */
@@ -199,14 +200,15 @@ export function toResponse(text: string, finishReason: string, usage: Usage): Wi
 
 /**
  * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events` (for those about
- * approvals: `approvals`), and such a client is told of deltas and progress once, by `turn_event`; undefined when this client gets no
- * such frame.
+ * approvals: `approvals`), and such a client is told of deltas and progress once, by `turn_event`, and is sent megabytes of media only
+ * when it announced `media`; undefined when this client gets no such frame.
  */
 export function encodeFrame(frame: ServerFrame, knows: Knows): string | undefined {
   if (frame.type === "approval_request" || frame.type === "approval_resolved") {
     return knows.approvals ? JSON.stringify(frame) : undefined;
   }
   if (knows.turnEvents) {
+    if (frame.type === "media_attachment" && !knows.media) return undefined;
     return frame.type === "assistant_delta" || frame.type === "turn_progress" ? undefined : JSON.stringify(frame);
   }
   if (frame.type === "turn_event" || frame.type === "gateway_info") return undefined;

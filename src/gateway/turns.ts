@@ -1,10 +1,11 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
-import { isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
+import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { InlineMedia } from "#/core/message.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
+import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 
@@ -40,7 +41,7 @@ export interface TurnPlace {
 /** What running turns need. */
 export interface TurnsDeps {
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "turn">;
+  readonly log: Pick<EventLog, "turn" | "blob">;
   readonly hub: Hub;
   readonly user: string;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
@@ -238,6 +239,7 @@ export class Turns {
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
         this.#tell(turn, event);
+        if (event.type === "model_result") await this.#tellMedia(turn, event.payload.media ?? []);
       }
       // A turn that did not wait any more, when it was to go on, yields nothing.
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
@@ -283,6 +285,20 @@ export class Turns {
     const outgoing = toTurnFrames(shown, { request_id, session }, turn.turn);
     if (isTurnEnd(event)) this.#keep(turn, outgoing.slice(-1));
     this.#publish(turn, outgoing);
+  }
+
+  /** What the model made, as the log has it. One that cannot be read takes nothing else with it. */
+  async #tellMedia(turn: Turn, made: readonly BlobRef[]): Promise<void> {
+    const { request_id, session } = this.#address(turn, "running");
+    for (const blob of made) {
+      try {
+        const content = await this.#deps.log.blob(blob.sha256);
+        if (content === undefined) throw new Error(`blob ${blob.sha256} of turn ${turn.turn} is not in the log`);
+        this.#publish(turn, [{ frame: toMediaFrame({ ...blob, content }, { request_id, session }), droppable: false }]);
+      } catch (error) {
+        this.#deps.report(error, crypto.randomUUID());
+      }
+    }
   }
 
   #fail(turn: Turn, error: unknown): void {

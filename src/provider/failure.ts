@@ -64,9 +64,10 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   const { name, model, where } = context;
   const vendor = vendorError(body);
   const says = vendor.message === "" ? "" : `: ${redact(vendor.message, context)}`;
-  if (status === 401) {
+  const retryAfterMs = parseRetryAfter(headers, context.now) ?? vendor.retryAfterMs;
+  if (status === 401 || vendor.reason === "API_KEY_INVALID") {
     const fix = context.key === "" ? `It got no key: set ${context.keySource}` : `Check ${context.keySource}`;
-    return toFailed("provider_auth", `${name} refused the API key (401). ${fix}.`);
+    return toFailed("provider_auth", `${name} refused the API key (${status}). ${fix}.`);
   }
   if (status === 403) {
     return toFailed("provider_auth", `${name} does not allow this with the key from ${context.keySource} (403)${says}`);
@@ -79,7 +80,6 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   }
   if (status === 429) {
     const broke = vendor.code === "insufficient_quota" || vendor.code === "billing_hard_limit_reached";
-    const retryAfterMs = parseRetryAfter(headers, context.now);
     return toFailed("provider_rate_limited", `${name} limits the rate (429)${says}`, {
       retryable: !broke,
       retryAfterMs,
@@ -91,7 +91,6 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   }
   if (status === 408) return toFailed("provider_timeout", `${name} gave up waiting (408)${says}`);
   if (status >= 500) {
-    const retryAfterMs = parseRetryAfter(headers, context.now);
     return toFailed("provider_unavailable", `${name} is not available (${status})${says}`, { retryAfterMs });
   }
   if (status < 400) {
@@ -169,13 +168,23 @@ export function parseRetryAfter(headers: Headers, now: number): number | undefin
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
+interface VendorError {
+  readonly message: string;
+  readonly code: string;
+  readonly type: string;
+  /** Of Google's ErrorInfo. */
+  readonly reason: string;
+  /** Of Google's RetryInfo. */
+  readonly retryAfterMs: number | undefined;
+}
+
 /** Vendors put the sentence in `error.message`, `error`, `message` or `detail`; Google wraps the object in a list. */
-function vendorError(body: string): { message: string; code: string; type: string } {
+function vendorError(body: string): VendorError {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
-    return { message: "", code: "", type: "" };
+    return { message: "", code: "", type: "", reason: "", retryAfterMs: undefined };
   }
   if (Array.isArray(value)) value = value[0];
   const outer = fields(value);
@@ -185,7 +194,15 @@ function vendorError(body: string): { message: string; code: string; type: strin
     message: typeof message === "string" ? message : JSON.stringify(message),
     code: String(inner["code"] ?? ""),
     type: String(inner["type"] ?? ""),
+    ...fromDetails(inner["details"]),
   };
+}
+
+/** What Google says for machines: cloud.google.com/apis/design/errors. */
+function fromDetails(details: unknown): Pick<VendorError, "reason" | "retryAfterMs"> {
+  const { reason, retryDelay } = Object.assign({}, ...(Array.isArray(details) ? details.map(fields) : []));
+  const seconds = /^\d{1,9}(\.\d+)?s$/.test(String(retryDelay)) ? parseFloat(retryDelay) : undefined;
+  return { reason: String(reason ?? ""), retryAfterMs: seconds === undefined ? undefined : Math.ceil(seconds * 1_000) };
 }
 
 function fields(value: unknown): Record<string, unknown> {

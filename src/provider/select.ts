@@ -2,9 +2,8 @@ import { AppError } from "#/core/error.ts";
 import { nearestName } from "#/lib/nearest.ts";
 import { Secret } from "#/lib/secret.ts";
 import { normalizeBaseUrl } from "#/provider/base_url.ts";
-import type { ProviderEntry, ProviderType } from "#/provider/config.ts";
+import { type ProviderEntry, ProviderType } from "#/provider/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
-import { isProviderKind, PROVIDER_KINDS, type ProviderKind } from "#/provider/registry.ts";
 
 /** The fields of a registry entry that a choice depends on. */
 export type SelectableEntry = Pick<ProviderEntry, "provider_type" | "base_url" | "api_key" | "api_key_env">;
@@ -23,7 +22,7 @@ export interface Selected {
   readonly kind: "configured" | "environment" | "demo";
   /** Name of the registry entry. */
   readonly provider: string;
-  readonly type: ProviderKind;
+  readonly type: ProviderType;
   readonly model: string;
   /** Normalized; absent means the vendor's own endpoint. */
   readonly baseUrl?: string;
@@ -53,10 +52,8 @@ export const CREDENTIAL_ENV: readonly string[] = [...VENDORS.map((vendor) => ven
 export function selectProvider(input: SelectInput): Selected {
   const { selection, env } = input;
   if (selection?.provider !== undefined || selection?.model !== undefined) return selectConfigured(input);
-  for (const vendor of available()) {
-    if (isSet(env[vendor.env])) return selectFromEnvironment(vendor.type, vendor.model, input);
-  }
-  return selectDemo(input.localServers);
+  const vendor = VENDORS.find((vendor) => isSet(env[vendor.env]));
+  return vendor ? selectFromEnvironment(vendor.type, vendor.model, input) : selectDemo(input.localServers);
 }
 
 /**
@@ -103,12 +100,6 @@ function selectConfigured({ selection, registry, env }: SelectInput): Selected {
     const reason = `The configuration selects the demo.`;
     return { kind: "configured", provider, type, model: selection?.model ?? "demo", reason, hint: KEY_HINT };
   }
-  if (!isProviderKind(type)) {
-    const message = `provider "${provider}" is of type ${type}, which this build lacks; it has ${
-      PROVIDER_KINDS.join(", ")
-    }`;
-    throw new AppError("config_invalid", message);
-  }
   const model = selection?.model ?? (entry.base_url === undefined ? vendorOf(type)?.model : undefined);
   if (model === undefined) {
     throw new AppError("config_invalid", `selection.model is missing for provider "${provider}"`);
@@ -147,8 +138,7 @@ function selectFromEnvironment(type: ProviderType, model: string, { registry, en
   return { ...configured, kind: "environment", reason, hint: "Choose another with --model provider/model." };
 }
 
-/** The variables whose vendors can be opened. */
-const KEYS = available().map(({ env }) => env);
+const KEYS = VENDORS.map(({ env }) => env);
 const KEY_HINT = `For a real model: export ${KEYS.map((env) => `${env}=…`).join(" or ")}`;
 
 function selectDemo(localServers: readonly LocalServer[]): Selected {
@@ -180,11 +170,8 @@ function toCommand(server: LocalServer): string {
 }
 
 function builtIn(provider: string): SelectableEntry | undefined {
-  return isProviderKind(provider) ? { provider_type: provider } : undefined;
-}
-
-function available(): typeof VENDORS {
-  return VENDORS.filter(({ type }) => isProviderKind(type));
+  const type = ProviderType.safeParse(provider);
+  return type.success ? { provider_type: type.data } : undefined;
 }
 
 function isSet(value: string | undefined): value is string {

@@ -140,8 +140,10 @@ class ReadAhead {
 
 function toValue(data: string): unknown {
   const value = JSON.parse(data);
-  if (typeof value === "object" && value !== null && "error" in value && value.error) {
-    throw new StreamError(value.error);
+  // Google wraps errors in a list.
+  const first = Array.isArray(value) ? value[0] : value;
+  if (typeof first === "object" && first !== null && "error" in first && first.error) {
+    throw new StreamError(first.error);
   }
   return value;
 }

@@ -14,6 +14,8 @@ export interface ClientPlanInput {
   readonly endpointPath: string;
   /** The runner's control socket: cards are shown as the runner made them, and answered to it alone. */
   readonly controlPath: string;
+  /** Folder that the person named for what the model makes. */
+  readonly saveMedia?: string | undefined;
 }
 
 /** The client's flags: one port, one socket and one file. It has the terminal; its arguments come on the command line, its secrets never. */
@@ -21,6 +23,7 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
   const { program } = input;
   const entryUrl = new URL("cli/client.ts", program.srcUrl).href;
   const socket = toFlagPath(input.controlPath);
+  const saved = input.saveMedia === undefined ? [] : [toFlagPath(input.saveMedia)];
   const host = program.source === "url" ? { host: new URL(program.srcUrl).host } : {};
   return {
     name: "client",
@@ -31,7 +34,7 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
       ...toBareFlags({ entryUrl, source: program.source, ...host }),
       `--allow-net=127.0.0.1:${input.port},unix:${socket}`,
       `--allow-read=${toFlagPath(input.endpointPath)},${socket},/dev/tty`,
-      `--allow-write=${socket}`,
+      `--allow-write=${[socket, ...saved].join(",")}`,
       entryUrl,
       ...clientArgs,
     ],
@@ -41,6 +44,7 @@ export function planClient(input: ClientPlanInput, clientArgs: readonly string[]
       `connects to the gateway on 127.0.0.1:${input.port}, nowhere else`,
       `asks the runner at ${input.controlPath} what waits for an approval, and answers it`,
       `reads ${input.endpointPath} (address and token) and the terminal, no other file and no environment`,
+      ...saved.map((dir) => `writes new files into ${dir}, what the model makes`),
     ],
   };
 }

@@ -1,5 +1,5 @@
 import type { EventPayloads, StoredEvent } from "#/core/event.ts";
-import type { Message, ToolCall } from "#/core/message.ts";
+import type { Message, Replay, ToolCall } from "#/core/message.ts";
 
 /** A message and the event that it comes from. */
 export interface HistoryMessage {
@@ -64,6 +64,19 @@ export function toHistory(
   return transcript.finish();
 }
 
+/** What the model is shown of its own reply, or undefined when it said nothing; its media leave a line. Pure. */
+export function toReplyMessage({ text, toolCalls, replay, media = [] }: {
+  readonly text: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly replay?: Replay | undefined;
+  readonly media?: readonly { readonly mimeType: string }[];
+}): Message | undefined {
+  const note = media.length === 0 ? [] : [`[made and shown: ${media.map(({ mimeType }) => mimeType).join(", ")}]`];
+  const content = [...(text === "" ? [] : [text]), ...note].join("\n");
+  if (content === "" && toolCalls.length === 0) return undefined;
+  return { role: "assistant", content, toolCalls, ...(replay ? { replay } : {}) };
+}
+
 function toUserMessage(
   payload: Extract<StoredEvent, { type: "user_message" }>["payload"],
   withAttachments: boolean,
@@ -99,11 +112,12 @@ class Transcript {
     this.#messages.push(user);
   }
 
-  addReply(seq: number, { text, toolCalls: calls, replay }: EventPayloads["model_result"]): void {
+  addReply(seq: number, payload: EventPayloads["model_result"]): void {
     this.#closeExchange();
-    if (text === "" && calls.length === 0) return;
-    const message = { role: "assistant", content: text, toolCalls: calls, ...(replay ? { replay } : {}) } as const;
+    const message = toReplyMessage(payload);
+    if (message === undefined) return;
     this.#messages.push({ seq, message });
+    const calls = payload.toolCalls;
     if (calls.length > 0) this.#exchange = { seq, calls, intended: new Set(), results: new Map() };
   }
 

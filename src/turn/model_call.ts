@@ -50,10 +50,8 @@ export async function* callModel(
         return draft.toReply(signal.aborted ? { kind: "aborted" } : { kind: "failed", code, message });
       }
       const shown = draft.add(next, state);
-      if (draft.chars > LIMITS.replyCharsMax) {
-        const message = `The model's reply is longer than ${LIMITS.replyCharsMax} characters`;
-        return draft.toReply({ kind: "failed", code: "provider_protocol", message });
-      }
+      const { excess: message } = draft;
+      if (message !== undefined) return draft.toReply({ kind: "failed", code: "provider_protocol", message });
       if (shown !== undefined) yield shown;
     }
   } finally {
@@ -74,6 +72,8 @@ async function nextEvent(events: AsyncIterator<ModelEvent>, signal: AbortSignal)
   }
 }
 
+const MIME_TYPE = /^[\w.+-]{1,64}\/[\w.+-]{1,64}(; ?[\w.+-]{1,32}=[\w.+-]{1,32}){0,2}$/;
+
 class ReplyDraft {
   readonly #text: string[] = [];
   readonly #reasoning: string[] = [];
@@ -83,19 +83,22 @@ class ReplyDraft {
   #answeredBy: ModelName | undefined;
   #replay: Replay | undefined;
   readonly #media: InlineMedia[] = [];
+  #mediaBytes = 0;
   #argsChars = 0;
   /** Characters of text and reasoning. */
-  chars = 0;
+  #chars = 0;
+  /** Set when the reply is beyond its bounds. */
+  excess: string | undefined;
 
   /** Takes an event in; returns what is to be shown of it. */
   add(event: Exclude<ModelEvent, { type: "done" | "failed" }>, state: TurnState): TurnEvent | undefined {
     switch (event.type) {
       case "text":
-        this.chars += event.text.length;
+        this.#count(event.text);
         this.#text.push(event.text);
         return event.text === "" ? undefined : { type: "text_delta", payload: { text: event.text } };
       case "reasoning":
-        this.chars += event.text.length;
+        this.#count(event.text);
         this.#reasoning.push(event.text);
         return event.text === "" ? undefined : { type: "reasoning_delta", payload: { text: event.text } };
       case "tool_call":
@@ -126,7 +129,7 @@ class ReplyDraft {
         if (JSON.stringify(event.replay.data).length <= LIMITS.replayBytesMax) this.#replay = event.replay;
         return undefined;
       case "media":
-        if (this.#media.length < LIMITS.replyMediaMax) this.#media.push(event.media);
+        this.#addMedia(event.media);
         return undefined;
     }
   }
@@ -143,6 +146,27 @@ class ReplyDraft {
       media: this.#media,
       end,
     };
+  }
+
+  #count(text: string): void {
+    this.#chars += text.length;
+    const max = LIMITS.replyCharsMax;
+    if (this.#chars > max) this.excess = `The model's reply is longer than ${max} characters`;
+  }
+
+  #addMedia({ mimeType, data }: InlineMedia): void {
+    const bytes = Math.floor(data.length * 0.75);
+    if (this.#media.length >= LIMITS.replyMediaMax) {
+      this.excess = `The model made more than ${LIMITS.replyMediaMax} pictures or sounds in one reply`;
+    } else if (this.#mediaBytes + bytes > LIMITS.replyMediaBytesMax) {
+      const max = LIMITS.replyMediaBytesMax / 1_000_000;
+      this.excess =
+        `The model made pictures or sounds of more than ${max} MB in one reply; ask for fewer or smaller ones`;
+    } else {
+      this.#mediaBytes += bytes;
+      // A vendor's word, which goes into the log, into history and to clients.
+      this.#media.push({ mimeType: MIME_TYPE.test(mimeType) ? mimeType : "application/octet-stream", data });
+    }
   }
 
   #addCall(call: ToolCall, step: number): void {

@@ -7,7 +7,7 @@ import type { ModelName, Provider, ReasoningEffort, ToolSchema } from "#/core/pr
 import { findSpentBudget, type TurnBudgets } from "#/turn/budget.ts";
 import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
-import type { HistoryMessage } from "#/turn/history.ts";
+import { type HistoryMessage, toReplyMessage } from "#/turn/history.ts";
 import { callModel, type Reply } from "#/turn/model_call.ts";
 import { restoreState, type Resume } from "#/turn/resume.ts";
 import { runCalls } from "#/turn/run_calls.ts";
@@ -137,7 +137,7 @@ async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
     if (reply.end.kind === "aborted") return yield* stopTurn(run);
     if (reply.end.kind === "failed") return yield failTurn(run, reply.end.code, reply.end.message);
     if (reply.toolCalls.length === 0) {
-      if (reply.text !== "" || state.wasEmpty) return yield endTurn(run, reply.text, reply.end.finishReason);
+      if (reply.text !== "" || reply.media.length > 0 || state.wasEmpty) return yield endTurn(run, reply);
       state.wasEmpty = true;
       continue;
     }
@@ -210,15 +210,13 @@ async function* runStep(run: Run, window: Window): AsyncGenerator<TurnEvent, Rep
     ...(reasoning === undefined ? {} : { reasoning }),
   };
   const reply = yield* callModel(deps.provider, request, state, control.signal);
-  const { text, toolCalls, usage } = reply;
+  const { text, usage } = reply;
   const cost = deps.costOf?.(reply.answeredBy ?? { provider: deps.provider.name, model }, usage);
   state.spend(usage, window.tokens + estimateTokens(text + reply.reasoning), budgets.costMax === undefined ? 0 : cost);
   if (text !== "") state.shownText = text;
   const event = state.stamp(await toModelResult(step, reply, cost));
-  if (text !== "" || toolCalls.length > 0) {
-    const replay = reply.replay === undefined ? {} : { replay: reply.replay };
-    state.remember({ role: "assistant", content: text, toolCalls, ...replay });
-  }
+  const message = toReplyMessage(reply);
+  if (message !== undefined) state.remember(message);
   yield event;
   return reply;
 }

@@ -1,6 +1,7 @@
 import type { AppError, ErrorCode } from "#/core/error.ts";
 import type { TurnEvent } from "#/core/event.ts";
 import type { SpentBudget } from "#/turn/budget.ts";
+import type { Reply } from "#/turn/model_call.ts";
 import type { TurnState } from "#/turn/turn_state.ts";
 
 /** What the end of a turn needs to know about it. */
@@ -13,11 +14,12 @@ export interface Ending {
   readonly startedAt: number;
 }
 
-/** The model answered. An empty answer counts as the text shown before it, when there is any, else the turn failed. */
-export function endTurn(ending: Ending, reply: string, finishReason: string): TurnEvent {
+/** The model answered. An empty answer counts as the text shown before it, when there is any, else the turn failed; a picture needs no text. */
+export function endTurn(ending: Ending, reply: Pick<Reply, "text" | "media" | "end">): TurnEvent {
   const { state } = ending;
-  const text = reply === "" ? state.shownText : reply;
-  if (text === "") {
+  const finishReason = reply.end.kind === "done" ? reply.end.finishReason : reply.end.kind;
+  const text = reply.text === "" ? state.shownText : reply.text;
+  if (text === "" && reply.media.length === 0) {
     const message =
       `The model answered twice with nothing (finish reason: ${finishReason}). Ask again, or choose another model.`;
     return failTurn(ending, "provider_protocol", message);

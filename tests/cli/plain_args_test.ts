@@ -10,6 +10,7 @@ Deno.test("toPlainTurn() reads the plain forms of run, chat and ask", () => {
     ["run hello world", { mode: "run", prompt: "hello world", options: {} }],
     ["run --json hello", { mode: "run", prompt: "hello", options: { json: true } }],
     ["run hello --session s1 --model a/b", { mode: "run", prompt: "hello", options: { session: "s1", model: "a/b" } }],
+    ["run hello --save-media out", { mode: "run", prompt: "hello", options: { saveMedia: "out" } }],
     ["run -- --json is text", { mode: "run", prompt: "--json is text", options: {} }],
     ["ask -- write it", { mode: "run", prompt: "write it", options: {} }],
     ["ask --", { mode: "chat", options: {} }],

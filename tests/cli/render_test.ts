@@ -162,6 +162,22 @@ Deno.test("renderEvent() shows who is asked instead, once a turn, and each line 
   ]);
 });
 
+Deno.test("renderEvent() says what the model made: type, size and hash", () => {
+  const made = (...media: { mimeType: string; bytes: number; sha256: string }[]): SessionEvent => ({
+    ...at,
+    type: "model_result",
+    payload: { step: 1, text: "", toolCalls: [], finishReason: "stop", usage: {}, ...(media[0] ? { media } : {}) },
+  });
+  assert.equal(show([made()]).err, "");
+  const sha256 = "0123456789abcdef".repeat(4);
+  const { out, err } = show([
+    { type: "text_delta", payload: { text: "Here" } },
+    made({ mimeType: "image/png", bytes: 33_001, sha256 }, { mimeType: "\x1b[2J", bytes: 1, sha256: "ff" }),
+  ]);
+  assert.equal(out, "Here\n");
+  assert.equal(err, "· made image/png, 34 KB (sha256 0123456789ab) · \\x1b[2J, 1 KB (sha256 ff)\n");
+});
+
 Deno.test("renderEvent() lets no escape sequence of a model or tool through", () => {
   const principal = { user: "u", agent: [], origin: "channel" } as const;
   const shown = show([

@@ -31,11 +31,12 @@ const eventFrame = (event: SessionEvent, turn = "TURN"): ServerFrame => ({
   payload: { turn: { turn_id: turn, state: "running" }, event },
 });
 
-async function run(frames: readonly ServerFrame[], json = false) {
+async function run(frames: readonly ServerFrame[], json = false, save?: Screen["save"]) {
   const shown = { out: "", err: "" };
   const screen: Screen = {
     json,
     paint: false,
+    ...(save ? { save } : {}),
     out: (text) => void (shown.out += text),
     err: (text) => void (shown.err += text),
   };
@@ -102,6 +103,28 @@ Deno.test("runClientTurn() with --json prints each event as one line and nothing
   const { code, out, err } = await run(events.map((event) => eventFrame(event)), true);
   assert.deepEqual([code, err], [0, ""]);
   assert.deepEqual(out.split("\n").slice(0, -1).map((line) => JSON.parse(line)), JSON.parse(JSON.stringify(events)));
+});
+
+Deno.test("runClientTurn() saves what its own turn made, in its order, or says how that would go", async () => {
+  const media = [{ mimeType: "image/png", bytes: 3, sha256: "ab" }];
+  const said = { step: 1, text: "", toolCalls: [], finishReason: "stop", usage: {}, media };
+  const attachment = (request_id: string, data: string): ServerFrame => {
+    return { type: "media_attachment", payload: { request_id, attachment: { data, file_name: "a.png" } } };
+  };
+  const frames = [
+    eventFrame(stored("model_result", said)),
+    attachment("REQUEST", "mine"),
+    attachment("of another", "theirs"),
+    eventFrame(turnDone("")),
+  ];
+  const saved: unknown[] = [];
+  const saving = await run(frames, false, ({ data }) => Promise.resolve(`saved ${saved.push(data)}`));
+  assert.deepEqual([saving.code, saved], [0, ["mine"]]);
+  assert.equal(saving.err, "· made image/png, 1 KB (sha256 ab)\n  saved 1\n");
+  const plain = await run(frames);
+  assert.match(plain.err, /^· made image\/png, 1 KB \(sha256 ab\)\n.*--save-media DIR also writes it to a file\n$/);
+  const json = await run(frames, true);
+  assert.deepEqual([json.err, JSON.parse(json.out.split("\n")[0]!).payload.media], ["", media]);
 });
 
 Deno.test("runClientTurn() hands out a cancel for this very turn, and takes it back at the end", async () => {

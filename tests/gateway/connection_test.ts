@@ -331,6 +331,7 @@ Deno.test("a log that fails is told as what it is; a bug is an id in the report 
       session: () => Promise.resolve(undefined),
       listSessions: () => Promise.reject(new TypeError("a secret")),
       turn: () => Promise.resolve([]),
+      blob: () => Promise.resolve(undefined),
     },
   });
   await using client = await house.client();
@@ -353,6 +354,7 @@ Deno.test("frames that come faster than they are obeyed end the connection, and 
         return gate.promise;
       },
       turn: () => Promise.resolve([]),
+      blob: () => Promise.resolve(undefined),
     },
   });
   const client = await house.client();

@@ -21,8 +21,8 @@ class StuckOutlet implements Outlet {
   }
 }
 
-function subscriber(turnEvents = false) {
-  return { knows: { turnEvents, approvals: false }, outlet: new StuckOutlet() };
+function subscriber(turnEvents = false, media = false) {
+  return { knows: { turnEvents, approvals: false, media }, outlet: new StuckOutlet() };
 }
 
 const note = (message: string) => toFrame("scheduled_notification", { schedule_id: "i", message });
@@ -45,6 +45,19 @@ Deno.test("publish() reaches who watches the session, and nobody else", () => {
   hub.detach(one);
   hub.publish("a", kept("x"));
   assert.deepEqual([one, two, other].map((who) => who.outlet.sent.length), [2, 1, 0]);
+});
+
+Deno.test("publish() sends media to each kind of client as it announced", () => {
+  const hub = new Hub();
+  const [plain, saving, reference] = [subscriber(true), subscriber(true, true), subscriber()];
+  for (const who of [plain, saving, reference]) hub.attach("a", who);
+  const session = { user_id: "ann", session_id: "a" };
+  const attachment = { file_path: "a.png", media_type: "photo", data: "" } as const;
+  hub.publish("a", [{
+    frame: toFrame("media_attachment", { request_id: "r", session, attachment }),
+    droppable: false,
+  }]);
+  assert.deepEqual([plain, saving, reference].map((who) => who.outlet.sent.length), [0, 1, 1]);
 });
 
 Deno.test("publish() drops what may be dropped above clientQueueBytesMax, and only that", () => {

@@ -100,8 +100,8 @@ const SNAPSHOTS: readonly (readonly [ServerFrame, string])[] = [
   ],
 ];
 
-const REFERENCE = { turnEvents: false, approvals: false };
-const OURS = { turnEvents: true, approvals: true };
+const REFERENCE = { turnEvents: false, approvals: false, media: false };
+const OURS = { turnEvents: true, approvals: true, media: true };
 
 Deno.test("encodeFrame() writes each frame as the reference's serializer does", () => {
   for (const [frame, text] of SNAPSHOTS) {
@@ -114,6 +114,12 @@ Deno.test("encodeFrame() writes each frame as the reference's serializer does", 
     );
   }
   assert.equal(new Set(SNAPSHOTS.map(([frame]) => frame.type)).size, 13, "every frame of the reference");
+});
+
+Deno.test("encodeFrame() sends media to a client of ours that asked for them, and to every one of the reference", () => {
+  const [media] = SNAPSHOTS.map(([frame]) => frame).filter((frame) => frame.type === "media_attachment");
+  assert.equal(encodeFrame(media!, { ...OURS, media: false }), undefined);
+  assert.equal(encodeFrame(media!, { ...REFERENCE, media: false }), encodeFrame(media!, OURS));
 });
 
 Deno.test("encodeFrame() keeps our additions from a client that did not announce them", () => {

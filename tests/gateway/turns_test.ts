@@ -41,18 +41,25 @@ class Recorder implements Outlet {
   }
 }
 
-function open(source: TurnSource, recorded: Record<string, readonly StoredEvent[]> = {}) {
+/** A log without blobs. */
+const noBlob = () => Promise.resolve(undefined);
+
+function open(
+  source: TurnSource,
+  recorded: Record<string, readonly StoredEvent[]> = {},
+  blob: (sha256: string) => Promise<Uint8Array | undefined> = noBlob,
+) {
   const hub = new Hub();
   const reports: { error: unknown; id: string }[] = [];
   const turns = new Turns({
     source,
-    log: { turn: (_session, turn) => Promise.resolve(recorded[turn] ?? []) },
+    log: { turn: (_session, turn) => Promise.resolve(recorded[turn] ?? []), blob },
     hub,
     user: "ann",
     report: (error, id) => reports.push({ error, id }),
   });
   const watch = (session = "s", turnEvents = false): Subscriber & { outlet: Recorder } => {
-    const subscriber = { knows: { turnEvents, approvals: turnEvents }, outlet: new Recorder() };
+    const subscriber = { knows: { turnEvents, approvals: turnEvents, media: false }, outlet: new Recorder() };
     hub.attach(session, subscriber);
     return subscriber;
   };
@@ -86,6 +93,30 @@ Deno.test("start() publishes to everyone who watches, in the sender's name, and 
   assert.deepEqual(sender.outlet.types(), ["turn_started", "assistant_delta", "turn_completed"]);
   assert.deepEqual(elsewhere.outlet.types(), []);
   await turns.stop();
+});
+
+Deno.test("start() sends what the model made, from the log, before what follows; a blob that is lost takes nothing else with it", async () => {
+  const source = new ScriptedSource();
+  const blobs: Record<string, Uint8Array> = { aa: new Uint8Array([1, 2, 3]), cc: new Uint8Array([4]) };
+  const { turns, watch, reports } = open(source, {}, (sha256) => Promise.resolve(blobs[sha256]));
+  const [sender, other] = [watch(), watch()];
+  await turns.start(sender, message());
+  const turn = await source.next();
+  await turn.emit(userMessage());
+  const media = ["aa", "bb", "cc"].map((sha256) => ({ sha256, bytes: 3, mimeType: "image/png" }));
+  const said = { step: 1, text: "", toolCalls: [], finishReason: "stop", usage: {} };
+  await turn.emit(stored("model_result", { ...said, media }));
+  await turn.finish(turnDone(""));
+  for (const { outlet } of [sender, other]) {
+    const frames = outlet.frames.filter((frame) => frame.type === "media_attachment");
+    assert.deepEqual(frames.map(({ payload }) => [payload.request_id, payload.attachment.data]), [
+      ["r-t", "AQID"],
+      ["r-t", "BA=="],
+    ]);
+    assert.deepEqual(outlet.types(), ["turn_started", "media_attachment", "media_attachment", "turn_completed"]);
+  }
+  assert.match(String(reports[0]!.error), /blob bb of turn t is not in the log/);
+  assert.equal(reports.length, 1);
 });
 
 Deno.test("start() goes on when every client has left", async () => {
@@ -179,8 +210,14 @@ Deno.test("start() resolves when the session has been asked, however long the lo
   const source = new ScriptedSource();
   const log = Promise.withResolvers<readonly StoredEvent[]>();
   const hub = new Hub();
-  const turns = new Turns({ source, log: { turn: () => log.promise }, hub, user: "ann", report: () => {} });
-  const sender = { knows: { turnEvents: false, approvals: false }, outlet: new Recorder() };
+  const turns = new Turns({
+    source,
+    log: { turn: () => log.promise, blob: noBlob },
+    hub,
+    user: "ann",
+    report: () => {},
+  });
+  const sender = { knows: { turnEvents: false, approvals: false, media: false }, outlet: new Recorder() };
   let resolved = false;
   const start = turns.start(sender, message()).then(() => resolved = true);
   await new Promise((resolve) => setTimeout(resolve, 0));
@@ -309,12 +346,12 @@ Deno.test("a log that cannot be read refuses the message and leaves nothing behi
   const hub = new Hub();
   const turns = new Turns({
     source: echoSource(),
-    log: { turn: () => Promise.reject(new AppError("store_failed", "the log cannot be read")) },
+    log: { turn: () => Promise.reject(new AppError("store_failed", "the log cannot be read")), blob: noBlob },
     hub,
     user: "ann",
     report: () => {},
   });
-  const sender = { knows: { turnEvents: false, approvals: false }, outlet: new Recorder() };
+  const sender = { knows: { turnEvents: false, approvals: false, media: false }, outlet: new Recorder() };
   hub.attach("s", sender);
   await turns.start(sender, message());
   await turns.stop();

@@ -89,6 +89,22 @@ Deno.test("fromStatus() says that a key is missing when there was none", () => {
   assert.match(fromStatus(401, new Headers(), "", { ...CONTEXT, key: "" }).message, /got no key: set ACME_KEY/);
 });
 
+Deno.test("fromStatus() reads what Google says for machines", () => {
+  const google = (...details: unknown[]) => JSON.stringify([{ error: { message: "No", details } }]);
+  const of = (status: number, ...details: unknown[]) => fromStatus(status, new Headers(), google(...details), CONTEXT);
+  const bad = of(400, { domain: "googleapis.com" }, { reason: "API_KEY_INVALID" }, null);
+  assert.deepEqual([bad.code, bad.message], ["provider_auth", "acme refused the API key (400). Check ACME_KEY."]);
+  for (const status of [429, 503]) {
+    assert.equal(of(status, { retryDelay: "7s" }).retryAfterMs, 7_000);
+    assert.equal(of(status, {}, { retryDelay: "0.0301s" }).retryAfterMs, 31);
+  }
+  for (const retryDelay of ["soon", "7", "-7s", "9999999999s", 7, null, { s: 7 }]) {
+    assert.equal(of(429, { retryDelay }).retryAfterMs, undefined, String(retryDelay));
+  }
+  const both = fromStatus(429, new Headers({ "retry-after": "2" }), google({ retryDelay: "7s" }), CONTEXT);
+  assert.equal(both.retryAfterMs, 2_000);
+});
+
 Deno.test("parseRetryAfter() takes seconds, a date and OpenAI's milliseconds", () => {
   const now = Date.UTC(2026, 0, 1);
   const parse = (headers: Record<string, string>) => parseRetryAfter(new Headers(headers), now);

@@ -1,12 +1,12 @@
 /** Runs in a process with the guest's permissions; prints what two vendors said and what it may do. Arguments: their URLs, and a provider's type. */
 import { Secret } from "#/lib/secret.ts";
-import { isProviderKind, openProvider } from "#/provider/registry.ts";
+import { ProviderType } from "#/provider/config.ts";
+import { openProvider } from "#/provider/registry.ts";
 
-const type = Deno.args[2] ?? "openai";
+const type = ProviderType.parse(Deno.args[2] ?? "openai");
 
 /** The text of a reply, or the failure's message. */
 async function ask(baseUrl: string): Promise<string> {
-  if (!isProviderKind(type)) throw new TypeError(type);
   const provider = await openProvider(type, { name: "acme", baseUrl, apiKey: new Secret("sk-child"), fetch });
   await provider.warm();
   let said = "";

@@ -93,11 +93,13 @@ Deno.test("readJsonEvents() takes a last event without its blank line, and nothi
 
 Deno.test("readJsonEvents() throws what is no JSON and what is an error", async () => {
   await assert.rejects(read(["data: {oops\n\n"]), SyntaxError);
-  await assert.rejects(read(['data: {"error":{"message":"no"}}\n\n']), (error) => {
-    assert.ok(error instanceof StreamError);
-    assert.deepEqual(error.error, { message: "no" });
-    return true;
-  });
+  for (const data of ['{"error":{"message":"no"}}', '[{"error":{"message":"no"}}]']) {
+    await assert.rejects(read([`data: ${data}\n\n`]), (error) => {
+      assert.ok(error instanceof StreamError);
+      assert.deepEqual(error.error, { message: "no" });
+      return true;
+    });
+  }
 });
 
 Deno.test("readJsonEvents() lets go of the body when its reader leaves", async () => {

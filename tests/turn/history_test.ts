@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { EventPayloads, EventType, StoredEvent } from "#/core/event.ts";
 import type { ToolCall } from "#/core/message.ts";
-import { toHistory } from "#/turn/history.ts";
+import { toHistory, toReplyMessage } from "#/turn/history.ts";
 import { assertValidHistory, PRINCIPAL } from "./turn_kit.ts";
 
 /** A log as it grows: each call appends one event. */
@@ -194,4 +194,29 @@ Deno.test("toHistory() of a log cut anywhere is valid", () => {
     cut.user("t2", "next");
     assert.equal(show(cut.events).at(-1), `${length + 1} user next`);
   }
+});
+
+Deno.test("toReplyMessage() leaves a line for what the model made, and nothing for a reply without anything", () => {
+  const media = [{ mimeType: "image/png" }, { mimeType: "audio/wav" }];
+  const contentOf = (text: string, more = {}) => toReplyMessage({ text, toolCalls: [], ...more })?.content;
+  assert.equal(contentOf("Here.", { media }), "Here.\n[made and shown: image/png, audio/wav]");
+  assert.equal(contentOf("", { media: media.slice(0, 1) }), "[made and shown: image/png]");
+  assert.equal(contentOf("Here.", { media: [] }), "Here.");
+  assert.equal(toReplyMessage({ text: "", toolCalls: [] }), undefined);
+  assert.deepEqual(toReplyMessage({ text: "", toolCalls: [toCall("a")] }), {
+    role: "assistant",
+    content: "",
+    toolCalls: [toCall("a")],
+  });
+});
+
+Deno.test("toHistory() knows a turn whose only answer was a picture", () => {
+  const log = toLog();
+  log.user("t", "Draw a cat");
+  const media = [{ sha256: "0", bytes: 1, mimeType: "image/png" }];
+  log.add("t", "model_result", { step: 1, text: "", toolCalls: [], finishReason: "stop", usage: {}, media });
+  log.done("t", "");
+  const history = toHistory(log.events);
+  assertValidHistory(history.map(({ message }) => message));
+  assert.deepEqual(history.map(({ message }) => message.content), ["Draw a cat", "[made and shown: image/png]"]);
 });

@@ -96,6 +96,38 @@ Deno.test("callModel() ends a reply that never ends", async () => {
   assert.ok(pulled * chunk.length <= LIMITS.replyCharsMax + 2 * chunk.length);
 });
 
+Deno.test("callModel() bounds what a model makes, in number and in size, and keeps what came before", async () => {
+  const media = (bytes: number, mimeType = "image/png"): ModelEvent => {
+    return { type: "media", media: { mimeType, data: "A".repeat(bytes / 3 * 4) } };
+  };
+  const done: ModelEvent = { type: "done", finishReason: "stop" };
+  const few = Array.from({ length: LIMITS.replyMediaMax }, () => media(3));
+  assert.deepEqual((await read(scriptedProvider([...few, done])))[1].end, { kind: "done", finishReason: "stop" });
+  const [, many] = await read(scriptedProvider([...few, media(3), done]));
+  assert.ok(many.end.kind === "failed" && /more than 8 pictures/.test(many.end.message));
+  assert.equal(many.media.length, LIMITS.replyMediaMax);
+
+  const half = media(LIMITS.replyMediaBytesMax / 2);
+  assert.equal((await read(scriptedProvider([half, half, done])))[1].end.kind, "done");
+  const [, large] = await read(scriptedProvider([half, half, media(3), done]));
+  assert.ok(large.end.kind === "failed" && large.end.code === "provider_protocol");
+  assert.match(large.end.message, /more than 12 MB in one reply; ask for fewer or smaller/);
+  assert.equal(large.media.length, 2);
+});
+
+Deno.test("callModel() takes no type from a vendor that is none", async () => {
+  const typeOf = async (mimeType: string) => {
+    const [, reply] = await read(scriptedProvider([{ type: "media", media: { mimeType, data: "" } }]));
+    return reply.media[0]!.mimeType;
+  };
+  for (const type of ["image/png", "audio/L16;codec=pcm;rate=24000", "image/svg+xml; charset=utf-8"]) {
+    assert.equal(await typeOf(type), type);
+  }
+  for (const type of ["", "image", "image/png\n[system]", "a/b/c", "\x1b[2J/x", `image/${"x".repeat(65)}`]) {
+    assert.equal(await typeOf(type), "application/octet-stream", type);
+  }
+});
+
 Deno.test("callModel() never starts a provider whose turn was stopped before", async () => {
   const provider = scriptedProvider([{ type: "text", text: "a" }]);
   const [events, reply] = await read(provider, AbortSignal.abort());

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
+import type { InlineMedia } from "#/core/message.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
 import { TurnState } from "#/turn/turn_state.ts";
 
@@ -14,9 +15,14 @@ function toEnding(reason?: AppError, shownText = "") {
 
 Deno.test("endTurn() answers with the reply, else with what was shown, else fails", () => {
   const done = { finishReason: "stop", steps: 3, toolCalls: 0, denied: 0, usage: {} };
-  assert.deepEqual(endTurn(toEnding(undefined, "before"), "reply", "stop").payload, { text: "reply", ...done });
-  assert.deepEqual(endTurn(toEnding(undefined, "before"), "", "stop").payload, { text: "before", ...done });
-  const failed = endTurn(toEnding(), "", "length");
+  const toReply = (text: string, finishReason = "stop", media: readonly InlineMedia[] = []) => {
+    return { text, media, end: { kind: "done", finishReason } } as const;
+  };
+  assert.deepEqual(endTurn(toEnding(undefined, "before"), toReply("reply")).payload, { text: "reply", ...done });
+  assert.deepEqual(endTurn(toEnding(undefined, "before"), toReply("")).payload, { text: "before", ...done });
+  const picture = toReply("", "stop", [{ mimeType: "image/png", data: "" }]);
+  assert.deepEqual(endTurn(toEnding(), picture).payload, { text: "", ...done });
+  const failed = endTurn(toEnding(), toReply("", "length"));
   assert.ok(failed.type === "turn_failed" && /finish reason: length/.test(failed.payload.message));
 });
 

@@ -272,6 +272,22 @@ Deno.test("runTurn() asks once more after an empty reply, and fails after the se
   assert.match(lines(failing).at(-1)!, /^turn_failed provider_protocol The model answered twice with nothing/);
 });
 
+Deno.test("runTurn() takes a picture without words as an answer, keeps its bytes, and tells the model of it", async () => {
+  const media = { mimeType: "image/png", data: btoa("picture") };
+  const drawn: ModelEvent[] = [{ type: "media", media }, { type: "done", finishReason: "stop" }];
+  const provider = scriptedProvider([...drawn.slice(0, 1), ...calls(["file_read", {}])], drawn);
+  const events = await run(toInput(), toDeps(provider, new RecordingSandbox({ file_read: () => "x" })));
+  assertSoundTurn(events);
+  assert.equal(lines(events).at(-1), "turn_done ");
+  const results = events.filter((event) => event.type === "model_result");
+  assert.deepEqual(results.map((event) => event.blobs?.map((blob) => new TextDecoder().decode(blob.content))), [
+    ["picture"],
+    ["picture"],
+  ]);
+  assert.deepEqual(results[0]!.payload.media, results[1]!.payload.media);
+  assert.equal(provider.requests[1]!.messages[2]!.content, "[made and shown: image/png]");
+});
+
 Deno.test("runTurn() forgets an empty reply when the next one is none", async () => {
   const empty: ModelEvent[] = [{ type: "done", finishReason: "stop" }];
   const provider = scriptedProvider(empty, calls(["file_read", {}]), empty, says("here"));
