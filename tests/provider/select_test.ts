@@ -117,7 +117,7 @@ Deno.test("selectProvider() obeys the configuration before everything else", () 
 
 Deno.test("selectProvider() refuses what it cannot serve and never falls back", () => {
   const registry = {
-    claude: { provider_type: "openai_responses" },
+    claude: { provider_type: "gemini" },
     local: { ...OPENAI, base_url: "http://h" },
   } as const;
   assert.match(
