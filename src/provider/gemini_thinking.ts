@@ -2,6 +2,8 @@ import type { ModelRequest, ReasoningEffort } from "#/core/provider.ts";
 
 /** Gemini 2.5 takes a number of tokens, later ones a word, and either refuses the other's. */
 const TAKES_TOKENS = /gemini-2\b/;
+/** Catalogs say that these think; the API answers 400. */
+const NEVER_THINKS = /gemini-2\b.*(image|tts)/;
 /** The larger models always think; this is their least. */
 const ALWAYS_THINKS = /\bpro\b/;
 const LEAST_TOKENS = 128;
@@ -22,7 +24,9 @@ const LEVELS: Readonly<Record<ReasoningEffort, string>> = {
 export function toGeminiThinking(
   { model, descriptor, reasoning }: Pick<ModelRequest, "model" | "descriptor" | "reasoning">,
 ): Readonly<Record<string, unknown>> | undefined {
-  if (descriptor?.reasoning === false || (reasoning ?? descriptor) === undefined) return undefined;
+  if (NEVER_THINKS.test(model) || descriptor?.reasoning === false || (reasoning ?? descriptor) === undefined) {
+    return undefined;
+  }
   const shown = { includeThoughts: reasoning !== "none" };
   if (reasoning === undefined) return shown;
   const isLeast = reasoning === "none" && ALWAYS_THINKS.test(model);

@@ -36,8 +36,8 @@ interface House {
   readonly machine: { readonly cwd: string; readonly env: Record<string, string> };
 }
 
-async function inHouse(check: (house: House) => Promise<void>): Promise<void> {
-  const vendor = await startFakeOpenAi(draws);
+async function inHouse(check: (house: House) => Promise<void>, script: Script = draws): Promise<void> {
+  const vendor = await startFakeOpenAi(script);
   const { cwd, env } = await makeMachine();
   await Deno.mkdir(join(cwd, WORKSPACE, "shared"), { recursive: true });
   await Deno.writeTextFile(join(cwd, WORKSPACE, "shared/wish.txt"), "a cat\n");
@@ -132,4 +132,17 @@ Deno.test("a client of the reference is sent the pictures, also by a later proce
     client.close();
     assert.equal(await later.stop(), 0);
   });
+});
+
+Deno.test("a model that the catalog says draws is asked for pictures, offered no tools, and may answer without a word", async () => {
+  const drawn = { kind: "media", mimeType: "image/png", data: PICTURES[1]!.toBase64() } as const;
+  await inHouse(async ({ vendor, machine }) => {
+    const env = { ...machine.env, OXYDRA__SELECTION__MODEL: "gemini-2.5-flash-image" };
+    const { code, out, err } = await runOxydra(["run", "Draw it"], { ...machine, env });
+    assert.deepEqual([code, out], [0, ""], err);
+    assert.match(err, /· made image\/png, 1 KB/);
+    assert.equal(vendor.requests.length, 1, "it is not asked again for words");
+    const { tools, generationConfig } = vendor.requests[0]!.body;
+    assert.deepEqual([tools, generationConfig], [undefined, { responseModalities: ["TEXT", "IMAGE"] }]);
+  }, () => geminiStream([drawn], { reason: "stop" }));
 });

@@ -25,4 +25,7 @@ Deno.test("toGeminiThinking() shows the thoughts of a model that thinks, and ask
   assert.equal(toGeminiThinking({ model }), undefined);
   assert.equal(toGeminiThinking({ model, descriptor: thinks(false) }), undefined);
   assert.equal(toGeminiThinking({ model, descriptor: thinks(false), reasoning: "high" }), undefined);
+  const draws = { model: "gemini-2.5-flash-image", descriptor: thinks(true) };
+  assert.equal(toGeminiThinking(draws), undefined);
+  assert.deepEqual(toGeminiThinking({ ...draws, model: "gemini-3-pro-image" }), { includeThoughts: true });
 });
