@@ -41,6 +41,8 @@ export function toFailureContext(
 }
 
 const VENDOR_TEXT_CHARS_MAX = 300;
+/** A message whose end, or whose object's end, is missing. */
+const CUT_MESSAGE = /"message"\s*:\s*"((?:[^"\\]+|\\.)*)/;
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
   "provider_rate_limited",
   "provider_unavailable",
@@ -184,7 +186,9 @@ function vendorError(body: string): VendorError {
   try {
     value = JSON.parse(body);
   } catch {
-    return { message: "", code: "", type: "", reason: "", retryAfterMs: undefined };
+    // A body longer than what is read of it is cut, and its first sentence is still worth showing.
+    const message = CUT_MESSAGE.exec(body)?.[1] ?? "";
+    return { message, code: "", type: "", reason: "", retryAfterMs: undefined };
   }
   if (Array.isArray(value)) value = value[0];
   const outer = fields(value);

@@ -42,12 +42,15 @@ export async function* readJsonEvents(
   try {
     for (;;) {
       const chunks = await ahead.take(quick >= BURST_LISTS ? givenAt + BURST_MS : 0);
+      // Asked once: the body may end while its last list is with the consumer.
+      const isDrained = ahead.isDrained;
       for (const chunk of chunks) parser.feed(decoder.decode(chunk, { stream: true }));
-      // An event at the very end may lack its blank line.
-      if (ahead.isDrained) parser.feed(decoder.decode() + "\n\n");
-      const arrived = datas;
+      const whole = datas.length;
+      // An event at the very end may lack its blank line. One that was cut there says nothing: the connection broke.
+      if (isDrained) parser.feed(decoder.decode() + "\n\n");
+      const arrived = datas.filter((data, at) => at < whole || isDone(data) || isJson(data));
       datas = [];
-      const end = arrived.findIndex((data) => data.startsWith("[DONE]"));
+      const end = arrived.findIndex(isDone);
       const values = (end < 0 ? arrived : arrived.slice(0, end)).map(toValue);
       if (end >= 0) observer.sawDone();
       if (values.length > 0) yield values;
@@ -55,7 +58,7 @@ export async function* readJsonEvents(
       quick = now - givenAt < BURST_MS * 2 ? quick + 1 : 0;
       givenAt = now;
       if (end >= 0) return;
-      if (ahead.isDrained) return ahead.assertWhole();
+      if (isDrained) return ahead.assertWhole();
     }
   } finally {
     ahead.cancel();
@@ -135,6 +138,19 @@ class ReadAhead {
   #signal(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
+  }
+}
+
+function isDone(data: string): boolean {
+  return data.startsWith("[DONE]");
+}
+
+function isJson(data: string): boolean {
+  try {
+    JSON.parse(data);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -130,3 +130,24 @@ Deno.test("joinDeltas() joins neighbours of a kind and keeps the order", () => {
   );
   assert.deepEqual(joinDeltas([]), []);
 });
+
+Deno.test("readJsonEvents() gives an event at the very end without its blank line, and drops one that was cut there", async () => {
+  for (const end of ["", "\n", "\r"]) {
+    assert.deepEqual((await read([`data: {"a":1}\n\ndata: {"a":2}${end}`])).flat(), [{ a: 1 }, { a: 2 }]);
+    assert.deepEqual((await read([`data: {"a":1}\n\ndata: {"a":${end}`])).flat(), [{ a: 1 }]);
+  }
+  const seen: string[] = [];
+  await read(["data: [DONE]"], { sawBytes() {}, sawDone: () => void seen.push("done") });
+  assert.deepEqual(seen, ["done"]);
+});
+
+Deno.test("readJsonEvents() gives the last event although the body ends while the one before is with its reader", async () => {
+  const pushed = Promise.withResolvers<ReadableStreamDefaultController<Uint8Array>>();
+  const lists = readJsonEvents(new ReadableStream<Uint8Array>({ start: pushed.resolve }), nobody);
+  const controller = await pushed.promise;
+  controller.enqueue(new TextEncoder().encode('data: {"n":1}\n\ndata: {"n":2}'));
+  assert.deepEqual(await lists.next(), { done: false, value: [{ n: 1 }] });
+  controller.close();
+  await Promise.resolve();
+  assert.deepEqual(await lists.next(), { done: false, value: [{ n: 2 }] });
+});

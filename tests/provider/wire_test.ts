@@ -35,7 +35,7 @@ Deno.test("Wire passes a stream on, bytes unchanged", async () => {
 });
 
 Deno.test("Wire reads a bounded part of an error body", async () => {
-  const long = JSON.stringify({ error: { message: "m".repeat(LIMITS.providerErrorBytesMax * 20) } });
+  const long = JSON.stringify({ error: { trace: "t".repeat(LIMITS.providerErrorBytesMax), message: "unread" } });
   const vendor = await startFakeOpenAi(() => answer(500, long));
   const wire = openWire();
   await assert.rejects(wire.fetch(`${vendor.url}/chat/completions`, { body: '{"messages":[]}' }));
