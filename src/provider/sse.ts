@@ -22,6 +22,8 @@ export interface StreamObserver {
 const BURST_MS = 1;
 /** Lists in quick succession that make a burst; a short reply, such as a tool call, waits for nothing. */
 const BURST_LISTS = 4;
+/** Bytes that are worth a list of their own: nothing is held for more. */
+const HELD_BYTES_MAX = 16_384;
 /** Bytes that are read ahead of the consumer. */
 const AHEAD_BYTES_MAX = 262_144;
 
@@ -95,7 +97,7 @@ class ReadAhead {
   async take(notBefore: number): Promise<Uint8Array[]> {
     while (this.#chunks.length === 0 && !this.#ended) await this.#changed.promise;
     const wait = notBefore - performance.now();
-    if (wait > 0 && !this.#ended) await this.#pause(wait);
+    if (wait > 0) await this.#pause(wait);
     const taken = this.#chunks;
     this.#chunks = [];
     this.#bytes = 0;
@@ -107,7 +109,9 @@ class ReadAhead {
   async #pause(ms: number): Promise<void> {
     const over = Promise.withResolvers<"over">();
     const timer = setTimeout(() => over.resolve("over"), ms);
-    while (!this.#ended && await Promise.race([this.#changed.promise, over.promise]) !== "over");
+    while (!this.#ended && this.#bytes < HELD_BYTES_MAX) {
+      if (await Promise.race([this.#changed.promise, over.promise]) === "over") break;
+    }
     clearTimeout(timer);
   }
 

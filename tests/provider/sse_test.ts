@@ -151,3 +151,24 @@ Deno.test("readJsonEvents() gives the last event although the body ends while th
   await Promise.resolve();
   assert.deepEqual(await lists.next(), { done: false, value: [{ n: 2 }] });
 });
+
+Deno.test("readJsonEvents() holds nothing for more once enough has come", async () => {
+  const pushed = Promise.withResolvers<ReadableStreamDefaultController<Uint8Array>>();
+  const lists = readJsonEvents(new ReadableStream<Uint8Array>({ start: pushed.resolve }), nobody);
+  const controller = await pushed.promise;
+  const push = (text: string) => controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(text)}\n\n`));
+  for (let at = 0; at < 20; at++) {
+    push("quick");
+    await lists.next();
+  }
+  const { setTimeout } = globalThis;
+  // A timer that never fires: a list that is held stays held.
+  globalThis.setTimeout = (() => 0) as unknown as typeof setTimeout;
+  try {
+    push("x".repeat(16_384));
+    assert.deepEqual((await lists.next()).value, ["x".repeat(16_384)]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+    await lists.return();
+  }
+});
