@@ -115,7 +115,7 @@ async function send(socket: net.Socket, reply: Reply, left: Promise<void>): Prom
   for (const step of reply.steps) {
     if (socket.destroyed) return false;
     if (step.kind === "pause" || step.kind === "wait") {
-      await Promise.race([step.kind === "wait" ? step.until : timer(step.ms), left]);
+      await (step.kind === "wait" ? Promise.race([step.until, left]) : pause(step.ms, left));
       continue;
     }
     const bytes = toBytes(step, reply.newline);
@@ -157,8 +157,15 @@ function writeAll(socket: net.Socket, bytes: Uint8Array, left: Promise<void>): P
   return Promise.race([written, left]);
 }
 
-function timer(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** No timer outlives the client. */
+function pause(ms: number, left: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    void left.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** Lets the socket write what it has, so that fragments travel apart. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Message } from "#/core/message.ts";
 import type { ModelRequest, ToolSchema } from "#/core/provider.ts";
 import { DEMO_HELP, openDemo, planReply } from "#/provider/demo.ts";
-import { collect, testProvider, textOf } from "../contract/provider_contract.ts";
+import { collect, textOf } from "../contract/provider_contract.ts";
 
 const TOOLS: readonly ToolSchema[] = ["read", "list", "search", "write", "edit", "delete"].map((name) => ({
   name: `file_${name}`,
@@ -64,15 +64,6 @@ async function converse(prompt: string, files: Map<string, string>, before: read
   }
   assert.fail("the demo did not come to an end");
 }
-
-testProvider("openDemo", () => {
-  return Promise.resolve({
-    provider: openDemo(),
-    talk: request([{ role: "user", content: "hello" }]),
-    act: request([{ role: "user", content: "read /shared/a.txt" }]),
-    close: () => Promise.resolve(),
-  });
-});
 
 Deno.test("openDemo() writes a haiku and reads it back, in several model steps", async () => {
   const files = new Map<string, string>();

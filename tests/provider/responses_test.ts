@@ -6,7 +6,7 @@ import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { Secret } from "#/lib/secret.ts";
 import { openResponses } from "#/provider/responses.ts";
 import { toHistory } from "#/turn/history.ts";
-import { collect, testProvider, textOf } from "../contract/provider_contract.ts";
+import { collect, textOf } from "../contract/provider_contract.ts";
 import type { Said } from "../fake/dialect.ts";
 import { answer, pause, raw, type Reply, vendorError, waitFor } from "../fake/openai_reply.ts";
 import { type ChatBody, type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
@@ -78,16 +78,6 @@ async function talk(vendor: FakeOpenAi, prompts: readonly string[], more: Partia
 
 const sent = (vendor: FakeOpenAi) =>
   vendor.requests.map(({ body }) => [previousOf(body), (body["input"] as readonly unknown[]).length, body["store"]]);
-
-testProvider("openResponses", async () => {
-  const vendor = await startFakeOpenAi((body) => {
-    if (JSON.stringify(body["input"]).includes('"act"')) return responds([calls("/shared/a")]);
-    const whole = responds([says("One two three "), says("four.")]);
-    // What a model says in one breath may come as one event.
-    return { ...whole, steps: whole.steps.flatMap((step) => [step, ...pause(3)]) };
-  });
-  return { provider: open(vendor), talk: request("talk"), act: request("act"), close: vendor.close };
-});
 
 Deno.test("openResponses() sends the key, and nothing about the machine, to its own endpoint", async () => {
   await withVendor(responds([says("Hi")]), async (vendor) => {
