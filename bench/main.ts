@@ -1,8 +1,10 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
- * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, tool_call, guards, search, memory, first_start.
+ * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, guards, search,
+ * memory, first_start.
  */
 import { cancel } from "./cancel.ts";
+import { decode } from "./decode.ts";
 import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
 import { firstStart } from "./first_start.ts";
@@ -14,7 +16,7 @@ import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
 
-const BENCHES = [startup, turn, delta, cancel, toolCall, guards, search, memory, firstStart];
+const BENCHES = [startup, turn, delta, cancel, decode, toolCall, guards, search, memory, firstStart];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
 const unknown = names.filter((name) => BENCHES.every((bench) => bench.name !== name));

@@ -5,9 +5,11 @@ export interface Row {
   readonly name: string;
   /** What was measured, in the unit of `unit`. */
   readonly value: number;
-  readonly unit: "×" | "ms" | "s" | "MB";
+  readonly unit: "×" | "ms" | "s" | "MB" | "MB/s";
   /** At most this; absent where a number is only to be stated. */
   readonly target?: number;
+  /** At least this. */
+  readonly floor?: number;
   /** What the number is made of. */
   readonly note: string;
 }

@@ -2,7 +2,7 @@ import type { Row } from "./row.ts";
 
 /** The rows as text: one line each, columns aligned. */
 export function toTable(rows: readonly Row[]): string {
-  const head = ["what", "measured", "at most", "", "made of"];
+  const head = ["what", "measured", "bound", "", "made of"];
   const lines = rows.map((row) => [row.name, toValue(row.value, row), toTarget(row), toVerdict(row), row.note]);
   const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)));
   const toLine = (cells: readonly string[]) =>
@@ -14,10 +14,12 @@ export function toTable(rows: readonly Row[]): string {
 }
 
 function toTarget(row: Row): string {
-  return row.target === undefined ? "—" : toValue(row.target, row);
+  if (row.floor !== undefined) return `≥ ${toValue(row.floor, row)}`;
+  return row.target === undefined ? "—" : `≤ ${toValue(row.target, row)}`;
 }
 
-function toVerdict({ value, target }: Row): string {
+function toVerdict({ value, target, floor }: Row): string {
+  if (floor !== undefined) return value >= floor ? "ok" : "UNDER";
   if (target === undefined) return "";
   return value <= target ? "ok" : "OVER";
 }
