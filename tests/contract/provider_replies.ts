@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
 import type { ModelEvent } from "#/core/provider.ts";
+import { countingSignal } from "../fake/counting_signal.ts";
 import type { Dialect, Said } from "../fake/dialect.ts";
 import { answer, noAnswer, raw, type Reply, waitFor } from "../fake/openai_reply.ts";
 import {
@@ -224,6 +225,21 @@ function testCancel(dialect: Dialect): void {
       }
       await vendor.requests[0]!.left;
     });
+  });
+
+  testDialect(dialect, "stream() leaves no listener on its caller's signal, however it ends", async () => {
+    const { control, listeners } = countingSignal();
+    const hanging = stream(saying(dialect, HALF, { reason: "unfinished" }), "hang");
+    const endings: readonly Reply[] = [stream(saying(dialect, HALF)), answer(500, "x"), noAnswer("reset"), hanging];
+    for (const reply of endings) {
+      await withVendor(reply, async (vendor) => {
+        const provider = await openAgainst(dialect, vendor);
+        for await (const event of provider.stream(toRequest(), control.signal)) {
+          if (reply === hanging && event.type === "text") break;
+        }
+      });
+      assert.equal(listeners(), 0);
+    }
   });
 
   testDialect(dialect, "stream() does nothing before it is read", async () => {

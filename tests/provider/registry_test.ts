@@ -34,23 +34,3 @@ Deno.test("openProvider() rejects settings that it cannot use", async () => {
     (error) => error instanceof AppError && error.code === "config_invalid",
   );
 });
-
-Deno.test("openProvider() of the demo does not evaluate the openai package", async () => {
-  const dir = await Deno.makeTempDir();
-  const probe = `${dir}/probe.ts`;
-  await Deno.writeTextFile(
-    probe,
-    `import { openProvider } from ${JSON.stringify(import.meta.resolve("#/provider/registry.ts"))};
-     await (await openProvider(Deno.args[0] as "demo", { name: "x", fetch })).warm();
-     console.log(Deno.memoryUsage().heapUsed);`,
-  );
-  const heapOf = async (kind: string) => {
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "-q", `--config=${new URL("../../deno.json", import.meta.url).pathname}`, probe, kind],
-    }).output();
-    return Number(new TextDecoder().decode(stdout));
-  };
-  const [demo, openai] = [await heapOf("demo"), await heapOf("openai")];
-  assert.ok(demo > 0 && demo + 1_000_000 < openai, `${demo} ${openai}`);
-  await Deno.remove(dir, { recursive: true });
-});
