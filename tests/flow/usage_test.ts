@@ -108,3 +108,39 @@ Deno.test("a vendor's impossible counts leave a session that can be read again, 
     assert.deepEqual([total.calls, total.inputTokens, total.cachedTokens, total.outputTokens], [2, 0, 0, 200_000_000]);
   });
 });
+
+Deno.test("a turn costs what the catalog says, the log and oxydra usage agree, and a day's limit ends the turn that passes it", async () => {
+  await withVendor(twoSteps, async (setting) => {
+    const env = {
+      ...setting.env,
+      OXYDRA__SELECTION__MODEL: "gpt-4.1-mini",
+      OXYDRA__PROVIDERS__REGISTRY__FAKE__CATALOG_PROVIDER: "openai",
+      OXYDRA__CATALOG__SKIP_CATALOG_VALIDATION: "false",
+    };
+    const ran = await runOxydra(["run", "--json", "go"], { ...setting, env });
+    assert.equal(ran.code, 0, ran.err);
+    const events = readEvents(ran.out);
+    // $0.40, of cached tokens $0.10, and $1.60 a million (src/provider/catalog_snapshot.json).
+    const costs = [(700 * 0.4 + 300 * 0.1 + 20 * 1.6) / 1e6, (201 * 0.4 + 900 * 0.1 + 7 * 1.6) / 1e6];
+    const near = (found: number, expected: number) =>
+      assert.ok(Math.abs(found - expected) < 1e-12, `${found} ${expected}`);
+    eventsOf(events, "model_result").forEach(({ payload }, i) => near(payload.cost!, costs[i]!));
+    near(eventsOf(events, "turn_done")[0]!.payload.cost!, costs[0]! + costs[1]!);
+    // At most the whole reply that the model can give, and no more input than bytes.
+    for (const { payload } of eventsOf(events, "model_request")) {
+      assert.ok(payload.reserved! > 32_768 * 1.6 / 1e6 && payload.reserved! < 0.07, `${payload.reserved}`);
+    }
+    const { total, today } = await readUsage({ ...setting, env });
+    near(total.cost, costs[0]! + costs[1]!);
+    near(today.spent, total.cost);
+    assert.equal(total.unpricedCalls, 0);
+
+    const capped = { ...env, OXYDRA__RUNTIME__MAX_COST_PER_DAY: String(total.cost + costs[0]! / 2) };
+    const stopped = await runOxydra(["run", "go"], { ...setting, env: capped });
+    assert.equal(stopped.code, 4, stopped.err);
+    assert.match(stopped.err, /are spent today\. Go on after 00:00 UTC, or raise max_cost_per_day/);
+    assert.equal(setting.vendor.requests.length, 3, "one call of the second turn, and no more");
+    assert.equal((await runOxydra(["run", "go"], { ...setting, env: capped })).code, 4);
+    assert.equal(setting.vendor.requests.length, 3, "also after a restart");
+  });
+});
