@@ -214,22 +214,16 @@ async function openLedger(bootstrap: Bootstrap, { now }: ComposeDeps, log: Event
   const { Ledger } = await import("#/turn/ledger.ts");
   const { model, fallback = [], settings: { costPerDayMax: dayMax } } = bootstrap;
   const today = dayMax === undefined ? [] : await log.usage(toDay(now()) * DAY_MS);
-  return new Ledger({
-    models: [toPriced(model), ...fallback.map((choice) => ({ ...toPriced(choice), ...toReplyBound(choice) }))],
-    ...(dayMax === undefined ? {} : { dayMax }),
-    spentToday: today.reduce((sum, { cost }) => sum + cost, 0),
-    now,
-  });
-}
-
-function toPriced({ provider, type, model, descriptor }: ModelChoice): PricedModel {
-  const price = type === "demo" ? { input: 0, output: 0 } : descriptor?.price;
-  return { provider, model, ...(price === undefined ? {} : { price }) };
-}
-
-function toReplyBound({ maxOutputTokens, descriptor }: ModelChoice): Pick<PricedModel, "outputTokensMax"> {
-  const outputTokensMax = maxOutputTokens ?? descriptor?.outputTokens;
-  return outputTokensMax === undefined ? {} : { outputTokensMax };
+  const models = [model, ...fallback].map((
+    { provider, type, model, descriptor, maxOutputTokens },
+    at,
+  ): PricedModel => ({
+    provider,
+    model,
+    price: type === "demo" ? { input: 0, output: 0 } : descriptor?.price,
+    outputTokensMax: at === 0 ? undefined : maxOutputTokens ?? descriptor?.outputTokens,
+  }));
+  return new Ledger({ models, dayMax, spentToday: today.reduce((sum, { cost }) => sum + cost, 0), now });
 }
 
 /** What answers. Our file of the first provider is evaluated now, its vendor's package by `warm`; a fallback's at its first use. */

@@ -21,7 +21,9 @@ export interface UsageOptions extends CommonOptions {
   readonly by?: "model" | "session" | "day";
 }
 
-type Sums = Omit<UsageRow, "day" | "session" | "provider" | "model">;
+const COUNTS = ["calls", "inputTokens", "cachedTokens", "outputTokens"] as const;
+const SUMS = [...COUNTS, "cost", "unpricedCalls", "estimatedCalls", "openCalls"] as const;
+type Sums = Pick<UsageRow, typeof SUMS[number]>;
 
 /** Rows that are shown as one; its names are those of the columns. */
 interface Group {
@@ -50,7 +52,12 @@ export async function runUsage(options: UsageOptions): Promise<number> {
   if (options.json) {
     const listed = groups.map(({ names, sums }) => ({ ...names, ...sums }));
     console.log(toPrintableJson({ since: toDate(since), rows: listed, total, today: { spent, limit } }, 2));
-  } else for (const line of toLines(groups, total, { since, spent, limit })) console.log(line);
+  } else {
+    for (const line of toLines(groups, total, since)) console.log(line);
+    console.log(
+      `today (UTC): ${toDollars(spent)}${limit === null ? ", and no max_cost_per_day is set" : ` of $${limit}`}`,
+    );
+  }
   return EXIT.done;
 }
 
@@ -78,26 +85,11 @@ function toGroups(rows: readonly UsageRow[], by: UsageOptions["by"]): Group[] {
 }
 
 function sumOf(rows: readonly UsageRow[]): Sums {
-  const add = (field: keyof Sums) => rows.reduce((sum, row) => sum + row[field], 0);
-  return {
-    calls: add("calls"),
-    inputTokens: add("inputTokens"),
-    cachedTokens: add("cachedTokens"),
-    outputTokens: add("outputTokens"),
-    cost: add("cost"),
-    unpricedCalls: add("unpricedCalls"),
-    estimatedCalls: add("estimatedCalls"),
-    openCalls: add("openCalls"),
-  };
+  const sums = SUMS.map((name) => [name, rows.reduce((sum, row) => sum + row[name], 0)]);
+  return Object.fromEntries(sums) as Sums;
 }
 
-interface Frame {
-  readonly since: number;
-  readonly spent: number;
-  readonly limit: number | null;
-}
-
-function* toLines(groups: readonly Group[], total: Sums, { since, spent, limit }: Frame): Generator<string> {
+function* toLines(groups: readonly Group[], total: Sums, since: number): Generator<string> {
   if (groups.length === 0) yield `no calls of models since ${toDate(since)} (UTC)`;
   else {
     const names = Object.keys(groups[0]!.names);
@@ -119,16 +111,15 @@ function* toLines(groups: readonly Group[], total: Sums, { since, spent, limit }
   if (openCalls > 0) {
     yield `+  ${openCalls} of these calls run, or were cut off; they count with the most that they may cost`;
   }
-  yield `today (UTC): ${toDollars(spent)}${limit === null ? ", and no max_cost_per_day is set" : ` of $${limit}`}`;
 }
 
 const NAME_CHARS_MAX = 64;
 
 function toCells(sums: Sums): string[] {
-  const { calls, inputTokens, cachedTokens, outputTokens, cost, unpricedCalls, estimatedCalls, openCalls } = sums;
+  const { calls, unpricedCalls, estimatedCalls, openCalls } = sums;
   const marks = `${estimatedCalls > 0 ? "~" : ""}${openCalls > 0 ? "+" : ""}${unpricedCalls > 0 ? "?" : ""}`;
-  const paid = unpricedCalls === calls ? "" : toDollars(cost);
-  return [...[calls, inputTokens, cachedTokens, outputTokens].map((n) => n.toLocaleString("en-US")), `${marks}${paid}`];
+  const paid = unpricedCalls === calls ? "" : toDollars(sums.cost);
+  return [...COUNTS.map((name) => sums[name].toLocaleString("en-US")), `${marks}${paid}`];
 }
 
 function toDollars(cost: number): string {

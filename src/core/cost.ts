@@ -44,15 +44,17 @@ export interface CallTokens {
   readonly output: number;
 }
 
+/** What a call costs, in US dollars; an estimate when the vendor left tokens out. */
+export interface PaidCost {
+  readonly cost: number;
+  readonly isEstimate: boolean;
+}
+
 /** What a call is paid for: the vendor's counts, and `own` ones for what it did not say. Pure. */
 export function toPaidTokens(usage: Usage, own: CallTokens): CallTokens & { readonly isEstimate: boolean } {
-  const { promptTokens, completionTokens, totalTokens } = usage;
-  const rest = (part: number | undefined) =>
-    part === undefined || totalTokens === undefined ? undefined : Math.max(0, totalTokens - part);
-  const input = promptTokens ?? rest(completionTokens);
-  const output = completionTokens ?? rest(promptTokens);
-  const isEstimate = input === undefined || output === undefined;
-  return { input: input ?? own.input, output: output ?? own.output, isEstimate: isEstimate && own.input > 0 };
+  const { promptTokens: input = own.input, completionTokens: output = own.output } = usage;
+  const isSaid = usage.promptTokens !== undefined && usage.completionTokens !== undefined;
+  return { input, output, isEstimate: !isSaid && own.input > 0 };
 }
 
 /**

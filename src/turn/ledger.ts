@@ -1,4 +1,4 @@
-import { type CallTokens, toCost, toDay, toPaidTokens } from "#/core/cost.ts";
+import { type CallTokens, type PaidCost, toCost, toDay, toPaidTokens } from "#/core/cost.ts";
 import type { Usage } from "#/core/message.ts";
 import type { ModelPrice } from "#/core/model.ts";
 import type { ModelName } from "#/core/provider.ts";
@@ -45,9 +45,9 @@ export class CostAccount {
 
 /** A model that may answer a call. */
 export interface PricedModel extends ModelName {
-  readonly price?: ModelPrice;
+  readonly price?: ModelPrice | undefined;
   /** Tokens of its reply, where the call does not bound them for it: a fallback has its own bound. */
-  readonly outputTokensMax?: number;
+  readonly outputTokensMax?: number | undefined;
 }
 
 /** What a ledger stands on. */
@@ -55,7 +55,7 @@ export interface LedgerOptions {
   /** Every model that may answer: a call takes the dearest one's price until it has one. */
   readonly models: readonly PricedModel[];
   /** Of one user and day, over all turns. */
-  readonly dayMax?: number;
+  readonly dayMax?: number | undefined;
   /** What the log says was spent since 00:00 UTC. */
   readonly spentToday: number;
   /** Integer ms UTC. */
@@ -69,6 +69,9 @@ export interface Reservation {
   /** Gives the reservation back and takes what the call did cost, the bound when that is not known. Twice is the same as once. */
   settle(cost: number | undefined): void;
 }
+
+/** A reservation, the limit that is spent, or undefined when the signal fired first. */
+export type Reserved = Reservation | SpentBudget | undefined;
 
 /**
  * What a user's model calls cost. A call starts while what was spent and what is reserved is below each limit: whatever number of turns
@@ -91,11 +94,7 @@ export class Ledger {
    * calls that run stand between, it waits for them; undefined when the signal fires meanwhile. A limit with an unknown price is spent: one
    * that cannot be checked is no limit.
    */
-  async reserve(
-    tokens: CallTokens,
-    turn: CostAccount,
-    signal: AbortSignal,
-  ): Promise<Reservation | SpentBudget | undefined> {
+  async reserve(tokens: CallTokens, turn: CostAccount, signal: AbortSignal): Promise<Reserved> {
     const bound = this.#boundOf(tokens);
     while (true) {
       const accounts = [turn, this.#account()];
@@ -110,16 +109,11 @@ export class Ledger {
   }
 
   /** US dollars of a call that `model` answered; undefined when its price is not known. `own` counts for what the vendor did not say. */
-  costOf(
-    model: ModelName,
-    usage: Usage,
-    own: CallTokens,
-  ): { readonly cost: number; readonly isEstimate: boolean } | undefined {
-    const price = this.#options.models.find((known) => known.provider === model.provider && known.model === model.model)
-      ?.price;
-    if (price === undefined) return undefined;
+  costOf(model: ModelName, usage: Usage, own: CallTokens): PaidCost | undefined {
+    const known = this.#options.models.find((one) => one.provider === model.provider && one.model === model.model);
+    if (known?.price === undefined) return undefined;
     const { isEstimate, ...tokens } = toPaidTokens(usage, own);
-    return { cost: toCost(tokens, usage, price), isEstimate };
+    return { cost: toCost(tokens, usage, known.price), isEstimate };
   }
 
   #reserve(accounts: readonly CostAccount[], bound: number | undefined): Reservation {

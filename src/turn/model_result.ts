@@ -1,14 +1,11 @@
+import type { PaidCost } from "#/core/cost.ts";
 import type { BlobRef, NewBlob, NewEvent } from "#/core/event.ts";
 import type { InlineMedia } from "#/core/message.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { Reply } from "#/turn/model_call.ts";
 
-/** The event that records one model call; the bytes of what the model made go with it as blobs. `paid` is in US dollars. */
-export async function toModelResult(
-  step: number,
-  reply: Reply,
-  paid: { readonly cost: number; readonly isEstimate: boolean } | undefined,
-): Promise<NewEvent> {
+/** The event that records one model call; the bytes of what the model made go with it as blobs. */
+export async function toModelResult(step: number, reply: Reply, paid: PaidCost | undefined): Promise<NewEvent> {
   const { text, reasoning, toolCalls, usage, retries, end, answeredBy, replay } = reply;
   const finishReason = end.kind === "done" ? end.finishReason : end.kind === "failed" ? "failed" : "cancelled";
   const blobs = await Promise.all(reply.media.map(toBlob));

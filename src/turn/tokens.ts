@@ -47,8 +47,8 @@ interface Counted {
 const encoder = new TextEncoder();
 
 /**
- * Counts tokens so that a turn costs what it adds: a message is counted once, known again by its place in the session and its length, and a
- * tool's schema once. Until all of a call's bytes are more than the model takes, everything fits whatever a tokenizer says, and a
+ * Counts tokens so that a turn costs what it adds: a message is counted once, known again by its place in the session and its length, and what
+ * every call carries once. Until all of a call's bytes are more than the model takes, everything fits whatever a tokenizer says, and a
  * quarter of the bytes is the count; then the tokenizer is loaded, once, for this guest.
  */
 export class TokenCounter {
@@ -58,8 +58,8 @@ export class TokenCounter {
   #tokenize: ((text: string) => number) | undefined;
   /** By session, then by place; a result's place is negative, since one that was never recorded stands at the place of its call. */
   readonly #sessions = new Map<string, Map<number, Counted>>();
-  readonly #schemas = new WeakMap<ToolSchema, Counted>();
-  #system: { readonly text: string; readonly counted: Counted } | undefined;
+  /** System prompt and tools: the same in every call of a day. */
+  #fixed: { readonly text: string; readonly counted: Counted } | undefined;
 
   /** `load` opens the tokenizer; `factor` is `toTokenFactor` of the model. */
   constructor(options: { readonly load: () => Promise<(text: string) => number>; readonly factor: number }) {
@@ -76,21 +76,19 @@ export class TokenCounter {
   async measure(input: MeasureInput): Promise<Measure> {
     const entries = this.#entriesOf(input.session);
     const counted = (entry: HistoryMessage) => countedIn(entries, entry);
-    const fixed = [
-      [this.#countedSystem(input.system), [input.system]] as const,
-      ...input.tools.map((tool) => this.#countedTool(tool)),
-    ];
+    const texts = [input.system, input.tools.length === 0 ? "" : JSON.stringify(input.tools)];
+    if (this.#fixed?.text !== texts.join()) this.#fixed = { text: texts.join(), counted: toCounted(texts) };
+    const fixed = this.#fixed.counted;
     let tokensMax: number | undefined;
     if (this.#tokenize === undefined) {
-      tokensMax = fixed.reduce((sum, [{ bytes }]) => sum + bytes, 0);
-      for (const entry of input.history) tokensMax += counted(entry).bytes + toOverhead(entry.message);
+      tokensMax = input.history.reduce((sum, e) => sum + counted(e).bytes + toOverhead(e.message), fixed.bytes);
       if (tokensMax > input.limitTokens) {
         tokensMax = undefined;
         this.#tokenize = await (this.#loading ??= this.#load());
       }
     }
     return {
-      fixedTokens: fixed.reduce((sum, [counted, texts]) => sum + this.#tokensOf(counted, texts), 0),
+      fixedTokens: this.#tokensOf(fixed, texts),
       tokensOf: (entry) => this.#tokensOf(counted(entry), toTexts(entry.message)) + toOverhead(entry.message),
       tokensMax,
     };
@@ -113,19 +111,6 @@ export class TokenCounter {
     this.#sessions.set(session, entries);
     if (this.#sessions.size > LIMITS.countedSessionsMax) this.#sessions.delete(this.#sessions.keys().next().value!);
     return entries;
-  }
-
-  #countedSystem(text: string): Counted {
-    if (this.#system?.text !== text) this.#system = { text, counted: toCounted([text]) };
-    return this.#system.counted;
-  }
-
-  #countedTool(tool: ToolSchema): readonly [Counted, readonly string[]] {
-    const known = this.#schemas.get(tool);
-    const texts = known === undefined || known.tokens === undefined ? [JSON.stringify(tool)] : [];
-    const counted = known ?? toCounted(texts);
-    if (known === undefined) this.#schemas.set(tool, counted);
-    return [counted, texts];
   }
 }
 

@@ -32,13 +32,13 @@ Deno.test("measure() loads no tokenizer while all bytes fit, and counts a quarte
   const { counter, loads } = toCounter();
   const history = [said(1, "abcdefgh"), said(2, "漢字")];
   const measure = await counter.measure(toInput({ history, system: "abcd", tools: [TOOL], limitTokens: 1_000 }));
-  const schema = JSON.stringify(TOOL).length;
+  const schema = JSON.stringify([TOOL]).length;
   assert.deepEqual(history.map(measure.tokensOf), [6, 6]);
-  assert.equal(measure.fixedTokens, 1 + Math.ceil(schema / 4));
+  assert.equal(measure.fixedTokens, Math.ceil((4 + schema) / 4));
   assert.equal(measure.tokensMax, 8 + 4 + 6 + 4 + 4 + schema);
-  const fits = await counter.measure(toInput({ history, limitTokens: 22 }));
-  assert.deepEqual([fits.tokensMax, loads()], [22, 0]);
-  const over = await counter.measure(toInput({ history, limitTokens: 21 }));
+  const fits = await counter.measure(toInput({ history, limitTokens: 24 }));
+  assert.deepEqual([fits.tokensMax, loads()], [24, 0]);
+  const over = await counter.measure(toInput({ history, limitTokens: 23 }));
   assert.deepEqual([over.tokensMax, loads()], [undefined, 1]);
   assert.deepEqual(history.map(over.tokensOf), [12, 6]);
 });
@@ -57,7 +57,7 @@ Deno.test("measure() counts calls, attachments and the factor of the model", asy
     toInput({ history, system: "abc", tools: [TOOL], limitTokens: 1 }),
   );
   assert.deepEqual(history.map(tokensOf), [6 + 4 + 3_000, 24 + 12, 5 + 4]);
-  assert.equal(fixedTokens, 5 + Math.ceil(JSON.stringify(TOOL).length * 1.5));
+  assert.equal(fixedTokens, Math.ceil((3 + JSON.stringify([TOOL]).length) * 1.5));
   assert.equal(counter.count("abcd"), 6);
 });
 
@@ -71,14 +71,15 @@ Deno.test("measure() counts a message, a prompt and a tool once, and again what 
     return [...asked];
   };
   const history = [said(1, "one"), said(2, "two")];
-  assert.deepEqual(await measured({ history }), ["sys", JSON.stringify(TOOL), "one", "two"]);
+  assert.deepEqual(await measured({ history }), ["sys", JSON.stringify([TOOL]), "one", "two"]);
   // The same words in new objects, as the log gives them in the next turn.
   assert.deepEqual(await measured({ history: [said(1, "one"), said(2, "two"), said(3, "three")] }), ["three"]);
   assert.deepEqual(await measured({ history: [said(1, "one [and a note]")], system: "other" }), [
     "other",
+    JSON.stringify([TOOL]),
     "one [and a note]",
   ]);
-  assert.deepEqual(await measured({ history: [said(1, "one")], session: "another" }), ["sys", "one"]);
+  assert.deepEqual(await measured({ history: [said(1, "one")], system: "other", session: "another" }), ["one"]);
   assert.equal(loads(), 1);
   const lost = (seq: number, content: string): MeasureInput["history"][number] => ({
     seq,
@@ -95,7 +96,7 @@ Deno.test("measure() keeps countedSessionsMax sessions, and not what is no longe
     asked.length = 0;
     const { tokensOf } = await counter.measure(toInput({ session, history, limitTokens: 1 }));
     history.forEach(tokensOf);
-    return asked.filter((text) => text !== "").length;
+    return asked.filter((text) => text === "one").length;
   };
   for (let i = 0; i < LIMITS.countedSessionsMax; i++) await measured(`s${i}`);
   assert.equal(await measured("s0"), 0, "kept");

@@ -13,7 +13,7 @@ const ROOMY: TurnBudgets = { stepsMax: 8, toolCallsMax: 100, tokensMax: 1_000_00
 const reading: ScriptedCall = (_request, n) => calls(["file_read", { n }]);
 
 function used(script: readonly ModelEvent[], totalTokens: number): ModelEvent[] {
-  return [{ type: "usage", usage: { promptTokens: totalTokens, totalTokens } }, ...script];
+  return [{ type: "usage", usage: { promptTokens: totalTokens, completionTokens: 0, totalTokens } }, ...script];
 }
 
 Deno.test("runTurn() ends at each budget with a budget event that names it", async () => {

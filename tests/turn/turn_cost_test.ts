@@ -7,6 +7,7 @@ import type { TurnBudgets } from "#/turn/budget.ts";
 import { toHistory } from "#/turn/history.ts";
 import { planResume } from "#/turn/resume.ts";
 import { runTurn } from "#/turn/turn.ts";
+import { waitUntil } from "../fixture/system.ts";
 import { asks, RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { calls, says, type ScriptedCall, scriptedProvider } from "../fake/scripted_provider.ts";
 import { assertSoundTurn, lines, run, toDeps, toInput, toStored } from "./turn_kit.ts";
@@ -35,7 +36,7 @@ function costs(events: readonly TurnEvent[]): string[] {
 Deno.test("runTurn() records what a call may cost before it, what it did cost after it, and the sum", async () => {
   const script = [
     used({ promptTokens: 10, completionTokens: 5 }, calls(["file_read", { n: 1 }])),
-    used({ promptTokens: 20, totalTokens: 26 }, says("done")),
+    used({ promptTokens: 20, completionTokens: 6 }, says("done")),
   ];
   const deps = toDeps(scriptedProvider(...script), new RecordingSandbox({ file_read: () => "x" }), { price });
   const events = await run(
@@ -195,15 +196,11 @@ Deno.test("runTurn() of many turns at once: a day's limit is passed by less than
     const events = await run(input, deps, n === 5 ? control.signal : undefined);
     ends.push(lines(events).at(-1)!);
   });
-  const settle = async () => {
-    for (let i = 0; i < 200; i++) await Promise.resolve();
-  };
-  await settle();
   // 99 each: the third starts at 198 of 250, the fourth would at 297.
-  assert.equal(open.length, 3);
+  await waitUntil(() => open.length === 3, "three calls begin");
   control.abort("no longer wanted");
-  await settle();
-  assert.deepEqual(ends, ["turn_cancelled no longer wanted"]);
+  await waitUntil(() => ends.length === 1, "the last turn ends");
+  assert.deepEqual([ends, open.length], [["turn_cancelled no longer wanted"], 3]);
   open.splice(0).forEach((go) => go());
   await Promise.all(turns);
   assert.deepEqual(ends.slice(1, 4), ["turn_done done", "turn_done done", "turn_done done"]);
