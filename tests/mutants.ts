@@ -20,7 +20,7 @@ import { join, relative, type SourceFile, sourceFiles, SRC, TESTS, toImports } f
  */
 const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["app/guest.ts", "the guest's entry: ends its process when its stdin ends"],
-  ["cli/audit_heads.ts", "the reader of heads: ends its process when it has printed them"],
+  ["cli/log_reader.ts", "the reader of a log: ends its process when it has printed them"],
   ["cli/client.ts", "the client's entry: ends its process with its turn"],
   ["sandbox/component_inspect.ts", "the inspection's entry: ends with its verdict"],
   ["sandbox/self_test_probe.ts", "the probe of walls: ends its process when it has tried them"],

@@ -59,6 +59,7 @@ export const GuestSettings = z.strictObject({
   turnsMax: Count.positive(),
   turnTimeoutMs: Count.positive(),
   costMax: z.number().positive().optional(),
+  costPerDayMax: z.number().positive().exactOptional(),
   contextTokensMax: Count.positive(),
   safetyBufferTokens: Count,
   maxOutputTokens: Count.positive().optional(),

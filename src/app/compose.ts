@@ -1,5 +1,6 @@
 import { join } from "#/lib/path.ts";
 import type { ApprovalResolution, Sandbox } from "#/core/capability.ts";
+import { DAY_MS, toDay } from "#/core/cost.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
@@ -16,6 +17,7 @@ import { withFailover } from "#/provider/failover.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps, Sessions } from "#/session/session.ts";
+import type { Ledger, PricedModel } from "#/turn/ledger.ts";
 
 /** What the guest's parts need from the process that they run in. */
 export interface ComposeDeps {
@@ -155,12 +157,15 @@ async function openTurns(
   log: EventLog,
   provider: Provider,
 ): Promise<Turns> {
-  const [{ openSessions }, { toSystemPrompt }, { toTools }, { toSchema }] = await Promise.all([
-    import("#/session/session.ts"),
-    import("#/turn/prompt.ts"),
-    import("#/tools/registry.ts"),
-    import("#/tools/to_schema.ts"),
-  ]);
+  const [{ openSessions }, { toSystemPrompt }, { TokenCounter, toTokenFactor }, { toTools }, { toSchema }] =
+    await Promise
+      .all([
+        import("#/session/session.ts"),
+        import("#/turn/prompt.ts"),
+        import("#/turn/tokens.ts"),
+        import("#/tools/registry.ts"),
+        import("#/tools/to_schema.ts"),
+      ]);
   const { settings, model, user, timezone } = bootstrap;
   const sessions = await openSessions({
     log,
@@ -168,6 +173,10 @@ async function openTurns(
     now: deps.now,
     report: deps.report,
   });
+  const ledger = await openLedger(bootstrap, deps, log);
+  const load = async () => await (await import("#/turn/tokenizer.ts")).openTokenizer();
+  const factors = [model, ...bootstrap.fallback ?? []].map((choice) => toTokenFactor(choice.model));
+  const tokens = new TokenCounter({ load, factor: Math.max(...factors) });
   const own = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
   const hasTools = model.descriptor?.toolCall ?? true;
   // Vendors refuse a request with tools for a model that has none.
@@ -176,6 +185,8 @@ async function openTurns(
   const send = (): SendDeps => ({
     provider,
     sandbox: deps.sandbox,
+    ledger,
+    tokens,
     now: deps.now,
     delay,
     setup: {
@@ -196,6 +207,23 @@ async function openTurns(
     },
   });
   return { sessions, send };
+}
+
+/** The ledger, which knows from the log what today cost already. */
+async function openLedger(bootstrap: Bootstrap, { now }: ComposeDeps, log: EventLog): Promise<Ledger> {
+  const { Ledger } = await import("#/turn/ledger.ts");
+  const { model, fallback = [], settings: { costPerDayMax: dayMax } } = bootstrap;
+  const today = dayMax === undefined ? [] : await log.usage(toDay(now()) * DAY_MS);
+  const models = [model, ...fallback].map((
+    { provider, type, model, descriptor, maxOutputTokens },
+    at,
+  ): PricedModel => ({
+    provider,
+    model,
+    price: type === "demo" ? { input: 0, output: 0 } : descriptor?.price,
+    outputTokensMax: at === 0 ? undefined : maxOutputTokens ?? descriptor?.outputTokens,
+  }));
+  return new Ledger({ models, dayMax, spentToday: today.reduce((sum, { cost }) => sum + cost, 0), now });
 }
 
 /** What answers. Our file of the first provider is evaluated now, its vendor's package by `warm`; a fallback's at its first use. */

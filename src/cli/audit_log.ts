@@ -4,15 +4,11 @@ import { LIMITS } from "#/core/limits.ts";
 import { loadConfig } from "#/config/load.ts";
 import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { parseChainedLine } from "#/lib/chained_line.ts";
-import { planAuditHeads } from "#/runner/plan_audit_heads.ts";
-import { findProgram } from "#/runner/program.ts";
 import { listSegments, openSegment, readSegment, type Segment, segmentName } from "#/sandbox/audit_segment.ts";
 import type { AuditSegment, KnownHead } from "#/sandbox/audit_verify.ts";
-import { readLines } from "#/cli/lines.ts";
 import { toLoadOptions } from "#/cli/load_options.ts";
 import type { CommonOptions } from "#/cli/main.ts";
-
-const HEAD_CHARS_MAX = 1_024;
+import { isThere, readLog } from "#/cli/read_log.ts";
 
 const Head: z.ZodType<KnownHead> = z.strictObject({
   seq: z.number().int().positive(),
@@ -27,7 +23,7 @@ export async function findFolders(options: CommonOptions): Promise<UserFolders> 
 
 /** The segments of the log in `dir`, each open while it is the current one; none when there is no such folder. Throws AppError `audit_failed`. */
 export function* readAuditSegments(dir: string): Generator<AuditSegment> {
-  if (!exists(dir)) return;
+  if (!isThere(dir)) return;
   for (const segment of listSegments(dir)) {
     using file = openSegment(dir, segment);
     yield { segment, name: segmentName(segment), chunks: toChunks(file) };
@@ -38,7 +34,7 @@ export function* readAuditSegments(dir: string): Generator<AuditSegment> {
 export function readAuditHead(
   dir: string,
 ): { readonly seq: number; readonly sha256: string; readonly at: number } | null {
-  if (!exists(dir)) return null;
+  if (!isThere(dir)) return null;
   for (const segment of listSegments(dir).reverse()) {
     using file = openSegment(dir, segment);
     const bytes = readSegment(file, Math.max(0, file.size - LIMITS.auditTornBytesMax), file.size);
@@ -62,39 +58,15 @@ function* toChunks(file: Segment): Generator<Uint8Array> {
 }
 
 /**
- * The heads that turns named, read by a process that may do nothing else, while a gateway lives or not; none when there is no event log
- * yet. Throws AppError `audit_failed` when they cannot be read: then a cut or rewritten log could look whole.
+ * The heads that turns named; none when there is no event log yet. Throws AppError `audit_failed` when they cannot be read: then a cut or
+ * rewritten log could look whole.
  */
-export async function readHeads(
-  internalDir: string,
-  timeoutMs: number = LIMITS.auditHeadsMs,
-): Promise<readonly KnownHead[]> {
-  if (!exists(`${internalDir}/oxydra.db`)) return [];
-  // A link would open another folder to the process that reads.
-  if (!Deno.lstatSync(internalDir).isDirectory) throw unreadable(`${internalDir} is no plain folder`);
-  const program = findProgram(import.meta.url);
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
-  const env = Deno.env.toObject();
-  const plan = planAuditHeads({ program, env, internalDir: Deno.realPathSync(internalDir) });
-  const child = new Deno.Command(plan.command, {
-    args: [...plan.args],
-    clearEnv: true,
-    env: { ...plan.env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-  try {
-    const heads: KnownHead[] = [];
-    for await (const line of readLines(child.stdout, HEAD_CHARS_MAX)) {
-      if (heads.length < LIMITS.auditHeadsMax) heads.push(toHead(line));
-    }
-    if (!(await child.status).success) throw unreadable("the event log cannot be read");
-    return heads;
-  } finally {
-    clearTimeout(timer);
+export async function readHeads(internalDir: string, timeoutMs?: number): Promise<readonly KnownHead[]> {
+  const heads: KnownHead[] = [];
+  for await (const line of readLog({ internalDir, question: ["heads"], failed: unreadable, timeoutMs })) {
+    if (heads.length < LIMITS.auditHeadsMax) heads.push(toHead(line));
   }
+  return heads;
 }
 
 function toHead(line: string): KnownHead {
@@ -107,14 +79,4 @@ function toHead(line: string): KnownHead {
 
 function unreadable(why: string, cause?: unknown): AppError {
   return new AppError("audit_failed", `What turns saw of the audit log cannot be compared: ${why}`, { cause });
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw error;
-  }
 }

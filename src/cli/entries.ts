@@ -6,8 +6,8 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
   return [
     () => import("#/app/guest.ts"),
     () => import("#/app/model_probe.ts"),
-    () => import("#/cli/audit_heads.ts"),
     () => import("#/cli/client.ts"),
+    () => import("#/cli/log_reader.ts"),
     () => import("#/provider/catalog_snapshot.json", { with: { type: "json" } }),
     () => import("#/runner/describe_start.ts"),
     () => import("#/sandbox/child.ts"),

@@ -101,6 +101,7 @@ function toProgram(version: string, run: Run): Command {
     .action((options) =>
       run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))()
     );
+  addUsageCommand(program, run);
   withCommon(
     program.command("posture").description(
       "say what this installation can touch right now, and who decides; changes nothing",
@@ -146,6 +147,18 @@ function addTurnCommands(program: Command, run: Run, version: string): void {
   )
     .action((words: string[], options: TurnOptions) =>
       turn(words.length > 0 ? "run" : "chat", words.join(" "), options)
+    );
+}
+
+function addUsageCommand(program: Command, run: Run): void {
+  withCommon(program.command("usage").description("print what models were used for, and what it cost"))
+    .option("--json", "as one JSON document")
+    .option("--days <n>", "of this many days, today among them (UTC)", "30")
+    .option("--session <id>", "of this session")
+    .addOption(new Option("--by <what>", "one row each").choices(["model", "session", "day"]))
+    .exitOverride()
+    .action((options) =>
+      run(async () => (await load<typeof import("#/cli/usage.ts")>("./usage.ts")).runUsage(options))()
     );
 }
 

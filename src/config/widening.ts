@@ -59,6 +59,7 @@ const RULES: Readonly<Record<string, Widens>> = {
   "tools.shell.replace_defaults": guarded("tools.shell.replace_defaults"),
   "tools.shell.allow_operators": guarded("tools.shell.allow_operators"),
   "runtime.max_cost": guarded("runtime.max_cost"),
+  "runtime.max_cost_per_day": guarded("runtime.max_cost_per_day"),
   "agents.*.system_prompt_file": (value) => isAbsolute(String(value)) || String(value).split("/").includes(".."),
   "runner.workspace_root": besideFile,
   "runner.users.*.config_path": besideFile,

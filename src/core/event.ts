@@ -37,6 +37,8 @@ export interface EventPayloads {
       readonly messages: number;
       readonly droppedMessages: number;
     };
+    /** US dollars that the call costs at most, and does when its result was lost; absent when a price is not known. */
+    readonly reserved?: number;
   };
   model_result: {
     readonly step: number;
@@ -45,8 +47,10 @@ export interface EventPayloads {
     readonly toolCalls: readonly ToolCall[];
     readonly finishReason: string;
     readonly usage: Usage;
-    /** US dollars at the catalog's price of that day; absent when the price or the usage is not known. */
+    /** US dollars at the catalog's price of that day; absent when the price is not known. */
     readonly cost?: number;
+    /** Set when the vendor left tokens out and our count stands for them in `cost`. */
+    readonly costIsEstimate?: boolean;
     /** Who answered, when that is not who was asked. */
     readonly answeredBy?: ModelName;
     readonly replay?: Replay;
@@ -113,6 +117,8 @@ export interface EventPayloads {
     /** Calls that policy refused. */
     readonly denied: number;
     readonly usage: Usage;
+    /** US dollars of all model calls; absent when the price of one is not known. */
+    readonly cost?: number;
     /** Last entry of the runner's audit log that this turn knows of: `oxydra audit verify` compares. */
     readonly auditHead?: AuditHead;
   };

@@ -15,6 +15,14 @@ export const LIMITS = {
   turnToolCallsMax: 1_000,
   /** Tokens in and out of one turn, over all its model calls. */
   turnTokensMax: 20_000_000,
+  /** Tokens that one count of a vendor may say of one call; more is taken for this. */
+  callTokensMax: 100_000_000,
+  /** A text is cut into these before it is tokenized, in UTF-16 code units. */
+  tokenBlockCharsMax: 16_384,
+  /** What a vocabulary does not cut, e.g. 1 MB of one letter, is cut into these: merging is quadratic in it. */
+  tokenPieceBytesMax: 128,
+  /** Sessions whose messages keep their counts; then the one that was silent for longest goes. */
+  countedSessionsMax: 64,
   /** Read-only calls of one batch that run at the same time. */
   parallelReadsMax: 8,
   /** Text of a tool result that the model sees (SPEC §3). */
@@ -312,10 +320,14 @@ export const LIMITS = {
   auditKeepMs: 604_800_000,
   /** Heads of the audit log that events name and `audit verify` compares, the newest. */
   auditHeadsMax: 100_000,
-  /** Reading those heads from the event log. */
-  auditHeadsMs: 60_000,
-  /** Memory of SQLite while it reads them: the file is a guest's. */
-  auditHeadsBytesMax: 268_435_456,
+  /** One question to an event log, by a process of its own. */
+  logReaderMs: 60_000,
+  /** Memory of SQLite in that process: the file is a guest's. */
+  logReaderBytesMax: 268_435_456,
+  /** Rows of `usage`: one a day, session and model, the newest. */
+  usageRowsMax: 100_000,
+  /** Days that `usage` looks back. */
+  usageDaysMax: 3_660,
   /** Entries that one `audit show` prints, the newest. */
   auditShownMax: 10_000,
   /** URL of one exchange of the egress process, in UTF-16 code units. */

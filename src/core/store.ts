@@ -13,6 +13,27 @@ export interface SessionRow {
   readonly archived: boolean;
 }
 
+/** Calls of one model on one day in one session. */
+export interface UsageRow {
+  /** In UTC, days since 1970. */
+  readonly day: number;
+  readonly session: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly calls: number;
+  /** As the vendor counted them; what it did not count is missing. */
+  readonly inputTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  /** US dollars of the calls whose price is known. */
+  readonly cost: number;
+  readonly unpricedCalls: number;
+  /** Calls whose cost our own count of tokens made. */
+  readonly estimatedCalls: number;
+  /** Calls that run, or were cut off before their result was recorded; `cost` has what was reserved for them. */
+  readonly openCalls: number;
+}
+
 /** `full` survives a power cut (synchronous=FULL); `normal` survives a crash of any process. */
 export type Durability = "normal" | "full";
 
@@ -45,6 +66,8 @@ export interface EventLog {
   openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** Turns whose last event is `parked`, oldest first. */
   parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
+  /** What models were used for since `at` (integer ms UTC), the newest first. */
+  usage(at: number): Promise<readonly UsageRow[]>;
   /** Content of a blob, or undefined. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;

@@ -1,13 +1,14 @@
 import { AppError } from "#/core/error.ts";
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { Durability, EventLog, SessionRow } from "#/core/store.ts";
+import type { Durability, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 import { planAppend } from "#/memory/append_plan.ts";
-import { toSessionRow, toStoredEvent } from "#/memory/event_row.ts";
+import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
 import type { SqlDriver, SqlStatement } from "#/memory/sql.ts";
 import * as SQL from "#/memory/event_sql.ts";
 import { corruptStore } from "#/memory/store_error.ts";
 import { knownKinds } from "#/memory/upcast.ts";
+import { readUsage } from "#/memory/usage.ts";
 
 /** What the log stands on. */
 export interface SqlEventLogDeps {
@@ -98,6 +99,11 @@ export class SqlEventLog implements EventLog {
   async #turns(sql: string): Promise<readonly { readonly session: string; readonly turn: string }[]> {
     const rows = await this.#deps.driver.all({ sql });
     return rows.map((row) => ({ session: String(row["session"]), turn: String(row["turn"]) }));
+  }
+
+  async usage(at: number): Promise<readonly UsageRow[]> {
+    const rows = await readUsage(this.#deps.driver, at);
+    return rows.map((row) => toUsageRow(row, this.#deps.name));
   }
 
   async blob(sha256: string): Promise<Uint8Array | undefined> {

@@ -92,6 +92,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     model: text,
     parameters: z.record(z.string(), z.unknown()),
     window: z.looseObject({ sha256: text, fromSeq: count, toSeq: count, messages: count, droppedMessages: count }),
+    reserved: z.number().nonnegative().exactOptional(),
   }),
   model_result: z.looseObject({
     step: count,
@@ -101,6 +102,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     finishReason: text,
     usage,
     cost: z.number().nonnegative().exactOptional(),
+    costIsEstimate: z.boolean().exactOptional(),
     answeredBy: modelName.exactOptional(),
     replay: replay.exactOptional(),
     media: z.array(blob).exactOptional(),
@@ -144,6 +146,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     toolCalls: count,
     denied: count,
     usage,
+    cost: z.number().nonnegative().exactOptional(),
     auditHead: auditHead.exactOptional(),
   }),
   turn_failed: z.looseObject({ code, message: text, steps: count }),

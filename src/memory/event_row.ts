@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import type { BlobRef, EventType, StoredEvent } from "#/core/event.ts";
-import type { SessionRow } from "#/core/store.ts";
+import { LIMITS } from "#/core/limits.ts";
+import type { SessionRow, UsageRow } from "#/core/store.ts";
 import { EVENT_PAYLOADS } from "#/memory/event_payload.ts";
 import type { SqlRow } from "#/memory/sql.ts";
 import { corruptStore } from "#/memory/store_error.ts";
@@ -35,6 +36,24 @@ const SessionColumns = z.object({
   created_at: z.number().int(),
   last_active_at: z.number().int(),
   archived: z.number().int(),
+});
+
+const amount = z.number().nonnegative();
+const name = z.string().max(LIMITS.logIdCharsMax);
+
+const UsageColumns: z.ZodType<UsageRow> = z.strictObject({
+  day: z.number().int().nonnegative().max(100_000_000),
+  session: name,
+  provider: name,
+  model: name,
+  calls: amount,
+  inputTokens: amount,
+  cachedTokens: amount,
+  outputTokens: amount,
+  cost: amount,
+  unpricedCalls: amount,
+  estimatedCalls: amount,
+  openCalls: amount,
 });
 
 /**
@@ -79,4 +98,11 @@ export function toSessionRow(row: SqlRow, file: string): SessionRow {
     lastActiveAt: last_active_at,
     archived: archived !== 0,
   };
+}
+
+/** Calls of a model from the columns of `readUsage`. Throws AppError `store_corrupt`. */
+export function toUsageRow(row: SqlRow, file: string): UsageRow {
+  const columns = UsageColumns.safeParse(row);
+  if (!columns.success) throw corruptStore(file, "it names no proper counts of tokens", columns.error);
+  return columns.data;
 }

@@ -36,6 +36,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     ) STRICT, WITHOUT ROWID`,
     `CREATE INDEX event_blobs_by_content ON event_blobs (sha256)`,
   ],
+  // Calls of models by time, so that what today cost is found without reading the log.
+  [`CREATE INDEX events_calls ON events (at) WHERE type = 'model_request'`],
 ];
 
 /** The schema's version; 0 for an empty database. Throws AppError `store_corrupt` for a database that is not an event log. */

@@ -2,9 +2,9 @@ import { join } from "#/lib/path.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { toSandboxEnv } from "#/runner/cache_view.ts";
 import { controlPath, endpointPath } from "#/runner/endpoint.ts";
-import { planAuditHeads } from "#/runner/plan_audit_heads.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
+import { planLogReader } from "#/runner/plan_log_reader.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import { planEgressOf, planInspector, planToolChild } from "#/runner/tool_host.ts";
@@ -60,7 +60,7 @@ export function planAll({ program, env, folders, port, hosts, tools }: AllPlansI
       reach: ["nothing: it looks at a tool package before the package is installed, and ends"],
     },
     ...planEgresses({ program, env: sandboxEnv, folders }, tools),
-    planAuditHeads({ program, env, internalDir: folders.internal }),
+    planLogReader({ program, env, internalDir: folders.internal, question: ["heads"] }),
   ];
 }
 

@@ -128,6 +128,7 @@ function toSettings(loaded: Loaded, model: ModelChoice): GuestSettings {
     turnsMax: runtime.max_turns,
     turnTimeoutMs: runtime.turn_timeout_secs * 1_000,
     ...(runtime.max_cost === undefined ? {} : { costMax: runtime.max_cost }),
+    ...(runtime.max_cost_per_day === undefined ? {} : { costPerDayMax: runtime.max_cost_per_day }),
     contextTokensMax: model.descriptor === undefined ? contextOf(loaded) : toPromptTokens(model.descriptor),
     safetyBufferTokens: runtime.context_budget.safety_buffer_tokens,
     ...(entry?.max_output_tokens === undefined ? {} : { maxOutputTokens: entry.max_output_tokens }),

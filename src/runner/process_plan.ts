@@ -12,7 +12,7 @@ export interface ProcessPlan {
     | "inspector"
     | "egress public"
     | "egress listed"
-    | "audit heads"
+    | "log reader"
     | "model probe";
   readonly command: string;
   readonly args: readonly string[];

@@ -22,8 +22,6 @@ export interface TurnBudgets {
 export interface Spending {
   readonly steps: number;
   readonly tokens: number;
-  /** In US dollars; undefined as soon as the price of one call is not known. */
-  readonly cost: number | undefined;
 }
 
 /** A budget that is used up, and the end of the turn that follows. */
@@ -35,19 +33,9 @@ export interface SpentBudget {
   readonly message: string;
 }
 
-/**
- * The budget that forbids another model call, or undefined. A cost that cannot be computed counts as spent: a limit that cannot be
- * checked is not a limit. Pure.
- */
+/** The budget that forbids another model call, or undefined; what it would cost the ledger says (ledger.ts). Pure. */
 export function findSpentBudget(spent: Spending, budgets: TurnBudgets): SpentBudget | undefined {
-  const { stepsMax, tokensMax, costMax } = budgets;
-  if (costMax !== undefined) {
-    const used = spent.cost ?? costMax;
-    const why = spent.cost === undefined
-      ? `The turn has a cost limit of $${costMax}, and the price of this model is not known. Remove max_cost, or choose another model`
-      : `Stopped after $${used.toFixed(4)} of $${costMax}`;
-    if (used >= costMax) return { kind: "cost", used, limit: costMax, code: "budget_cost", message: why };
-  }
+  const { stepsMax, tokensMax } = budgets;
   if (spent.tokens >= tokensMax) {
     const message = `Stopped after ${spent.tokens} of ${tokensMax} tokens`;
     return { kind: "tokens", used: spent.tokens, limit: tokensMax, code: "budget_exceeded", message };
@@ -64,14 +52,4 @@ export function toTokens(usage: Usage, estimate: number): number {
   if (usage.totalTokens !== undefined) return usage.totalTokens;
   const parts = (usage.promptTokens ?? 0) + (usage.completionTokens ?? 0);
   return parts > 0 ? parts : estimate;
-}
-
-/** Adds the counts that either side has. */
-export function addUsage(sum: Usage, more: Usage): Usage {
-  const names = ["promptTokens", "completionTokens", "cachedTokens", "totalTokens"] as const;
-  const out: { -readonly [K in keyof Usage]: Usage[K] } = {};
-  for (const name of names) {
-    if (sum[name] !== undefined || more[name] !== undefined) out[name] = (sum[name] ?? 0) + (more[name] ?? 0);
-  }
-  return out;
 }

@@ -7,7 +7,10 @@ export const RuntimeConfig = z.strictObject({
   turn_timeout_secs: seconds().default(60),
   /** Model calls of one turn. */
   max_turns: count(100_000).default(100),
+  /** US dollars of one turn. */
   max_cost: cost().optional(),
+  /** US dollars of all turns of a user from 00:00 to 24:00 UTC. */
+  max_cost_per_day: cost().optional(),
   context_budget: z.strictObject({
     trigger_ratio: ratio().default(0.85),
     safety_buffer_tokens: count().default(1_024),

@@ -1,3 +1,4 @@
+import { toSaneUsage } from "#/core/cost.ts";
 import { AppError, type ErrorCode } from "#/core/error.ts";
 import type { EventPayloads, TurnEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -23,6 +24,8 @@ export interface Reply {
   readonly answeredBy: ModelName | undefined;
   readonly replay: Replay | undefined;
   readonly media: readonly InlineMedia[];
+  /** The vendor has sent something of a reply, or says what it cost: it will bill the call. */
+  readonly hasBegun: boolean;
   readonly end: ReplyEnd;
 }
 
@@ -74,6 +77,9 @@ async function nextEvent(events: AsyncIterator<ModelEvent>, signal: AbortSignal)
 
 const MIME_TYPE = /^[\w.+-]{1,64}\/[\w.+-]{1,64}(; ?[\w.+-]{1,32}=[\w.+-]{1,32}){0,2}$/;
 
+/** What is told about a call before anything of a reply came. */
+const OURS: ReadonlySet<ModelEvent["type"]> = new Set(["retry", "switch", "notice"]);
+
 class ReplyDraft {
   readonly #text: string[] = [];
   readonly #reasoning: string[] = [];
@@ -84,6 +90,7 @@ class ReplyDraft {
   #replay: Replay | undefined;
   readonly #media: InlineMedia[] = [];
   #mediaBytes = 0;
+  #hasBegun = false;
   #argsChars = 0;
   /** Characters of text and reasoning. */
   #chars = 0;
@@ -92,6 +99,7 @@ class ReplyDraft {
 
   /** Takes an event in; returns what is to be shown of it. */
   add(event: Exclude<ModelEvent, { type: "done" | "failed" }>, state: TurnState): TurnEvent | undefined {
+    this.#hasBegun ||= !OURS.has(event.type);
     switch (event.type) {
       case "text":
         this.#count(event.text);
@@ -105,7 +113,7 @@ class ReplyDraft {
         this.#addCall(event.call, state.steps);
         return undefined;
       case "usage":
-        this.#usage = { ...this.#usage, ...event.usage };
+        this.#usage = { ...this.#usage, ...toSaneUsage(event.usage) };
         return undefined;
       case "retry": {
         const { attempt, waitMs, code, message } = event;
@@ -144,6 +152,7 @@ class ReplyDraft {
       answeredBy: this.#answeredBy,
       replay: end.kind === "done" ? this.#replay : undefined,
       media: this.#media,
+      hasBegun: this.#hasBegun || end.kind === "done",
       end,
     };
   }

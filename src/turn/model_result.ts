@@ -1,10 +1,11 @@
+import type { PaidCost } from "#/core/cost.ts";
 import type { BlobRef, NewBlob, NewEvent } from "#/core/event.ts";
 import type { InlineMedia } from "#/core/message.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { Reply } from "#/turn/model_call.ts";
 
-/** The event that records one model call; the bytes of what the model made go with it as blobs. `cost` is in US dollars. */
-export async function toModelResult(step: number, reply: Reply, cost: number | undefined): Promise<NewEvent> {
+/** The event that records one model call; the bytes of what the model made go with it as blobs. */
+export async function toModelResult(step: number, reply: Reply, paid: PaidCost | undefined): Promise<NewEvent> {
   const { text, reasoning, toolCalls, usage, retries, end, answeredBy, replay } = reply;
   const finishReason = end.kind === "done" ? end.finishReason : end.kind === "failed" ? "failed" : "cancelled";
   const blobs = await Promise.all(reply.media.map(toBlob));
@@ -19,7 +20,8 @@ export async function toModelResult(step: number, reply: Reply, cost: number | u
       toolCalls,
       finishReason,
       usage,
-      ...(cost === undefined ? {} : { cost }),
+      ...(paid === undefined ? {} : { cost: paid.cost }),
+      ...(paid?.isEstimate ? { costIsEstimate: true } : {}),
       ...(answeredBy === undefined ? {} : { answeredBy }),
       ...(replay === undefined ? {} : { replay }),
       ...(media.length === 0 ? {} : { media }),

@@ -1,6 +1,7 @@
+import { addUsage } from "#/core/cost.ts";
 import type { StoredEvent } from "#/core/event.ts";
 import type { ToolCall, Usage } from "#/core/message.ts";
-import { addUsage, toTokens } from "#/turn/budget.ts";
+import { toTokens } from "#/turn/budget.ts";
 import type { KnownCalls } from "#/turn/run_calls.ts";
 import type { TurnState } from "#/turn/turn_state.ts";
 
@@ -14,6 +15,8 @@ export interface Resume {
   readonly denied: number;
   readonly usage: Usage;
   readonly tokens: number;
+  /** In US dollars; undefined when the price of one call was not known. */
+  readonly cost: number | undefined;
   readonly shownText: string;
   /** Calls that have a result, and it, in their order: what tells a model that repeats itself. */
   readonly answered: readonly { readonly call: ToolCall; readonly text: string }[];
@@ -46,6 +49,10 @@ export function planResume(events: readonly StoredEvent[]): Resume | undefined {
     usage: replies.map((reply) => reply.usage).reduce(addUsage, {}),
     // What a vendor did not count was estimated then; the estimate is not recorded, so it counts as nothing.
     tokens: replies.reduce((sum, reply) => sum + toTokens(reply.usage, 0), 0),
+    cost: replies.reduce<number | undefined>(
+      (sum, { cost }) => sum === undefined || cost === undefined ? undefined : sum + cost,
+      0,
+    ),
     shownText: replies.findLast((reply) => reply.text !== "")?.text ?? "",
     answered: calls.flatMap((call) => {
       const text = results.get(call.id);
@@ -61,6 +68,7 @@ export function restoreState(state: TurnState, resume: Resume): void {
   state.denied = resume.denied;
   state.usage = resume.usage;
   state.tokens = resume.tokens;
+  state.cost = resume.cost;
   state.shownText = resume.shownText;
   for (const { call, text } of resume.answered) state.streak.note(call, text);
 }

@@ -1,17 +1,17 @@
 import type { Principal, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import type { TurnEvent } from "#/core/event.ts";
-import type { Usage } from "#/core/message.ts";
+import type { NewEvent, TurnEvent } from "#/core/event.ts";
 import type { ModelDescriptor } from "#/core/model.ts";
-import type { ModelName, Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
-import { findSpentBudget, type TurnBudgets } from "#/turn/budget.ts";
+import type { ModelRequest, Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
+import { findSpentBudget, type SpentBudget, type TurnBudgets } from "#/turn/budget.ts";
 import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
 import { type HistoryMessage, toReplyMessage } from "#/turn/history.ts";
+import { CostAccount, type Ledger, type Reservation } from "#/turn/ledger.ts";
 import { callModel, type Reply } from "#/turn/model_call.ts";
 import { restoreState, type Resume } from "#/turn/resume.ts";
 import { runCalls } from "#/turn/run_calls.ts";
-import { estimateTokens } from "#/turn/tokens.ts";
+import type { TokenCounter } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
 import { TurnState } from "#/turn/turn_state.ts";
 import { toModelResult } from "#/turn/model_result.ts";
@@ -56,8 +56,9 @@ export interface TurnDeps {
   now(): number;
   /** Resolves after `ms`, or at once when the signal fires. */
   delay(ms: number, signal: AbortSignal): Promise<void>;
-  /** US dollars of one model call; undefined when the price or the usage is not known. */
-  costOf?(model: ModelName, usage: Usage): number | undefined;
+  /** Of the user: what all turns together may cost, and what a reply did. */
+  readonly ledger: Ledger;
+  readonly tokens: TokenCounter;
 }
 
 /**
@@ -82,20 +83,20 @@ export async function* runTurn(
   const cancel = () => control.abort(new AppError("cancelled", toReason(signal.reason)));
   if (signal.aborted) cancel();
   else signal.addEventListener("abort", cancel, { once: true });
-  const { wallMs, costMax, stepsMax } = input.budgets;
+  const { wallMs, stepsMax } = input.budgets;
   if (wallMs !== undefined) {
     void deps.delay(wallMs, control.signal).then(() =>
       control.abort(new AppError("budget_time", "the time of the turn is over"))
     );
   }
-  const isPriced = costMax === undefined || deps.costOf !== undefined;
-  const state = new TurnState(input.history, input.lastSeq, stepsMax, isPriced ? 0 : undefined);
+  const state = new TurnState(input.history, input.lastSeq, stepsMax);
   if (input.resume !== undefined) restoreState(state, input.resume);
+  const account = new CostAccount("max_cost", input.budgets.costMax, state.cost ?? 0);
   const startedAt = deps.now();
   const schemas = input.tools.map((tool) => tool.schema);
   const hasher = new WindowHasher();
   try {
-    yield* runSteps({ input, deps, control, state, schemas, hasher, startedAt });
+    yield* runSteps({ input, deps, control, state, account, schemas, hasher, startedAt });
   } finally {
     signal.removeEventListener("abort", cancel);
     control.abort(new AppError("cancelled", "the turn is over"));
@@ -107,6 +108,7 @@ interface Run {
   readonly deps: TurnDeps;
   readonly control: AbortController;
   readonly state: TurnState;
+  readonly account: CostAccount;
   /** Of `input.tools`, one list for all steps. */
   readonly schemas: readonly ToolSchema[];
   readonly hasher: WindowHasher;
@@ -131,9 +133,10 @@ async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
     if (control.signal.aborted) return yield* stopTurn(run);
     const spent = findSpentBudget(state, input.budgets);
     if (spent !== undefined) return yield* endSpent(run, spent);
-    const window = planStep(run);
-    if (window instanceof AppError) return yield* endSpent(run, toSpentWindow(window));
-    const reply = yield* runStep(run, window);
+    const step = await planStep(run);
+    if (step === undefined) return yield* stopTurn(run);
+    if ("kind" in step) return yield* endSpent(run, step);
+    const reply = yield* runStep(run, step);
     if (reply.end.kind === "aborted") return yield* stopTurn(run);
     if (reply.end.kind === "failed") return yield failTurn(run, reply.end.code, reply.end.message);
     if (reply.toolCalls.length === 0) {
@@ -167,56 +170,99 @@ function toCallContext({ input, deps, control, state }: Run): CallContext {
   };
 }
 
-/** The window of the next model call, or the AppError `budget_exceeded`. */
-function planStep({ input, state, schemas: tools }: Run): Window | AppError {
+interface Step {
+  readonly window: Window;
+  readonly reservation: Reservation;
+}
+
+/** What the next model call is shown, and its price reserved; or the budget that forbids it, or undefined when the turn was cancelled meanwhile. */
+async function planStep(run: Run): Promise<Step | SpentBudget | undefined> {
+  const { input, deps, state, schemas: tools, account, control } = run;
+  const { session, descriptor } = input;
+  const { history } = state;
   const system = state.wasEmpty ? `${input.system}\n\n${AFTER_EMPTY}` : input.system;
+  const limitTokens = input.window.limitTokens - input.window.safetyTokens;
+  const measure = await deps.tokens.measure({ session, system, tools, history, limitTokens });
+  let window: Window;
   try {
-    return planWindow({ system, history: state.history, tools, ...input.window });
+    window = planWindow({ system, history, measure, limitTokens });
   } catch (error) {
-    if (error instanceof AppError) return error;
+    if (error instanceof AppError) return toSpentWindow(error);
     throw error;
   }
+  const output = input.maxOutputTokens ?? descriptor?.outputTokens ?? input.window.limitTokens;
+  const bound = { input: measure.tokensMax ?? window.tokens, output };
+  const reservation = await deps.ledger.reserve(bound, account, control.signal);
+  return reservation === undefined || "kind" in reservation ? reservation : { window, reservation };
 }
 
 /** One model call: its request, what it shows, its result. */
-async function* runStep(run: Run, window: Window): AsyncGenerator<TurnEvent, Reply, void> {
-  const { input, deps, control, state, schemas: tools } = run;
-  const { model, budgets, maxOutputTokens, descriptor, reasoning, session } = input;
-  const { timeoutMs } = budgets;
-  const step = ++state.steps;
-  const output = maxOutputTokens === undefined ? {} : { maxOutputTokens };
+async function* runStep(run: Run, { window, reservation }: Step): AsyncGenerator<TurnEvent, Reply, void> {
+  const { deps, state, schemas: tools } = run;
+  state.steps++;
+  // Given back when the request is not recorded; after that a call without a result costs what was reserved, here as in the log.
+  let unpaid: number | undefined = 0;
+  try {
+    const sha256 = await run.hasher.hash(window, tools);
+    yield state.stamp(toModelRequest(run, { window, reservation }, sha256));
+    unpaid = undefined;
+    yield state.progress({ kind: "provider_call" }, "Calling provider");
+    const reply = yield* callModel(deps.provider, toRequest(run, window), state, run.control.signal);
+    const event = await toResult(run, { window, reservation }, reply);
+    yield event;
+    return reply;
+  } finally {
+    reservation.settle(unpaid);
+  }
+}
+
+function toModelRequest(run: Run, { window, reservation: { bound } }: Step, sha256: string): NewEvent {
+  const { input, deps, state } = run;
+  const { model, maxOutputTokens, budgets: { timeoutMs } } = input;
   const { fromSeq, toSeq, dropped: droppedMessages } = window;
-  const sha256 = await run.hasher.hash(window, tools);
-  yield state.stamp({
+  return {
     type: "model_request",
     v: 1,
     payload: {
-      step,
+      step: state.steps,
       provider: deps.provider.name,
       model,
-      parameters: { timeoutMs, ...output, tools: tools.map((tool) => tool.name) },
+      parameters: {
+        timeoutMs,
+        ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+        tools: run.schemas.map((tool) => tool.name),
+      },
       window: { sha256, fromSeq, toSeq, messages: window.messages.length, droppedMessages },
+      ...(bound === undefined ? {} : { reserved: bound }),
     },
-  });
-  yield state.progress({ kind: "provider_call" }, "Calling provider");
-  const request = {
+  };
+}
+
+function toRequest({ input, schemas: tools }: Run, { messages }: Window): ModelRequest {
+  const { model, session, maxOutputTokens, descriptor, reasoning, budgets: { timeoutMs } } = input;
+  return {
     model,
     session,
-    messages: window.messages,
+    messages,
     tools,
     timeoutMs,
-    ...output,
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(descriptor === undefined ? {} : { descriptor }),
     ...(reasoning === undefined ? {} : { reasoning }),
   };
-  const reply = yield* callModel(deps.provider, request, state, control.signal);
-  const { text, usage } = reply;
-  const cost = deps.costOf?.(reply.answeredBy ?? { provider: deps.provider.name, model }, usage);
-  state.spend(usage, window.tokens + estimateTokens(text + reply.reasoning), budgets.costMax === undefined ? 0 : cost);
+}
+
+/** Counts what the call used, pays it, and remembers what was said. */
+async function toResult({ input, deps, state }: Run, { window, reservation }: Step, reply: Reply): Promise<NewEvent> {
+  const { text, reasoning, toolCalls, usage, hasBegun } = reply;
+  const said = text + reasoning + toolCalls.map((call) => call.name + call.arguments).join("");
+  const own = hasBegun ? { input: window.tokens, output: deps.tokens.count(said) } : { input: 0, output: 0 };
+  const cost = deps.ledger.costOf(reply.answeredBy ?? { provider: deps.provider.name, model: input.model }, usage, own);
+  reservation.settle(cost?.cost);
+  state.spend(usage, own.input + own.output, cost?.cost);
   if (text !== "") state.shownText = text;
-  const event = state.stamp(await toModelResult(step, reply, cost));
+  const event = state.stamp(await toModelResult(state.steps, reply, cost));
   const message = toReplyMessage(reply);
   if (message !== undefined) state.remember(message);
-  yield event;
-  return reply;
+  return event;
 }

@@ -24,9 +24,18 @@ export function endTurn(ending: Ending, reply: Pick<Reply, "text" | "media" | "e
       `The model answered twice with nothing (finish reason: ${finishReason}). Ask again, or choose another model.`;
     return failTurn(ending, "provider_protocol", message);
   }
-  const { steps, toolCalls, denied, usage, auditHead } = state;
+  const { steps, toolCalls, denied, usage, cost, auditHead } = state;
   const head = auditHead === undefined ? {} : { auditHead };
-  const payload = { text, finishReason, steps, toolCalls, denied, usage, ...head };
+  const payload = {
+    text,
+    finishReason,
+    steps,
+    toolCalls,
+    denied,
+    usage,
+    ...(cost === undefined ? {} : { cost }),
+    ...head,
+  };
   return state.stamp({ type: "turn_done", v: 1, payload });
 }
 

@@ -1,8 +1,9 @@
+import { addUsage } from "#/core/cost.ts";
 import type { Outcome } from "#/core/capability.ts";
 import type { NewEvent, Progress, TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
 import type { HistoryMessage } from "#/turn/history.ts";
-import { addUsage, toTokens } from "#/turn/budget.ts";
+import { toTokens } from "#/turn/budget.ts";
 import { CallStreak } from "#/turn/streak.ts";
 
 /** What a turn has said, done and used so far. */
@@ -15,8 +16,8 @@ export class TurnState {
   denied = 0;
   usage: Usage = {};
   tokens = 0;
-  /** In US dollars; undefined when unknown. */
-  cost: number | undefined;
+  /** In US dollars; undefined as soon as the price of one call is not known. */
+  cost: number | undefined = 0;
   /** The audit log's newest entry that a call of this turn brought back. */
   auditHead: Outcome["auditHead"];
   /** The last text that the person saw. */
@@ -29,11 +30,10 @@ export class TurnState {
   #lastSeq: number;
 
   /** `lastSeq` is the place of the session's newest event; the ones of this turn follow it without a gap. */
-  constructor(history: readonly HistoryMessage[], lastSeq: number, stepsMax: number, cost: number | undefined) {
+  constructor(history: readonly HistoryMessage[], lastSeq: number, stepsMax: number) {
     this.#history = [...history];
     this.#lastSeq = lastSeq;
     this.stepsMax = stepsMax;
-    this.cost = cost;
   }
 
   /** The history with what this turn added. */

@@ -4,17 +4,15 @@ import type { ToolSchema } from "#/core/provider.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { HistoryMessage } from "#/turn/history.ts";
-import { estimateMessageTokens, estimateTokens, estimateToolTokens } from "#/turn/tokens.ts";
+import type { Measure } from "#/turn/tokens.ts";
 
 /** What a model call could be shown. `history` is valid as `toHistory` makes it and holds at least one user message. */
 export interface WindowInput {
   readonly system: string;
   readonly history: readonly HistoryMessage[];
-  readonly tools: readonly ToolSchema[];
-  /** Tokens that the model takes in. */
+  readonly measure: Measure;
+  /** Tokens that the model takes in, less what is kept free because another tokenizer counts. */
   readonly limitTokens: number;
-  /** Tokens kept free, since counts are estimates. */
-  readonly safetyTokens: number;
 }
 
 /** What a model call is shown. */
@@ -26,7 +24,7 @@ export interface Window {
   readonly toSeq: number;
   /** Messages of the history that did not fit. */
   readonly dropped: number;
-  /** Estimated size with the tool schemas. */
+  /** Size with the tool schemas. */
   readonly tokens: number;
 }
 
@@ -39,9 +37,10 @@ export function planWindow(input: WindowInput): Window {
   const groups = toExchanges(input.history);
   const question = groups.findLastIndex((group) => group[0]!.message.role === "user");
   if (question === -1) throw new RangeError("a history without a user message");
-  const limit = input.limitTokens - input.safetyTokens;
+  const { measure, limitTokens: limit } = input;
+  const tokensOf = (group: readonly HistoryMessage[]) => group.reduce((sum, entry) => sum + measure.tokensOf(entry), 0);
   const newest = groups.length - 1;
-  let tokens = estimateTokens(input.system) + estimateToolTokens(input.tools) + tokensOf(groups[question]!);
+  let tokens = measure.fixedTokens + tokensOf(groups[question]!);
   if (newest !== question) tokens += tokensOf(groups[newest]!);
   if (tokens > limit) throw overLimit(tokens, limit);
 
@@ -92,10 +91,6 @@ function toExchanges(history: readonly HistoryMessage[]): HistoryMessage[][] {
     else groups.push([entry]);
   }
   return groups;
-}
-
-function tokensOf(group: readonly HistoryMessage[]): number {
-  return group.reduce((sum, entry) => sum + estimateMessageTokens(entry.message), 0);
 }
 
 function overLimit(used: number, limit: number): AppError {

@@ -4,6 +4,8 @@ import type { Bootstrap } from "#/app/bootstrap.ts";
 import { type ComposeDeps, type Guest, openGuest } from "#/app/compose.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { toSyntheticDescriptor } from "#/provider/descriptor.ts";
+import { reply, text, usage } from "../fake/openai_reply.ts";
+import { startFakeOpenAi } from "../fake/openai_server.ts";
 import { type FakeTool, RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { Client, type Frame } from "../gateway/house.ts";
 import { demoBootstrap } from "../fixture/workspace.ts";
@@ -176,6 +178,74 @@ Deno.test("openGuest() offers no tools to a model that has none", async () => {
   assert.ok(Array.isArray(withTools!.tools) && withTools!.tools.length > 3);
   assert.equal(without!.tools, undefined);
   assert.ok(without!.messages[0]!.content.length < withTools!.messages[0]!.content.length);
+});
+
+Deno.test("openGuest() knows from the log what today cost, also a call that a crash cut off, and stops at the limit of a day", async () => {
+  const vendor = await startFakeOpenAi(() => reply([text("hi")], { usage: usage(10, 5) }));
+  const descriptor = {
+    id: "m",
+    name: "M",
+    contextTokens: 128_000,
+    outputTokens: 10,
+    input: [],
+    output: [],
+    toolCall: true,
+    reasoning: false,
+    structuredOutput: false,
+    price: { input: 10_000, output: 20_000 },
+    source: "test",
+  };
+  const model = {
+    provider: "vendor",
+    type: "openai",
+    model: "m",
+    baseUrl: vendor.url,
+    descriptor,
+    extraHeaders: {},
+    reason: "a test",
+  } as const;
+  const internalDir = await Deno.makeTempDir();
+  const { settings } = demoBootstrap(internalDir);
+  /** How turns end in a guest that opens now. */
+  const ends = async (costPerDayMax: number, turns: number) => {
+    await using setting = await openSetting({}, { model, internalDir, settings: { ...settings, costPerDayMax } }, {
+      fetch,
+    });
+    await using client = await connect(setting);
+    const found: string[] = [];
+    for (let i = 0; i < turns; i++) {
+      client.turn(crypto.randomUUID(), "hello", { session_id: "runtime-default" });
+      while (found.length === i) {
+        const { type, payload } = await client.next("turn_event");
+        if (payload.event.type === "turn_done") found.push(`cost ${payload.event.payload.cost}`);
+        if (payload.event.type === "turn_failed") found.push(payload.event.payload.message);
+        assert.equal(type, "turn_event");
+      }
+    }
+    return found;
+  };
+  const path = join(internalDir, "oxydra.db");
+  try {
+    assert.deepEqual(await ends(0.3, 3), [
+      "cost 0.2",
+      "cost 0.2",
+      "$0.4000 of $0.3 are spent today. Go on after 00:00 UTC, or raise max_cost_per_day",
+    ]);
+    assert.match((await ends(0.4, 1))[0]!, /^\$0\.4000 of \$0\.4 are spent/);
+    const log = await openEventLog({ path, now: Date.now });
+    const [request] = await log.read("runtime-default", { fromSeq: 1, limit: 1, types: ["model_request"] });
+    assert.ok(request?.type === "model_request" && request.payload.reserved! > 0.2);
+    await log.append("runtime-default", "lost", [{
+      type: "model_request",
+      v: 1,
+      payload: { ...request.payload, reserved: 2 },
+    }], { durability: "normal" });
+    await log.close();
+    assert.match((await ends(2.4, 1))[0]!, /^\$2\.4000 of \$2\.4 are spent/);
+    assert.deepEqual(await ends(2.5, 1), ["cost 0.2"]);
+  } finally {
+    await vendor.close();
+  }
 });
 
 Deno.test("Guest.attachment() gives the bytes of the turn's own message, and says what there is instead", async () => {

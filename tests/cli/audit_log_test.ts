@@ -54,7 +54,7 @@ Deno.test("readHeads() takes nothing from a database that was made to deceive: a
   const views = [
     `SELECT 1 AS id, 's' AS session, 't' AS turn, 'x' AS last_seq`,
     `SELECT 1 AS id, 's' AS session, hex(zeroblob(${LIMITS.logIdCharsMax})) AS turn, 2 AS last_seq`,
-    `SELECT 1 AS id, 's' AS session, hex(zeroblob(${LIMITS.auditHeadsBytesMax})) AS turn, 2 AS last_seq`,
+    `SELECT 1 AS id, 's' AS session, hex(zeroblob(${LIMITS.logReaderBytesMax})) AS turn, 2 AS last_seq`,
   ];
   for (const [i, view] of views.entries()) {
     using machine = await makeBusyMachine(1);

@@ -26,7 +26,7 @@ Deno.test("runDoctor() with --json lists each process with its flags and what it
     assert.deepEqual([report.version, report.ok, report.gateway], ["1.2.3", true, "not running"]);
     assert.deepEqual(report.model.provider, "demo");
     const names = report.processes.map(({ name }: { name: string }) => name);
-    assert.deepEqual(names, ["runner", "client", "guest", "tool child", "inspector", "egress public", "audit heads"]);
+    assert.deepEqual(names, ["runner", "client", "guest", "tool child", "inspector", "egress public", "log reader"]);
     for (const { name, args, reach } of report.processes) {
       assert.ok(reach.length > 0, name);
       const opens = args.filter((arg: string) => /^-A$|^--allow-(run|ffi|sys|env|all)/.test(arg));

@@ -87,7 +87,7 @@ Deno.test("runPosture() on an empty folder makes nothing, changes nothing and st
       "tool child",
       "inspector",
       "egress public",
-      "audit heads",
+      "log reader",
     ]);
     assert.deepEqual([auditHead, gateway, approvals], [null, null, { standing: [], waiting: [], privateSessions: 0 }]);
     assert.match(policy.digest, /^[0-9a-f]{64}$/);

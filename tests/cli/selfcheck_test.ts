@@ -28,7 +28,7 @@ Deno.test("runSelfcheck() tries every process and the way out, and says in words
   const { ok, checks, elapsedMs } = JSON.parse(realm.out().slice(before));
   assert.deepEqual([ok, checks.map(({ name }: { name: string }) => name)], [
     true,
-    ["file walk", "client", "guest", "tool child", "inspector", "egress public", "audit heads", "way out"],
+    ["file walk", "client", "guest", "tool child", "inspector", "egress public", "log reader", "way out"],
   ]);
   assert.ok(elapsedMs > 0);
 });

@@ -78,17 +78,19 @@ Deno.test("findWidening() names what runner.toml and the user's file widen", asy
 
 Deno.test("findWidening() lets a project restrict, but not loosen what a person set", async () => {
   const home = {
-    "home/.config/oxydra/agent.toml": '[tools.shell]\nenabled = false\ndeny = ["rm"]\n[runtime]\nmax_cost = 1.0',
+    "home/.config/oxydra/agent.toml":
+      '[tools.shell]\nenabled = false\ndeny = ["rm"]\n[runtime]\nmax_cost = 1.0\nmax_cost_per_day = 1.0',
     "home/.config/oxydra/runner.toml": 'default_tier = "container"',
   };
-  const project = '[tools.shell]\nenabled = true\ndeny = []\nallow = ["ls"]\n[runtime]\nmax_cost = 99.0';
+  const project =
+    '[tools.shell]\nenabled = true\ndeny = []\nallow = ["ls"]\n[runtime]\nmax_cost = 99.0\nmax_cost_per_day = 99.0';
   assert.deepEqual(
     await refused({
       ...home,
       "work/.oxydra/agent.toml": project,
       "work/.oxydra/runner.toml": 'default_tier = "process"',
     }),
-    ["tools.shell.enabled", "tools.shell.deny", "runtime.max_cost", "default_tier"],
+    ["tools.shell.enabled", "tools.shell.deny", "runtime.max_cost", "runtime.max_cost_per_day", "default_tier"],
   );
   assert.deepEqual(await refused({ "work/.oxydra/agent.toml": project }), []);
   assert.deepEqual(await refused({ ...home, "work/.oxydra/agent.toml": '[tools.shell]\ndeny = ["rm"]' }), []);

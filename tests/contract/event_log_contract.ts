@@ -41,6 +41,7 @@ export function testEventLog(name: string, open: OpenEventLog, probes: EventLogP
   testRead(withLog);
   testTurns(withLog);
   testBlobs(withLog);
+  testUsage(withLog);
   testReopen(test, open, probes);
   testKill(test, open, probes);
 }
@@ -280,4 +281,63 @@ function testBlobs(withLog: WithLog): void {
     await rejectsWith(log.append("s", "t", [{ ...messageOf("x"), blobs: [blob] }], NORMAL), "store_failed");
     assert.deepEqual(await log.read("s", ALL), []);
   });
+}
+
+function testUsage(withLog: WithLog): void {
+  withLog(
+    "usage() sums calls by day, session and model: who answered, what is known of the price, what has no result",
+    async (log) => {
+      const request = SAMPLES.model_request;
+      const result = SAMPLES.model_result;
+      const paid = (changes: Partial<typeof result.payload>) => ({
+        ...result,
+        payload: { ...result.payload, ...changes },
+      });
+      const asked = (reserved?: number) => ({
+        ...request,
+        payload: { ...request.payload, ...(reserved === undefined ? {} : { reserved }) },
+      });
+      await log.ensureSession(sessionOf("other"));
+      const [first] = await log.append("s", "t1", [
+        messageOf("a"),
+        asked(9),
+        paid({ cost: 0.5 }),
+        asked(9),
+        paid({ cost: 0.25, costIsEstimate: true, usage: {} }),
+      ], NORMAL);
+      await log.append("s", "t2", [messageOf("b"), asked(2), SAMPLES.turn_failed], NORMAL);
+      await log.append("s", "t3", [
+        messageOf("c"),
+        asked(),
+        paid({ answeredBy: { provider: "b", model: "spare" } }),
+        SAMPLES.turn_done,
+      ], NORMAL);
+      await log.append("other", "t1", [messageOf("d"), asked()], NORMAL);
+      const day = Math.floor(first!.at / 86_400_000);
+      const nothing = {
+        calls: 1,
+        inputTokens: 0,
+        cachedTokens: 0,
+        outputTokens: 0,
+        cost: 0,
+        unpricedCalls: 1,
+        estimatedCalls: 0,
+        openCalls: 0,
+      };
+      assert.deepEqual(await log.usage(0), [
+        { ...nothing, day, session: "other", provider: "demo", model: "planner", openCalls: 1 },
+        {
+          ...{ ...nothing, day, session: "s", provider: "b", model: "spare" },
+          ...{ inputTokens: 10, cachedTokens: 2, outputTokens: 5 },
+        },
+        {
+          ...{ day, session: "s", provider: "demo", model: "planner", calls: 3, inputTokens: 10, cachedTokens: 2 },
+          ...{ outputTokens: 5, cost: 2.75, unpricedCalls: 0, estimatedCalls: 1, openCalls: 1 },
+        },
+      ]);
+      const [, , later] = await log.read("s", { fromSeq: 1, limit: 10, types: ["model_request"] });
+      assert.deepEqual((await log.usage(later!.at)).map((row) => row.calls), [1, 1, 1], "since a time");
+      assert.deepEqual(await log.usage(first!.at + 86_400_000), []);
+    },
+  );
 }

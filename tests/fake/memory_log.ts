@@ -1,6 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { type EventType, isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
-import type { Durability, EventLog, SessionRow } from "#/core/store.ts";
+import type { Durability, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 
 /** An append as a test sees it. */
 export interface SeenAppend {
@@ -82,6 +82,10 @@ export class MemoryLog implements EventLog {
       else open.set(key, { session: event.session, turn: event.turn });
     }
     return [...open.values()];
+  }
+
+  usage(): Promise<readonly UsageRow[]> {
+    return Promise.resolve([]);
   }
 
   blob(sha256: string): Promise<Uint8Array | undefined> {

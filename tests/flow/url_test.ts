@@ -50,13 +50,16 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
     const haiku = await Deno.readTextFile(join(machine.cwd, ".oxydra/workspaces/default/shared/haiku.txt"));
     assert.ok(haiku.trim().split("\n").length >= 3, haiku);
     assert.ok(first.out.includes(haiku.trim().split("\n")[0]!), first.out);
-    const artefacts = ["/tools-wasm/files.json", "/tools-wasm/web.json"];
+    const artefacts = ["/tools-wasm/files.json", "/tools-wasm/web.json", "/src/turn/o200k.txt"];
     for (const name of ["/src/app/guest.js", "/src/sandbox/child.js", "/src/cli/client.js", ...artefacts]) {
       assert.ok(asked.includes(name), `${name} was not served`);
     }
     const served = asked.length;
     const second = await runOxydra(["run", "--json", "read /shared/haiku.txt"], { ...machine, entry });
     assert.equal(second.code, 0, second.err);
+    // More bytes than the model takes tokens: the guest opens its tokenizer.
+    const long = await runOxydra(["run", "hello ".repeat(21_000)], { ...machine, entry });
+    assert.equal(long.code, 0, long.err);
     assert.deepEqual(asked.slice(served), []);
     // A start with a real model needs more than the demo did, and it is here already.
     const model = await runOxydra(["doctor", "--json"], {
@@ -66,6 +69,8 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
     });
     assert.match(model.out, /gpt-4\.1-mini: snapshot of \d{4}-/);
     assert.deepEqual(asked.slice(served).filter((path) => /catalog|describe/.test(path)), []);
+    const used = await runOxydra(["usage", "--by", "model"], { ...machine, entry });
+    assert.match(used.out, /^demo\/demo +[4-9]/m);
     const version = await runOxydra(["--version"], { ...machine, entry });
     assert.match(version.out, /^oxydra \d+\.\d+\.\d+ /);
   } finally {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import { toSessionRow, toStoredEvent } from "#/memory/event_row.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
 
 const ROW = {
   session: "s",
@@ -82,4 +83,23 @@ Deno.test("toSessionRow() names the columns as the seam does and refuses nonsens
       (error: unknown) => error instanceof AppError && error.code === "store_corrupt",
     );
   }
+});
+
+Deno.test("toUsageRow() takes counts, and nothing that a sum could not be", () => {
+  const names = { session: "s", provider: "p", model: "m" };
+  const counts = { calls: 1, inputTokens: 2, cachedTokens: 0, outputTokens: 3, cost: 0.5 };
+  const row = { day: 20_000, ...names, ...counts, unpricedCalls: 0, estimatedCalls: 1, openCalls: 0 };
+  assert.deepEqual(toUsageRow(row, "a.db"), row);
+  const { cost: _, ...without } = row;
+  const wrong = [
+    without,
+    ...[{ cost: -1 }, { cost: Infinity }, { calls: "1" }, { day: -1 }, { day: 0.5 }, { model: null }, {
+      model: "m".repeat(LIMITS.logIdCharsMax + 1),
+    }, { more: 1 }].map((change) => ({ ...row, ...change })),
+  ];
+  for (const bad of wrong) assert.throws(() => toUsageRow(bad, "a.db"), { code: "store_corrupt" });
+  assert.equal(
+    toUsageRow({ ...row, model: "m".repeat(LIMITS.logIdCharsMax) }, "a.db").model.length,
+    LIMITS.logIdCharsMax,
+  );
 });

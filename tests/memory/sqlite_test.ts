@@ -103,7 +103,7 @@ Deno.test("openEventLog() refuses a newer schema and leaves every byte", async (
   await withClosedLog(async (path) => {
     execute(path, "PRAGMA user_version=99");
     const before = Deno.readFileSync(path);
-    await rejectsWith(openEventLog({ path, now }), "store_newer", /schema 99, this one knows 1.*Update the program/s);
+    await rejectsWith(openEventLog({ path, now }), "store_newer", /schema 99, this one knows \d+.*Update the program/s);
     assertSameBytes(path, before);
     const newer = new DatabaseSync(path);
     newer.exec("PRAGMA user_version=100");
@@ -111,7 +111,7 @@ Deno.test("openEventLog() refuses a newer schema and leaves every byte", async (
     newer.close();
     Deno.writeFileSync(path, main);
     Deno.writeFileSync(`${path}-wal`, wal);
-    await rejectsWith(openEventLog({ path, now }), "store_newer", /schema 100, this one knows 1/);
+    await rejectsWith(openEventLog({ path, now }), "store_newer", /schema 100, this one knows \d+/);
     assertSameBytes(path, main);
     assertSameBytes(`${path}-wal`, wal);
   });
@@ -208,12 +208,28 @@ Deno.test("openEventLog() copies the log before it migrates, with all that was i
     const migrated = await openEventLog({ path, now, migrations });
     assert.equal((await migrated.read("s", { fromSeq: 1, limit: 9 })).length, 2);
     await migrated.close();
-    assert.deepEqual(query(path, "SELECT user_version FROM pragma_user_version"), [{ user_version: 2 }]);
-    assert.equal(modeOf(`${path}.v1.bak`), "600");
-    Deno.renameSync(`${path}.v1.bak`, path);
+    assert.deepEqual(query(path, "SELECT user_version FROM pragma_user_version"), [{
+      user_version: MIGRATIONS.length + 1,
+    }]);
+    assert.equal(modeOf(`${path}.v${MIGRATIONS.length}.bak`), "600");
+    Deno.renameSync(`${path}.v${MIGRATIONS.length}.bak`, path);
     const restored = await openEventLog({ path, now });
     assert.equal((await restored.read("s", { fromSeq: 1, limit: 9 })).length, 2);
     await restored.close();
+  });
+});
+
+Deno.test("openEventLog() gives a log of schema 1 the index by which calls of models are found", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/events.db`;
+    const old = await openEventLog({ path, now, migrations: MIGRATIONS.slice(0, 1) });
+    await old.ensureSession(sessionOf("s"));
+    await old.append("s", "t", [SAMPLES.model_request, SAMPLES.model_result], FULL);
+    await old.close();
+    const log = await openEventLog({ path, now });
+    assert.deepEqual((await log.usage(0)).map(({ calls }) => calls), [1]);
+    await log.close();
+    assert.equal(query(path, "SELECT name FROM sqlite_schema WHERE name = 'events_calls'").length, 1);
   });
 });
 

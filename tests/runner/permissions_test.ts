@@ -53,6 +53,6 @@ Deno.test("readPermissions() understands every flag of every process of ours", (
     ["tool child", ""],
     ["inspector", ""],
     ["egress public", "net"],
-    ["audit heads", "read"],
+    ["log reader", "read"],
   ]);
 });

@@ -116,12 +116,12 @@ Deno.test("planStart() refuses a selection that cannot be served", async () => {
 Deno.test("planStart() turns seconds and hours into milliseconds", async () => {
   using machine = makeMachine({
     "home/.config/oxydra/agent.toml":
-      "[runtime]\nmax_turns = 3\nturn_timeout_secs = 5\nmax_cost = 0.5\n[gateway]\nsession_idle_ttl_hours = 2",
+      "[runtime]\nmax_turns = 3\nturn_timeout_secs = 5\nmax_cost = 0.5\nmax_cost_per_day = 2\n[gateway]\nsession_idle_ttl_hours = 2",
   });
   const { settings } = planStart(await machine.load(), {}, []);
   assert.deepEqual(
-    [settings.turnsMax, settings.turnTimeoutMs, settings.costMax, settings.sessionIdleMs],
-    [3, 5_000, 0.5, 7_200_000],
+    [settings.turnsMax, settings.turnTimeoutMs, settings.costMax, settings.costPerDayMax, settings.sessionIdleMs],
+    [3, 5_000, 0.5, 2, 7_200_000],
   );
 });
 

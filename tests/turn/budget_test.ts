@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
-import { addUsage, findSpentBudget, toTokens } from "#/turn/budget.ts";
+import { findSpentBudget, toTokens } from "#/turn/budget.ts";
 
 const BUDGETS = { stepsMax: 3, toolCallsMax: 9, tokensMax: 100, timeoutMs: 1 };
 
 Deno.test("findSpentBudget() names the budget that forbids another model call", () => {
   const cases: readonly [Parameters<typeof findSpentBudget>, string | undefined][] = [
-    [[{ steps: 0, tokens: 0, cost: undefined }, BUDGETS], undefined],
-    [[{ steps: 2, tokens: 99, cost: 0 }, { ...BUDGETS, costMax: 1 }], undefined],
-    [[{ steps: 3, tokens: 0, cost: 0 }, BUDGETS], "turns"],
-    [[{ steps: 1, tokens: 100, cost: 0 }, BUDGETS], "tokens"],
-    [[{ steps: 1, tokens: 1, cost: 1 }, { ...BUDGETS, costMax: 1 }], "cost"],
-    [[{ steps: 1, tokens: 1, cost: undefined }, { ...BUDGETS, costMax: 1 }], "cost"],
+    [[{ steps: 0, tokens: 0 }, BUDGETS], undefined],
+    [[{ steps: 2, tokens: 99 }, BUDGETS], undefined],
+    [[{ steps: 3, tokens: 0 }, BUDGETS], "turns"],
+    [[{ steps: 1, tokens: 100 }, BUDGETS], "tokens"],
   ];
   for (const [[spent, budgets], kind] of cases) assert.equal(findSpentBudget(spent, budgets)?.kind, kind);
 });
@@ -20,12 +18,4 @@ Deno.test("toTokens() believes the vendor's total, then its parts, then the esti
   assert.equal(toTokens({ promptTokens: 9, completionTokens: 2 }, 1), 11);
   assert.equal(toTokens({ completionTokens: 2 }, 1), 2);
   assert.equal(toTokens({}, 7), 7);
-});
-
-Deno.test("addUsage() adds what is known and keeps absent what nobody said", () => {
-  assert.deepEqual(addUsage({}, {}), {});
-  assert.deepEqual(addUsage({ promptTokens: 1 }, { promptTokens: 2, cachedTokens: 3 }), {
-    promptTokens: 3,
-    cachedTokens: 3,
-  });
 });

@@ -9,7 +9,7 @@ import { scriptedProvider } from "../fake/scripted_provider.ts";
 const REQUEST = { model: "m", messages: [], tools: [], timeoutMs: 1 };
 
 async function read(provider: Provider, signal = new AbortController().signal): Promise<[TurnEvent[], Reply]> {
-  const state = new TurnState([], 0, 3, 0);
+  const state = new TurnState([], 0, 3);
   state.steps = 1;
   const events: TurnEvent[] = [];
   const call = callModel(provider, REQUEST, state, signal);
@@ -39,6 +39,7 @@ Deno.test("callModel() gathers a reply and shows its parts as they come", async 
   assert.deepEqual(reply, {
     answeredBy: undefined,
     media: [],
+    hasBegun: true,
     replay: undefined,
     text: "ab",
     reasoning: "r",
@@ -146,7 +147,7 @@ Deno.test("callModel() lets go of the provider's stream when it is left", async 
       }
     },
   };
-  for await (const _ of callModel(provider, REQUEST, new TurnState([], 0, 1, 0), new AbortController().signal)) break;
+  for await (const _ of callModel(provider, REQUEST, new TurnState([], 0, 1), new AbortController().signal)) break;
   assert.ok(isClosed);
 });
 

@@ -11,6 +11,7 @@ const PLAIN: Reply = {
   answeredBy: undefined,
   replay: undefined,
   media: [],
+  hasBegun: true,
   end: { kind: "done", finishReason: "stop" },
 };
 
@@ -24,7 +25,10 @@ Deno.test("toModelResult() leaves out what a reply does not have", async () => {
 
 Deno.test("toModelResult() keeps what the model made as blobs, named in the payload", async () => {
   const data = btoa("picture");
-  const event = await toModelResult(2, { ...PLAIN, media: [{ mimeType: "image/png", data }] }, 0.25);
+  const event = await toModelResult(2, { ...PLAIN, media: [{ mimeType: "image/png", data }] }, {
+    cost: 0.25,
+    isEstimate: true,
+  });
   assert.ok(event.type === "model_result");
   assert.equal(event.payload.cost, 0.25);
   assert.equal(event.payload.media?.[0]?.bytes, 7);

@@ -118,7 +118,7 @@ Deno.test("planResume() has nothing for a turn without a reply; restoreState() p
   );
   const before = toStored(await run(toInput(), toDeps(provider, openSandbox(() => "ask"))));
   const resume = planResume(before)!;
-  const state = new TurnState([], 0, 8, 0);
+  const state = new TurnState([], 0, 8);
   restoreState(state, resume);
   assert.deepEqual([state.steps, state.toolCalls, state.denied, state.tokens, state.shownText], [
     2,

@@ -15,7 +15,7 @@ import { lines, PRINCIPAL, TOOLS } from "./turn_kit.ts";
 
 function toContext(sandbox: Pick<Sandbox, "call">): CallContext & { readonly time: ManualTime } {
   const time = new ManualTime();
-  const state = new TurnState([], 0, 8, 0);
+  const state = new TurnState([], 0, 8);
   state.steps = 1;
   return {
     session: "s",

@@ -5,7 +5,7 @@ import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } fr
 import { TurnState } from "#/turn/turn_state.ts";
 
 function toEnding(reason?: AppError, shownText = "") {
-  const state = new TurnState([], 0, 8, 0);
+  const state = new TurnState([], 0, 8);
   state.steps = 3;
   state.shownText = shownText;
   const control = new AbortController();
@@ -14,7 +14,7 @@ function toEnding(reason?: AppError, shownText = "") {
 }
 
 Deno.test("endTurn() answers with the reply, else with what was shown, else fails", () => {
-  const done = { finishReason: "stop", steps: 3, toolCalls: 0, denied: 0, usage: {} };
+  const done = { finishReason: "stop", steps: 3, toolCalls: 0, denied: 0, usage: {}, cost: 0 };
   const toReply = (text: string, finishReason = "stop", media: readonly InlineMedia[] = []) => {
     return { text, media, end: { kind: "done", finishReason } } as const;
   };
@@ -23,6 +23,9 @@ Deno.test("endTurn() answers with the reply, else with what was shown, else fail
   const picture = toReply("", "stop", [{ mimeType: "image/png", data: "" }]);
   assert.deepEqual(endTurn(toEnding(), picture).payload, { text: "", ...done });
   const failed = endTurn(toEnding(), toReply("", "length"));
+  const unpriced = toEnding(undefined, "before");
+  unpriced.state.cost = undefined;
+  assert.ok(!("cost" in endTurn(unpriced, toReply("reply")).payload));
   assert.ok(failed.type === "turn_failed" && /finish reason: length/.test(failed.payload.message));
 });
 
@@ -49,7 +52,7 @@ Deno.test("toSpentWindow() and toSpentCalls() carry used and limit", () => {
   const error = new AppError("budget_exceeded", "too long", { params: { used: 9, limit: 5 } });
   const window = { kind: "tokens", used: 9, limit: 5, code: "budget_exceeded", message: "too long" };
   assert.deepEqual(toSpentWindow(error), window);
-  const state = new TurnState([], 0, 1, 0);
+  const state = new TurnState([], 0, 1);
   state.toolCalls = 4;
   assert.deepEqual([toSpentCalls(state, 4).used, toSpentCalls(state, 4).kind], [4, "tool_calls"]);
 });

@@ -1,10 +1,14 @@
 import type { Sandbox } from "#/core/capability.ts";
 import { isDurable, isTurnEnd, type StoredEvent, type TurnEvent } from "#/core/event.ts";
 import type { Message } from "#/core/message.ts";
+import type { ModelPrice } from "#/core/model.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { ToolEffect } from "#/core/tool.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
 import { toHistory } from "#/turn/history.ts";
+import { Ledger, type LedgerOptions } from "#/turn/ledger.ts";
+import { openTokenizer } from "#/turn/tokenizer.ts";
+import { TokenCounter } from "#/turn/tokens.ts";
 import { runTurn, type TurnDeps, type TurnInput } from "#/turn/turn.ts";
 import assert from "node:assert/strict";
 import { ManualTime } from "../fake/manual_time.ts";
@@ -38,9 +42,13 @@ export function toInput(changes: Partial<TurnInput> = {}, question = "hello"): T
 export function toDeps(
   provider: Provider,
   sandbox: Pick<Sandbox, "call"> = new RecordingSandbox({}),
+  costs: Partial<LedgerOptions> & { readonly price?: ModelPrice } = {},
 ): TurnDeps & { time: ManualTime } {
   const time = new ManualTime();
-  return { provider, sandbox, now: time.now, delay: time.delay, time };
+  const model = { provider: provider.name, model: "m", ...(costs.price === undefined ? {} : { price: costs.price }) };
+  const ledger = new Ledger({ models: [model], spentToday: 0, now: time.now, ...costs });
+  const tokens = new TokenCounter({ load: openTokenizer, factor: 1 });
+  return { provider, sandbox, now: time.now, delay: time.delay, ledger, tokens, time };
 }
 
 export async function collect(events: AsyncIterable<TurnEvent>): Promise<TurnEvent[]> {

@@ -5,7 +5,7 @@ const EVENT = { type: "parked", v: 1, payload: { callId: "c", reason: "r" } } as
 
 Deno.test("TurnState gives a message the place of the event stamped last", () => {
   const first = { seq: 4, message: { role: "user", content: "u" } } as const;
-  const state = new TurnState([first], 7, 3, 0);
+  const state = new TurnState([first], 7, 3);
   state.stamp(EVENT);
   assert.equal(state.stamp(EVENT), EVENT);
   state.remember({ role: "assistant", content: "a", toolCalls: [] });
@@ -13,7 +13,7 @@ Deno.test("TurnState gives a message the place of the event stamped last", () =>
 });
 
 Deno.test("TurnState adds up what calls used, and forgets the cost when one is unknown", () => {
-  const state = new TurnState([], 0, 3, 0);
+  const state = new TurnState([], 0, 3);
   state.spend({ totalTokens: 5 }, 99, 0.5);
   state.spend({}, 7, 0.25);
   assert.deepEqual([state.tokens, state.cost, state.usage], [12, 0.75, { totalTokens: 5 }]);
@@ -23,7 +23,7 @@ Deno.test("TurnState adds up what calls used, and forgets the cost when one is u
 });
 
 Deno.test("TurnState.progress() writes where the turn is", () => {
-  const state = new TurnState([], 0, 8, 0);
+  const state = new TurnState([], 0, 8);
   state.steps = 2;
   assert.deepEqual(state.progress({ kind: "provider_call" }, "Calling provider"), {
     type: "progress",

@@ -5,7 +5,11 @@ import type { HistoryMessage } from "#/turn/history.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { planWindow, WindowHasher } from "#/turn/window.ts";
+import type { Measure } from "#/turn/tokens.ts";
 import { assertValidHistory } from "./turn_kit.ts";
+
+/** Counts a message as 20 tokens, whatever it says. */
+const MEASURE: Measure = { fixedTokens: 0, tokensOf: () => 20, tokensMax: undefined };
 
 /** A message of 20 tokens from a letter: `u`ser, `a`ssistant, `c`all (assistant with one call), `t`ool result. */
 function toMessage(letter: string, seq: number): Message {
@@ -22,7 +26,7 @@ function toHistory(letters: string): HistoryMessage[] {
 
 /** The letters that fit into `limitTokens`, with the gaps closed. */
 function plan(letters: string, limitTokens: number): string {
-  const window = planWindow({ system: "", history: toHistory(letters), tools: [], limitTokens, safetyTokens: 0 });
+  const window = planWindow({ system: "", history: toHistory(letters), measure: MEASURE, limitTokens });
   const shown = window.messages.slice(1);
   assertValidHistory(shown);
   assert.equal(window.dropped, letters.length - shown.length);
@@ -68,29 +72,26 @@ Deno.test("planWindow() keeps question and newest exchange, or refuses", () => {
   assert.throws(() => plan("a", 100), RangeError);
 });
 
-Deno.test("planWindow() counts system prompt, tools and the free part", () => {
-  const input = { system: "x".repeat(40), history: toHistory("uau"), tools: [], limitTokens: 80, safetyTokens: 10 };
+Deno.test("planWindow() counts what every call carries", () => {
+  const input = { system: "s", history: toHistory("uau"), measure: { ...MEASURE, fixedTokens: 10 }, limitTokens: 70 };
   assert.equal(planWindow(input).dropped, 0);
-  assert.equal(planWindow({ ...input, safetyTokens: 11 }).dropped, 2);
-  assert.equal(planWindow({ ...input, system: "x".repeat(41) }).dropped, 2);
-  const tools = [{ name: "t", description: "", parameters: {} }];
-  assert.equal(planWindow({ ...input, tools }).dropped, 2);
+  assert.equal(planWindow({ ...input, measure: { ...MEASURE, fixedTokens: 11 } }).dropped, 2);
 });
 
 Deno.test("planWindow() says which events it shows", () => {
-  const input = { system: "s", history: toHistory("uauau"), tools: [], limitTokens: 62, safetyTokens: 0 };
+  const input = { system: "s", history: toHistory("uauau"), measure: { ...MEASURE, fixedTokens: 1 }, limitTokens: 62 };
   const { messages, fromSeq, toSeq, dropped, tokens } = planWindow(input);
   assert.deepEqual([messages[0], fromSeq, toSeq, dropped, tokens], [{ role: "system", content: "s" }, 3, 5, 2, 61]);
 });
 
 Deno.test("planWindow() takes of a conversation of 1,000 turns what fits", () => {
   const history = toHistory("uctctau".repeat(1_000).slice(0, -1) + "u");
-  const window = planWindow({ system: "", history, tools: [], limitTokens: 128_000, safetyTokens: 1_024 });
+  const window = planWindow({ system: "", history, measure: MEASURE, limitTokens: 126_976 });
   assert.ok(window.tokens > 126_000 && window.tokens <= 126_976);
 });
 
 Deno.test("WindowHasher is the same for the same window and another for any other, by whichever hasher", async () => {
-  const input = { system: "s", history: toHistory("uau"), tools: [], limitTokens: 1_000, safetyTokens: 0 };
+  const input = { system: "s", history: toHistory("uau"), measure: MEASURE, limitTokens: 1_000 };
   const hasher = new WindowHasher();
   const window = planWindow(input);
   const hash = await hasher.hash(window, []);

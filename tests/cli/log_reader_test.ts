@@ -1,14 +1,14 @@
-/** src/cli/audit_heads.ts in a process of its own, with exactly the flags of its plan. */
+/** src/cli/log_reader.ts in a process of its own, with exactly the flags of its plan. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { planAuditHeads } from "#/runner/plan_audit_heads.ts";
+import { type LogQuestion, planLogReader } from "#/runner/plan_log_reader.ts";
 import { thisProgram } from "../fixture/workspace.ts";
 import { denoEnv } from "../fixture/system.ts";
 import { makeAuditedMachine, makeBusyMachine } from "./audit_kit.ts";
 
-async function run(internalDir: string, path?: string) {
-  const plan = planAuditHeads({ program: thisProgram(), env: denoEnv(), internalDir });
-  const args = path === undefined ? plan.args : plan.args.with(-1, path);
+async function run(internalDir: string, path?: string, question: LogQuestion = ["heads"]) {
+  const plan = planLogReader({ program: thisProgram(), env: denoEnv(), internalDir, question });
+  const args = path === undefined ? plan.args : plan.args.with(-1 - question.length, path);
   const child = new Deno.Command(plan.command, {
     args: [...args],
     clearEnv: true,
@@ -19,7 +19,7 @@ async function run(internalDir: string, path?: string) {
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("src/cli/audit_heads.ts prints one JSON line a head, and leaves the event log as it is", async () => {
+Deno.test("src/cli/log_reader.ts prints one JSON line a head, and leaves the event log as it is", async () => {
   using machine = await makeBusyMachine(2);
   const path = join(machine.internal, "oxydra.db");
   const before = Deno.readFileSync(path);
@@ -33,7 +33,7 @@ Deno.test("src/cli/audit_heads.ts prints one JSON line a head, and leaves the ev
   await log.close();
 });
 
-Deno.test("src/cli/audit_heads.ts prints nothing and fails for no file, a link, a database that is none, and a file outside its folder", async () => {
+Deno.test("src/cli/log_reader.ts prints nothing and fails for no file, a link, a database that is none, and a file outside its folder", async () => {
   using machine = makeAuditedMachine();
   using other = await makeBusyMachine(1);
   const path = join(machine.internal, "oxydra.db");
