@@ -36,9 +36,9 @@ Deno.test("measure() loads no tokenizer while all bytes fit, and counts a quarte
   assert.deepEqual(history.map(measure.tokensOf), [6, 6]);
   assert.equal(measure.fixedTokens, Math.ceil((4 + schema) / 4));
   assert.equal(measure.tokensMax, 8 + 4 + 6 + 4 + 4 + schema);
-  const fits = await counter.measure(toInput({ history, limitTokens: 24 }));
-  assert.deepEqual([fits.tokensMax, loads()], [24, 0]);
-  const over = await counter.measure(toInput({ history, limitTokens: 23 }));
+  const fits = await counter.measure(toInput({ history, limitTokens: 22 }));
+  assert.deepEqual([fits.tokensMax, loads()], [22, 0]);
+  const over = await counter.measure(toInput({ history, limitTokens: 21 }));
   assert.deepEqual([over.tokensMax, loads()], [undefined, 1]);
   assert.deepEqual(history.map(over.tokensOf), [12, 6]);
 });
