@@ -231,12 +231,12 @@ Deno.test("modules: no process gets code from outside, and code out of a text ga
   }
   for (const found of [ofFile, ofUrl]) {
     assert.deepEqual(Object.keys(found).sort(), [
-      "audit heads",
       "client",
       "egress listed",
       "egress public",
       "guest",
       "inspector",
+      "log reader",
       "tool child",
     ]);
     for (const [process, places] of Object.entries(found)) {
