@@ -150,7 +150,6 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       user: launch.request.user,
       folders: launch.folders,
       hosts: plan.hosts,
-      packages: plan.packages,
       port: 0,
       tools: planTools(loaded.config, env),
       lock,

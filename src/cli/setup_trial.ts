@@ -1,13 +1,11 @@
 import { ProbeAnswer, type ProbeQuestion } from "#/app/model_probe_frames.ts";
 import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { isOptionalPackage } from "#/lib/optional_packages.ts";
 import { join } from "#/lib/path.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
 import { normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
-import { installOptional } from "#/runner/optional.ts";
 import { planModelProbe } from "#/runner/plan_model_probe.ts";
 import type { Program } from "#/runner/process_plan.ts";
 import type { Chosen } from "#/cli/setup_files.ts";
@@ -68,8 +66,7 @@ async function ask(
 ): Promise<ProbeAnswer> {
   const { name, type, baseUrl, key, keyVariable, model } = chosen;
   const host = toNetTarget(normalizeBaseUrl(baseUrl, type));
-  await writeGuestLock(program, lockPath, isOptionalPackage(type));
-  if (question === "reply" && isOptionalPackage(type)) await installOptional([type], { program, env, lockPath, say });
+  await writeGuestLock(program, lockPath);
   say(question === "models" ? `· asking ${host} for its models …` : `· asking ${model} for one word …`);
   const child = spawnPiped(planModelProbe({ program, env, lockPath, host }));
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMITS.modelProbeMs + LIMITS.guestStartMs);

@@ -216,8 +216,6 @@ export const LIMITS = {
   providerIdleMs: 60_000,
   /** After the finish reason, usage and the end of the stream are waited for this long. */
   providerTailMs: 2_000,
-  /** Download of one optional package. */
-  packageInstallMs: 180_000,
   /** Reading of a provider's error body. */
   providerErrorBodyMs: 2_000,
   /** Bytes of a stream that hold no complete event. */

@@ -1,7 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
 import { credentialFor } from "#/config/credential.ts";
-import { isOptionalPackage, type OptionalPackage } from "#/lib/optional_packages.ts";
 import type { Loaded } from "#/config/load.ts";
 import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import type { Fallback } from "#/provider/config.ts";
@@ -18,8 +17,6 @@ export interface StartPlan {
   readonly settings: GuestSettings;
   /** `host:port` that the guest may connect to. */
   readonly hosts: readonly string[];
-  /** Packages that the guest needs besides our own lock. */
-  readonly packages: readonly OptionalPackage[];
   readonly timezone: string;
 }
 
@@ -49,7 +46,6 @@ export function planStart(
     fallback,
     settings: toSettings(loaded, chosen),
     hosts: [...new Set([chosen, ...fallback].flatMap(toModelHosts))],
-    packages: [...new Set(types.filter(isOptionalPackage))],
     timezone: config.user.behavior.timezone,
   };
 }

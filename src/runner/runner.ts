@@ -6,7 +6,6 @@ import { openControl } from "#/runner/control.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
-import type { OptionalPackage } from "#/lib/optional_packages.ts";
 import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
@@ -29,8 +28,6 @@ export interface RunnerInput {
   readonly folders: UserFolders;
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
-  /** What the selected providers need besides our own lock. */
-  readonly packages: readonly OptionalPackage[];
   /** Finds out what the guest is told; called once, just before its process is started. */
   readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
   readonly port: number;
@@ -62,8 +59,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   // A start before us that was killed leaves its address behind; it must not be taken for ours.
   removeEndpoint(folders.ipc);
   const lockPath = join(folders.run, "guest.lock");
-  await writeGuestLock(input.program, lockPath, input.packages.length > 0);
-  if (input.packages.length > 0) await installPackages(input, lockPath);
+  await writeGuestLock(input.program, lockPath);
   makeCacheView(await findDenoDir(input.env), folders.run);
   const env = toSandboxEnv(input.env, folders.run);
   const log = openLogFile(join(folders.logs, "runtime.log"));
@@ -110,14 +106,6 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     await closeParts(parts, await tools.promise.catch(() => undefined));
     throw error;
   }
-}
-
-/** Not a literal import: most starts need no package. */
-async function installPackages({ packages, program, env }: RunnerInput, lockPath: string): Promise<void> {
-  const { installOptional }: typeof import("#/runner/optional.ts") = await import(
-    new URL("./optional.ts", import.meta.url).href
-  );
-  await installOptional(packages, { program, env, lockPath, say: (line) => console.error(line) });
 }
 
 interface GuestDeps {

@@ -5,18 +5,15 @@ import { SRC } from "../fixture/source_tree.ts";
 import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("writeGuestLock() writes our lock for the guest alone, from a file and from the module graph", async () => {
-  const read = async (name: string) => JSON.parse(await Deno.readTextFile(join(SRC, name)));
-  const [ours, optional] = [await read("../deno.lock"), await read("runner/lock_optional.json")];
+  const ours = JSON.parse(await Deno.readTextFile(join(SRC, "../deno.lock")));
   for (const source of ["file", "url"] as const) {
     const path = join(makeFolders().run, "guest.lock");
-    await writeGuestLock({ ...thisProgram(), source }, path, true);
-    assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), optional, source);
-    await writeGuestLock({ ...thisProgram(), source }, path, false);
+    await writeGuestLock({ ...thisProgram(), source }, path);
     assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), ours, source);
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
   }
 });
 
 Deno.test("writeGuestLock() that cannot write is a guest that cannot start", async () => {
-  await assert.rejects(writeGuestLock(thisProgram(), "/nowhere/guest.lock", false), { code: "guest_failed" });
+  await assert.rejects(writeGuestLock(thisProgram(), "/nowhere/guest.lock"), { code: "guest_failed" });
 });

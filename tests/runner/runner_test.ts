@@ -20,7 +20,6 @@ function toInput(folders: UserFolders, overrides: Partial<RunnerInput> = {}): Ru
     user: "default",
     folders,
     hosts: [],
-    packages: [],
     bootstrap: () => Promise.resolve({ version, timezone, model, settings, startupStatus }),
     port: 0,
     tools: NO_TOOLS_PLAN,
