@@ -24,9 +24,10 @@ export class Terminal {
   /** The same for what nobody may see: it is not shown while it is typed. Throws AppError `cancelled` for Ctrl-C. */
   async askSecret(question: string): Promise<string | undefined> {
     if (!this.isTerminal) return await this.ask(question);
-    this.#write(question);
+    // Before the question: what is pasted at once must not be shown either.
     Deno.stdin.setRaw(true);
     try {
+      this.#write(question);
       return (await this.#line(edit))?.trim();
     } finally {
       // Also after a throw: a terminal that stays raw shows nothing any more.

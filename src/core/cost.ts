@@ -59,12 +59,13 @@ export function toPaidTokens(usage: Usage, own: CallTokens): CallTokens & { read
 
 /**
  * US dollars of one call. Cached tokens and those written into the cache are part of the input; where a price has no row for them they
- * cost what input costs. Thoughts are part of the output. Pure.
+ * cost what input costs. Thoughts are part of the output. A prompt beyond a tier's bound makes all of the call dearer. Pure.
  */
 export function toCost(tokens: CallTokens, usage: Usage, price: ModelPrice): number {
   const cached = Math.min(usage.cachedTokens ?? 0, tokens.input);
   const written = Math.min(usage.cacheWriteTokens ?? 0, tokens.input - cached);
   const fresh = tokens.input - cached - written;
-  const { input, output, cacheRead = input, cacheWrite = input } = price;
+  const rates = price.tiers?.findLast(({ aboveTokens }) => tokens.input > aboveTokens) ?? price;
+  const { input, output, cacheRead = input, cacheWrite = input } = rates;
   return (fresh * input + cached * cacheRead + written * cacheWrite + tokens.output * output) / 1_000_000;
 }

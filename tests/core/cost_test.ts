@@ -72,3 +72,13 @@ Deno.test("toDay() counts days of UTC", () => {
   assert.deepEqual([toDay(0), toDay(DAY_MS - 1), toDay(DAY_MS)], [0, 0, 1]);
   assert.equal(toDay(Date.parse("2026-03-29T23:59:59Z")) * DAY_MS, Date.parse("2026-03-29T00:00:00Z"));
 });
+
+Deno.test("toCost() takes the rates of the highest tier that the prompt is beyond, for all of the call", () => {
+  const tiers = [{ aboveTokens: 100, input: 6, output: 30 }, { aboveTokens: 200, input: 12, output: 60, cacheRead: 1 }];
+  const price = { ...PRICE, tiers };
+  const cases = [[100, 300], [101, 606], [200, 1_200], [201, 2_412]] as const;
+  for (const [input, millionths] of cases) {
+    assert.equal(Math.round(toCost({ input, output: 0 }, {}, price) * 1_000_000), millionths, String(input));
+  }
+  assert.equal(Math.round(toCost({ input: 201, output: 10 }, { cachedTokens: 201 }, price) * 1_000_000), 801);
+});

@@ -22,9 +22,13 @@ async function makeDist(): Promise<string> {
   return join(folder, "dist");
 }
 
-function serve(folder: string, asked: string[]): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
-    const { pathname } = new URL(request.url);
+function serve(folder: string, asked: string[]): { readonly entry: string; shutdown(): Promise<void> } {
+  // A port may have been another run's, whose modules this machine's cache still holds.
+  const base = `/${crypto.randomUUID()}`;
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
+    const { pathname: path } = new URL(request.url);
+    if (!path.startsWith(`${base}/`)) return new Response("not found", { status: 404 });
+    const pathname = path.slice(base.length);
     asked.push(pathname);
     try {
       const type = TYPES[pathname.split(".").at(-1)!] ?? "application/octet-stream";
@@ -33,6 +37,7 @@ function serve(folder: string, asked: string[]): Deno.HttpServer<Deno.NetAddr> {
       return new Response("not found", { status: 404 });
     }
   });
+  return { entry: `http://127.0.0.1:${server.addr.port}${base}/mod.ts`, shutdown: () => server.shutdown() };
 }
 
 Deno.test("dist/ runs from a plain static server: guest, child and client find their modules, and a second run asks for nothing new", async () => {
@@ -41,7 +46,7 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
   const server = serve(dist, asked);
   try {
     const machine = await makeMachine();
-    const entry = `http://127.0.0.1:${server.addr.port}/mod.ts`;
+    const { entry } = server;
     const first = await runOxydra(["run", "write a haiku about rivers to /shared/haiku.txt, then read it back"], {
       ...machine,
       entry,
@@ -88,7 +93,7 @@ Deno.test("dist/ installs a package: its transpiler is fetched then, and by no s
     const [wasm, json] = [join(machine.cwd, "probe.wasm"), join(machine.cwd, "probe.json")];
     const { manifest } = await toPackage(probe);
     await Promise.all([Deno.writeFile(wasm, probe), Deno.writeTextFile(json, manifest)]);
-    const options = { ...machine, entry: `http://127.0.0.1:${server.addr.port}/mod.ts` };
+    const options = { ...machine, entry: server.entry };
     assert.equal((await runOxydra(["run", "list /shared"], options)).code, 0);
     assert.ok(!asked.includes("/tools-wasm/bindgen.json"));
     const added = await runOxydra(["tools", "add", wasm, "--manifest", json, "--yes"], options);
