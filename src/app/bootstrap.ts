@@ -2,7 +2,7 @@ import { z } from "zod";
 import { USER_ID } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Modality, ModelDescriptor } from "#/core/model.ts";
-import { ProviderType } from "#/provider/config.ts";
+import { ProviderType, ReasoningEffort } from "#/provider/config.ts";
 
 const Modalities: z.ZodType<readonly Modality[]> = z.array(
   z.enum(["text", "image", "audio", "video", "pdf", "document"]),
@@ -63,6 +63,7 @@ export const GuestSettings = z.strictObject({
   contextTokensMax: Count.positive(),
   safetyBufferTokens: Count,
   maxOutputTokens: Count.positive().optional(),
+  reasoning: ReasoningEffort.exactOptional(),
   attemptsMax: Count.positive(),
   backoffBaseMs: Count,
   backoffMaxMs: Count,

@@ -204,6 +204,7 @@ async function openTurns(
       window: { limitTokens: settings.contextTokensMax, safetyTokens: settings.safetyBufferTokens },
       ...(model.descriptor === undefined ? {} : { descriptor: model.descriptor }),
       ...(settings.maxOutputTokens === undefined ? {} : { maxOutputTokens: settings.maxOutputTokens }),
+      ...(settings.reasoning === undefined ? {} : { reasoning: settings.reasoning }),
     },
   });
   return { sessions, send };

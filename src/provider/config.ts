@@ -10,10 +10,15 @@ export type ProviderType = z.infer<typeof ProviderType>;
 export const Fallback = z.strictObject({ provider: name(), model: line() });
 export type Fallback = z.infer<typeof Fallback>;
 
+/** What `reasoning_effort` may be; each vendor's request says it in its own words. */
+export const ReasoningEffort = z.enum(["none", "low", "medium", "high"]);
+
 /** `[selection]`: an entry of the registry and a model of it. What is absent is chosen at start, and the choice is printed. */
 export const Selection = z.strictObject({
   provider: name().optional(),
   model: line().optional(),
+  /** How much it may think; absent leaves that to the vendor. Models that do not think are not told. */
+  reasoning_effort: ReasoningEffort.optional(),
   fallback: z.array(Fallback).max(LIMITS.fallbacksMax).optional(),
 });
 export type Selection = z.infer<typeof Selection>;

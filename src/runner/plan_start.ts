@@ -40,7 +40,6 @@ export function planStart(
   const fallback = toFallback(loaded, selected, env);
   const names = fallback.map(({ provider, model }) => `${provider}/${model}`).join(", then ");
   const reason = names === "" ? chosen.reason : `${chosen.reason}\nWhen it cannot answer: ${names}.`;
-  const types = [chosen, ...fallback].map(({ type }) => type);
   return {
     model: { ...chosen, reason },
     fallback,
@@ -128,6 +127,7 @@ function toSettings(loaded: Loaded, model: ModelChoice): GuestSettings {
     contextTokensMax: model.descriptor === undefined ? contextOf(loaded) : toPromptTokens(model.descriptor),
     safetyBufferTokens: runtime.context_budget.safety_buffer_tokens,
     ...(entry?.max_output_tokens === undefined ? {} : { maxOutputTokens: entry.max_output_tokens }),
+    ...(config.selection.reasoning_effort === undefined ? {} : { reasoning: config.selection.reasoning_effort }),
     attemptsMax: reliability.max_attempts,
     backoffBaseMs: reliability.backoff_base_ms,
     backoffMaxMs: reliability.backoff_max_ms,

@@ -10,6 +10,14 @@ import { makeMachine, runOxydra, vendorEnv } from "../fixture/system.ts";
 
 const CONTENT = "erste Zeile\nzweite: “ü” 🌊\n";
 
+/** How each vendor is told to think little. */
+const EFFORT: Readonly<Record<Dialect["type"], RegExp>> = {
+  openai: /"reasoning_effort":"low"/,
+  openai_responses: /"reasoning":\{"effort":"low"/,
+  anthropic: /"thinking":\{"type":"enabled","budget_tokens":\d+/,
+  gemini: /"thinkingConfig":\{[^}]*"thinking(Budget|Level)"/,
+};
+
 /** A write, then a read and a list at once, then an answer: what comes next is read from the request, in which a chain may leave out the rest. */
 function say(dialect: Dialect, request: string): string[] {
   const n = request.includes("call_c") ? 2 : request.includes("call_a") ? 1 : 0;
@@ -29,7 +37,11 @@ for (const dialect of DIALECTS) {
   Deno.test(`oxydra run does a job of two tool steps in the wire format of ${dialect.type}`, async () => {
     const vendor = await startFakeOpenAi((body) => stream(say(dialect, JSON.stringify(body))));
     const { cwd, env } = await makeMachine();
-    const type = { OXYDRA__PROVIDERS__REGISTRY__FAKE__PROVIDER_TYPE: dialect.type };
+    const type = {
+      OXYDRA__PROVIDERS__REGISTRY__FAKE__PROVIDER_TYPE: dialect.type,
+      OXYDRA__PROVIDERS__REGISTRY__FAKE__REASONING: "true",
+      OXYDRA__SELECTION__REASONING_EFFORT: "low",
+    };
     const options = { cwd, env: { ...env, ...vendorEnv(vendor.url.replace(/\/v1$/, "")), ...type } };
     try {
       const { code, out, err } = await runOxydra(["run", "--json", "Do it."], options);
@@ -47,6 +59,7 @@ for (const dialect of DIALECTS) {
         completionTokens: 60,
         cachedTokens: 120,
       });
+      assert.match(JSON.stringify(vendor.requests[0]!.body), EFFORT[dialect.type]);
       // What the tools said is in the next request, as the vendor wants it.
       assert.ok(JSON.stringify(vendor.requests.at(-1)!.body).includes("zweite: “ü” 🌊"));
     } finally {
