@@ -1,11 +1,11 @@
 import type { Replay } from "#/core/message.ts";
-import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
+import type { ModelRequest } from "#/core/provider.ts";
 import { MessageReply } from "#/provider/anthropic_reply.ts";
 import { toBody } from "#/provider/anthropic_request.ts";
-import { joinUrl, normalizeBaseUrl } from "#/provider/base_url.ts";
-import { toFailureContext } from "#/provider/failure.ts";
-import { toAuth, toHeaders } from "#/provider/headers.ts";
-import { type StreamedCall, streamReply } from "#/provider/stream.ts";
+import { joinUrl } from "#/provider/base_url.ts";
+import { openEndpoint, post } from "#/provider/endpoint.ts";
+import type { Failed } from "#/provider/failure.ts";
+import { untilRefused, withTimeLeft } from "#/provider/second_try.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 /**
@@ -16,70 +16,38 @@ import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts"
  * Throws AppError `config_invalid` for a bad base URL; `stream` never throws.
  */
 export function openAnthropic(options: ProviderOptions): WarmProvider {
-  const baseUrl = normalizeBaseUrl(options.baseUrl, "anthropic");
-  const headers = toHeaders(options, toAuth("anthropic", options.apiKey));
+  const { name } = options;
+  const endpoint = openEndpoint(options, { protocol: "anthropic", what: "message" });
+  const url = joinUrl(endpoint.baseUrl, "/messages");
+  // Thoughts that the vendor did not want back.
   const refused = new WeakSet<Replay>();
+  const isSent = (replay: Replay, { model }: ModelRequest) =>
+    replay.provider === name && replay.model === model && !refused.has(replay);
+  const call = (request: ModelRequest, signal: AbortSignal) =>
+    endpoint.stream(request, {
+      reader: new MessageReply(request, name),
+      open: (wire) => post(wire, url, toBody(request, (replay) => isSent(replay, request))),
+    }, signal);
   return {
-    name: options.name,
-    stream: (request, signal) => streamMessage(request, { ...options, baseUrl, headers, refused }, signal),
+    name,
     warm: () => Promise.resolve(),
+    // Newer models bind a thought to the conversation before it and answer 400 when that has changed: another day in the system prompt, older
+    // messages left out, a turn that went on after a restart. Such a call is made once more without them.
+    async *stream(request, signal) {
+      const startedAt = performance.now();
+      const replays = request.messages.flatMap((m) => m.role === "assistant" && m.replay ? [m.replay] : [])
+        .filter((replay) => isSent(replay, request));
+      const isCurable = (failed: Failed) => replays.length > 0 && isAboutThoughts(failed);
+      const refusal = yield* untilRefused(call(request, signal), isCurable);
+      if (refusal !== undefined) {
+        for (const replay of replays) refused.add(replay);
+        yield* call(withTimeLeft(request, startedAt), signal);
+      }
+    },
   };
-}
-
-interface MessageOptions extends ProviderOptions {
-  readonly baseUrl: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Thoughts that the vendor did not want back. */
-  readonly refused: WeakSet<Replay>;
-}
-
-/**
- * Newer models bind a thought to the conversation before it and answer 400 when that has changed: another day in the system prompt, older
- * messages left out, a turn that went on after a restart. A session would be unusable for ever, so such a call is made once more without them.
- */
-async function* streamMessage(
-  request: ModelRequest,
-  options: MessageOptions,
-  signal: AbortSignal,
-): AsyncGenerator<ModelEvent> {
-  const startedAt = performance.now();
-  const replays = request.messages.flatMap((m) => m.role === "assistant" && m.replay ? [m.replay] : [])
-    .filter((replay) => isSent(replay, request, options));
-  let isFirst = true;
-  for await (const event of streamReply(toCall(request, options), signal)) {
-    if (!isFirst || replays.length === 0 || !isAboutThoughts(event)) {
-      isFirst = false;
-      yield event;
-      continue;
-    }
-    for (const replay of replays) options.refused.add(replay);
-    const timeoutMs = Math.max(1, request.timeoutMs - (performance.now() - startedAt));
-    return yield* streamReply(toCall({ ...request, timeoutMs }, options), signal);
-  }
-}
-
-function isSent(replay: Replay, { model }: ModelRequest, { name, refused }: MessageOptions): boolean {
-  return replay.provider === name && replay.model === model && !refused.has(replay);
 }
 
 /** "Invalid `signature` in `thinking` block", "`thinking` or `redacted_thinking` blocks … cannot be modified". */
-function isAboutThoughts(event: ModelEvent): boolean {
-  return event.type === "failed" && event.code === "provider_rejected" &&
-    /thinking`? block|signature/i.test(event.message);
-}
-
-function toCall(request: ModelRequest, options: MessageOptions): StreamedCall {
-  const { baseUrl, headers, fetch, idleMs, name } = options;
-  return {
-    request,
-    reader: new MessageReply(request, name),
-    context: toFailureContext(options, { model: request.model, baseUrl, what: "message" }),
-    fetch,
-    headers,
-    idleMs,
-    open: async (wire) => {
-      const body = JSON.stringify(toBody(request, (replay) => isSent(replay, request, options)));
-      return (await wire.fetch(joinUrl(baseUrl, "/messages"), { body })).body!;
-    },
-  };
+function isAboutThoughts({ code, message }: Failed): boolean {
+  return code === "provider_rejected" && /thinking`? block|signature/i.test(message);
 }

@@ -1,10 +1,10 @@
-import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { joinUrl, normalizeBaseUrl } from "#/provider/base_url.ts";
-import { toFailureContext } from "#/provider/failure.ts";
+import type { ModelRequest } from "#/core/provider.ts";
+import { joinUrl } from "#/provider/base_url.ts";
+import { openEndpoint, post } from "#/provider/endpoint.ts";
+import type { Failed } from "#/provider/failure.ts";
 import { GeminiReply } from "#/provider/gemini_reply.ts";
 import { toBody } from "#/provider/gemini_request.ts";
-import { toAuth, toHeaders } from "#/provider/headers.ts";
-import { type StreamedCall, streamReply } from "#/provider/stream.ts";
+import { untilRefused, withTimeLeft } from "#/provider/second_try.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 /**
@@ -16,61 +16,29 @@ import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts"
  * Throws AppError `config_invalid` for a bad base URL; `stream` never throws.
  */
 export function openGemini(options: ProviderOptions): WarmProvider {
-  const baseUrl = normalizeBaseUrl(options.baseUrl, "gemini");
-  const headers = toHeaders(options, toAuth("gemini", options.apiKey));
+  const { name } = options;
+  const endpoint = openEndpoint(options, { protocol: "gemini", what: "Gemini model" });
+  const call = (request: ModelRequest, signed: boolean, signal: AbortSignal) =>
+    endpoint.stream(request, {
+      reader: new GeminiReply(request, name),
+      open: (wire) => post(wire, toUrl(endpoint.baseUrl, request.model), toBody(request, { name, signed })),
+    }, signal);
   return {
-    name: options.name,
-    stream: (request, signal) => streamContent(request, { ...options, baseUrl, headers }, signal),
+    name,
     warm: () => Promise.resolve(),
+    // Signatures that the vendor does not take back, after a change of key or server, would make a session unusable: such a call is made once
+    // more without them.
+    async *stream(request, signal) {
+      const startedAt = performance.now();
+      const refusal = yield* untilRefused(call(request, true, signal), isAboutSignatures);
+      if (refusal !== undefined) yield* call(withTimeLeft(request, startedAt), false, signal);
+    },
   };
-}
-
-interface ContentOptions extends ProviderOptions {
-  readonly baseUrl: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-/**
- * Signatures that the vendor does not take back, after a change of key or server, would make a session unusable: such a call is made once
- * more without them.
- */
-async function* streamContent(
-  request: ModelRequest,
-  options: ContentOptions,
-  signal: AbortSignal,
-): AsyncGenerator<ModelEvent> {
-  const startedAt = performance.now();
-  let isFirst = true;
-  for await (const event of streamReply(toCall(request, options, true), signal)) {
-    if (isFirst && isAboutSignatures(event)) {
-      const timeoutMs = Math.max(1, request.timeoutMs - (performance.now() - startedAt));
-      return yield* streamReply(toCall({ ...request, timeoutMs }, options, false), signal);
-    }
-    isFirst = false;
-    yield event;
-  }
 }
 
 /** "Invalid thought signature.", "Corrupted thought signature." One that is missing is no reason to leave out the others. */
-function isAboutSignatures(event: ModelEvent): boolean {
-  return event.type === "failed" && event.code === "provider_rejected" &&
-    /(invalid|corrupt\w*) thought.?signature/i.test(event.message);
-}
-
-function toCall(request: ModelRequest, options: ContentOptions, signed: boolean): StreamedCall {
-  const { baseUrl, headers, fetch, idleMs, name } = options;
-  return {
-    request,
-    reader: new GeminiReply(request, name),
-    context: toFailureContext(options, { model: request.model, baseUrl, what: "Gemini model" }),
-    fetch,
-    headers,
-    idleMs,
-    open: async (wire) => {
-      const body = JSON.stringify(toBody(request, { name, signed }));
-      return (await wire.fetch(toUrl(baseUrl, request.model), { body })).body!;
-    },
-  };
+function isAboutSignatures({ code, message }: Failed): boolean {
+  return code === "provider_rejected" && /(invalid|corrupt\w*) thought.?signature/i.test(message);
 }
 
 /** A tuned model brings its own collection. */

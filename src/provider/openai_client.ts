@@ -1,9 +1,7 @@
 import type OpenAI from "openai";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { normalizeBaseUrl } from "#/provider/base_url.ts";
-import { toFailureContext } from "#/provider/failure.ts";
-import { toAuth, toHeaders } from "#/provider/headers.ts";
-import { type ReplyReader, streamReply } from "#/provider/stream.ts";
+import { openEndpoint } from "#/provider/endpoint.ts";
+import type { ReplyReader } from "#/provider/stream.ts";
 import type { ProviderOptions } from "#/provider/warm_provider.ts";
 import type { Wire } from "#/provider/wire.ts";
 
@@ -34,14 +32,13 @@ type OwnInit = object & { readonly wire: Wire };
 
 /**
  * The `openai` package over our wire. The package builds the request, eventsource-parser decodes the stream; retries are `withRetries`,
- * deadlines, bounds and error texts are `streamReply`. `what` is what the endpoint serves, in the singular. Throws AppError `config_invalid` for a bad base URL or header.
+ * deadlines, bounds and error texts are `streamReply`. `served` is for `openEndpoint`. Throws AppError `config_invalid` for a bad base URL or header.
  */
 export function openClient(
   options: ProviderOptions,
-  { protocol, what }: { readonly protocol: "openai" | "openai_responses"; readonly what: string },
+  served: { readonly protocol: "openai" | "openai_responses"; readonly what: string },
 ): OpenAiClient {
-  const baseUrl = normalizeBaseUrl(options.baseUrl, protocol);
-  const headers = toHeaders(options, toAuth(protocol, options.apiKey));
+  const { baseUrl, stream } = openEndpoint(options, served);
   let client: Promise<OpenAI> | undefined;
   // One for all calls: its constructor looks for ten variables, and without permission each is an exception.
   const load = () => client ??= makeClient(baseUrl);
@@ -49,13 +46,8 @@ export function openClient(
     baseUrl,
     warm: async () => void await load(),
     stream: (request, { reader, send }, signal) =>
-      streamReply({
-        request,
+      stream(request, {
         reader,
-        context: toFailureContext(options, { model: request.model, baseUrl, what }),
-        fetch: options.fetch,
-        headers,
-        idleMs: options.idleMs,
         open: async (wire) => {
           const fetchOptions: object = { wire } satisfies OwnInit;
           // The package's own decoder costs 20 µs an event, eight times what ours does, and cannot say which came together.
