@@ -3,6 +3,7 @@ import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
 import { parsePrompt } from "#/provider/demo_parse.ts";
 import type { DemoStep } from "#/provider/demo_rules.ts";
 import { writePiece } from "#/provider/demo_text.ts";
+import { toJsonArguments } from "#/provider/tool_arguments.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 
 /** A tool call that a step wants. */
@@ -127,25 +128,14 @@ function toCall(step: DemoStep): Wanted {
     case "search":
       return { tool: "file_search", args: { path, pattern: step.pattern, ...(step.regex ? { regex: true } : {}) } };
     case "replace":
-      return {
-        tool: "file_edit",
-        args: { path, old_text: step.from, new_text: step.to, replace_all: true },
-      };
+      return { tool: "file_edit", args: { path, old_text: step.from, new_text: step.to, replace_all: true } };
     case "delete":
       return { tool: "file_delete", args: { path } };
   }
 }
 
 function announce({ tool, args }: Wanted): string {
-  const what: Readonly<Record<string, string>> = {
-    file_write: `I write ${args["path"]}.`,
-    file_read: `I read ${args["path"]}.`,
-    file_list: `I list ${args["path"]}.`,
-    file_search: `I search ${args["path"]}.`,
-    file_edit: `I edit ${args["path"]}.`,
-    file_delete: `I delete ${args["path"]}.`,
-  };
-  return what[tool]!;
+  return `I ${tool.replace("file_", "")} ${args["path"]}.`;
 }
 
 function report({ step, result: { text } }: Progress): string {
@@ -191,18 +181,6 @@ function toDeltas(text: string): ModelEvent[] {
 
 /** The path of the last file tool call before this turn: what "it" means. */
 function lastPath(messages: readonly Message[]): string | undefined {
-  for (const message of messages.toReversed()) {
-    if (message.role !== "assistant") continue;
-    for (const call of message.toolCalls.toReversed()) {
-      try {
-        const args: unknown = JSON.parse(call.arguments);
-        if (typeof args === "object" && args !== null && "path" in args && typeof args.path === "string") {
-          return args.path;
-        }
-      } catch {
-        // A broken call named no path.
-      }
-    }
-  }
-  return undefined;
+  const calls = messages.flatMap((message) => message.role === "assistant" ? message.toolCalls : []);
+  return calls.map((call) => JSON.parse(toJsonArguments(call)).path).findLast((path) => typeof path === "string");
 }
