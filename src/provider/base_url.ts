@@ -5,11 +5,7 @@ const SHAPES = {
   openai: { vendor: "https://api.openai.com/v1", version: "/v1", endpoint: "/chat/completions" },
   openai_responses: { vendor: "https://api.openai.com/v1", version: "/v1", endpoint: "/responses" },
   anthropic: { vendor: "https://api.anthropic.com/v1", version: "/v1", endpoint: "/messages" },
-  gemini: {
-    vendor: "https://generativelanguage.googleapis.com/v1beta",
-    version: "/v1beta",
-    endpoint: "/models",
-  },
+  gemini: { vendor: "https://generativelanguage.googleapis.com/v1beta", version: "/v1beta", endpoint: "/models" },
 } as const;
 
 /** A protocol that is spoken over HTTP. */
@@ -66,10 +62,8 @@ function parse(text: string): URL {
   }
   // A password in a URL is printed by every error that names the URL.
   if (url.username || url.password) {
-    throw new AppError(
-      "config_invalid",
-      "base_url must not carry a user name or password; use api_key or extra_headers",
-    );
+    const message = "base_url must not carry a user name or password; use api_key or extra_headers";
+    throw new AppError("config_invalid", message);
   }
   return url;
 }

@@ -38,10 +38,7 @@ export interface ModelQuestion {
 const MODALITIES = ["text", "image", "audio", "video", "pdf", "document"] as const satisfies readonly Modality[];
 
 /** What only a server of one's own can know of its models is not forbidden beforehand: the wire format is then the bound. */
-const OWN_SERVER = {
-  input: MODALITIES,
-  structuredOutput: true,
-} as const satisfies Partial<ModelDescriptor>;
+const OWN_SERVER = { input: MODALITIES, structuredOutput: true } as const satisfies Partial<ModelDescriptor>;
 
 const NAMESPACES: Readonly<Record<Exclude<ProviderType, "demo">, string>> = {
   openai: "openai",
@@ -131,16 +128,9 @@ function toMissing(tiers: readonly CatalogTier[], vendor: string, model: string)
     "skip_catalog_validation = true";
 }
 
+/** Its keys are those of a change, but for one. */
 function toChange(entry: ModelQuestion["entry"]): CatalogChange {
-  const { attachment, input_modalities, reasoning, max_input_tokens, max_output_tokens, max_context_tokens } = entry;
-  return {
-    attachment,
-    input_modalities,
-    supports_reasoning_traces: reasoning,
-    max_input_tokens,
-    max_output_tokens,
-    max_context_tokens,
-  };
+  return { ...entry, supports_reasoning_traces: entry.reasoning };
 }
 
 function isModality(text: string): text is Modality {

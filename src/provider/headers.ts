@@ -32,9 +32,7 @@ export function toHeaders(
     return Object.fromEntries(headers);
   } catch {
     // The platform's message holds the value.
-    throw new AppError(
-      "config_invalid",
-      `api_key or extra_headers of provider "${name}" cannot be sent in an HTTP header`,
-    );
+    const message = `api_key or extra_headers of provider "${name}" cannot be sent in an HTTP header`;
+    throw new AppError("config_invalid", message);
   }
 }

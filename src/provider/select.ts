@@ -182,10 +182,8 @@ function checkKey(value: string, source: string): { key: Secret; source: string 
   const key = value.trim();
   // Printable ASCII is what an Authorization header can carry; a newline would start a header of its own.
   if (!/^[\x21-\x7e]+$/.test(key)) {
-    throw new AppError(
-      "config_invalid",
-      `${source} holds a blank, a line break or another character that no API key has`,
-    );
+    const message = `${source} holds a blank, a line break or another character that no API key has`;
+    throw new AppError("config_invalid", message);
   }
   return { key: new Secret(key), source };
 }
