@@ -1,8 +1,9 @@
 import { z } from "zod";
 import type { Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { toFailed } from "#/provider/failure.ts";
+import { toCutOff } from "#/provider/failure.ts";
 import { toAssembler, type ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+import { present } from "#/provider/present.ts";
 import { checkReply } from "#/provider/reply_bounds.ts";
 import type { ReplyReader } from "#/provider/stream.ts";
 
@@ -13,18 +14,14 @@ const Redacted = z.object({ type: z.literal("redacted_thinking"), data: z.string
  * The blocks of a reply that thought, in their order, as its `replay` keeps them: thoughts whole, since the vendor takes them back only
  * unchanged and in their place; of a text its length in UTF-16 code units, of a call that it stood there.
  */
-export const Layout: z.ZodType<readonly LayoutBlock[]> = z.array(z.union([
+export const Layout = z.array(z.union([
   Thinking,
   Redacted,
   z.object({ type: z.literal("text"), chars: z.number() }),
   z.object({ type: z.literal("tool_use") }),
 ]));
 /** One block of it. */
-export type LayoutBlock =
-  | z.infer<typeof Thinking>
-  | z.infer<typeof Redacted>
-  | { readonly type: "text"; readonly chars: number }
-  | { readonly type: "tool_use" };
+export type LayoutBlock = z.infer<typeof Layout>[number];
 
 // Loosely: vendors add events, kinds of blocks and fields.
 const Head = z.object({ type: z.string() });
@@ -68,6 +65,8 @@ const FINISH_REASONS: ReadonlyMap<string, string> = new Map([
   ["refusal", "content_filter"],
 ]);
 
+type Shown = Extract<ModelEvent, { type: "text" | "reasoning" }>;
+
 /** What has come of one message so far: events of the stream in, our events out. */
 export class MessageReply implements ReplyReader {
   readonly #name: string;
@@ -103,10 +102,7 @@ export class MessageReply implements ReplyReader {
 
   /** The last events; `ended` says that a `[DONE]` came, which some gateways send. */
   *finish(ended: boolean): Generator<ModelEvent> {
-    if (!this.isComplete && !ended) {
-      yield toFailed("provider_interrupted", `The stream of ${this.#name} stopped before its end.`);
-      return;
-    }
+    if (!this.isComplete && !ended) return yield toCutOff(this.#name);
     const calls = this.#calls.finish();
     for (const call of calls) yield { type: "tool_call", call };
     // A thought without a signature is not taken back.
@@ -119,7 +115,7 @@ export class MessageReply implements ReplyReader {
     yield { type: "done", finishReason: FINISH_REASONS.get(reason) ?? reason };
   }
 
-  #read(value: unknown): { type: "text" | "reasoning"; text: string }[] {
+  #read(value: unknown): Shown[] {
     switch (Head.parse(value).type) {
       case "message_start":
         this.#count(MessageStart.parse(value).message?.usage);
@@ -128,10 +124,8 @@ export class MessageReply implements ReplyReader {
         const { index, content_block } = BlockStart.parse(value);
         return this.#start(index, content_block.type, (value as { content_block: unknown }).content_block);
       }
-      case "content_block_delta": {
-        const { index, delta } = BlockDelta.parse(value);
-        return this.#add(index, delta);
-      }
+      case "content_block_delta":
+        return this.#add(BlockDelta.parse(value));
       case "message_delta": {
         const { delta, usage } = MessageDelta.parse(value);
         this.#count(usage);
@@ -144,7 +138,7 @@ export class MessageReply implements ReplyReader {
     return [];
   }
 
-  #start(index: number, type: string, block: unknown): { type: "text" | "reasoning"; text: string }[] {
+  #start(index: number, type: string, block: unknown): Shown[] {
     switch (type) {
       case "text":
         return this.#text(TextBlock.parse(block).text ?? "");
@@ -174,10 +168,7 @@ export class MessageReply implements ReplyReader {
     return [];
   }
 
-  #add(
-    index: number,
-    delta: z.infer<typeof BlockDelta>["delta"],
-  ): { type: "text" | "reasoning"; text: string }[] {
+  #add({ index, delta }: z.infer<typeof BlockDelta>): Shown[] {
     const thought = this.#thoughts.get(index);
     switch (delta.type) {
       case "text_delta":
@@ -194,7 +185,7 @@ export class MessageReply implements ReplyReader {
     return [];
   }
 
-  #text(text: string): { type: "text"; text: string }[] {
+  #text(text: string): Shown[] {
     const last = this.#layout.at(-1);
     if (last?.type === "text") {
       this.#layout[this.#layout.length - 1] = { type: "text", chars: last.chars + text.length };
@@ -202,7 +193,7 @@ export class MessageReply implements ReplyReader {
     return [{ type: "text", text }];
   }
 
-  #think(thought: z.infer<typeof Thinking> | undefined, text: string): { type: "reasoning"; text: string }[] {
+  #think(thought: z.infer<typeof Thinking> | undefined, text: string): Shown[] {
     if (thought) thought.thinking += text;
     return [{ type: "reasoning", text }];
   }
@@ -220,13 +211,12 @@ function toUsage(counts: NonNullable<z.infer<typeof Counts>>): Usage {
   const prompt = input_tokens === undefined || input_tokens === null
     ? undefined
     : input_tokens + (cache_read_input_tokens ?? 0) + (cache_creation_input_tokens ?? 0);
-  const all = {
+  return present({
     promptTokens: prompt,
     completionTokens: output_tokens,
     cachedTokens: cache_read_input_tokens,
     cacheWriteTokens: cache_creation_input_tokens,
     reasoningTokens: counts.output_tokens_details?.thinking_tokens,
     totalTokens: typeof prompt === "number" && typeof output_tokens === "number" ? prompt + output_tokens : undefined,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, count]) => typeof count === "number"));
+  });
 }

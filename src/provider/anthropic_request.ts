@@ -6,6 +6,7 @@ import type { ModelRequest } from "#/core/provider.ts";
 import { Layout, type LayoutBlock } from "#/provider/anthropic_reply.ts";
 import { toThinking } from "#/provider/anthropic_thinking.ts";
 import { isTextFile, toFormat } from "#/provider/attachments.ts";
+import { present } from "#/provider/present.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 /** A content block, as far as it is looked at. */
@@ -36,10 +37,7 @@ export function toBody(request: ModelRequest, isSent: (replay: Replay) => boolea
   const system = request.messages.flatMap((m) => m.role === "system" ? toText(m.content) : []);
   const messages = toMessages(request, isSent);
   const { thinking, effort } = toThinking(request, { maxTokens, isThoughtless: isThoughtless(messages) });
-  const output = {
-    ...(effort === undefined ? {} : { effort }),
-    ...(outputSchema ? { format: { type: "json_schema", schema: outputSchema.schema } } : {}),
-  };
+  const output = present({ effort, format: outputSchema && { type: "json_schema", schema: outputSchema.schema } });
   return {
     model,
     max_tokens: maxTokens,
@@ -141,10 +139,8 @@ function toUtf8(data: string, type: string): string {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(data));
     return text.trim() === "" ? "[the file is empty]" : text;
   } catch {
-    throw new AppError(
-      "provider_rejected",
-      `An attachment of type ${type} is not UTF-8 text; convert it and send it again.`,
-    );
+    const message = `An attachment of type ${type} is not UTF-8 text; convert it and send it again.`;
+    throw new AppError("provider_rejected", message);
   }
 }
 

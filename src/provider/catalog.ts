@@ -2,7 +2,13 @@ import { z } from "zod";
 
 const Tokens = z.int().nonnegative();
 const Dollars = z.number().nonnegative();
-const Price = { input: Dollars, output: Dollars, cache_read: Dollars.optional(), cache_write: Dollars.optional() };
+/** Rates of a model; also `cost` in a person's own word about one. */
+export const Price = {
+  input: Dollars,
+  output: Dollars,
+  cache_read: Dollars.optional(),
+  cache_write: Dollars.optional(),
+};
 
 /**
  * One model as models.dev states it (github.com/anomalyco/models.dev, packages/core/src/schema.ts). Vendors add fields: what is not

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import type { Modality, ModelDescriptor, ModelPrice } from "#/core/model.ts";
 import { count } from "#/lib/field.ts";
-import type { CatalogModel } from "#/provider/catalog.ts";
+import { type CatalogModel, Price } from "#/provider/catalog.ts";
 import { ProviderEntry } from "#/provider/config.ts";
-
-const Dollars = z.number().nonnegative();
+import { present } from "#/provider/present.ts";
 
 /** What a person knows better about a model than its catalog. Keys are the reference's, and `cost` as models.dev has it. */
 export const CatalogChange = z.strictObject({
@@ -19,12 +18,7 @@ export const CatalogChange = z.strictObject({
   attachment: z.boolean().optional(),
   input_modalities: ProviderEntry.shape.input_modalities,
   deprecated: z.boolean().optional(),
-  cost: z.strictObject({
-    input: Dollars,
-    output: Dollars,
-    cache_read: Dollars.optional(),
-    cache_write: Dollars.optional(),
-  }).optional(),
+  cost: z.strictObject(Price).optional(),
 });
 export type CatalogChange = z.infer<typeof CatalogChange>;
 
@@ -43,12 +37,7 @@ export function toPrice({ tiers = [], ...rates }: NonNullable<CatalogModel["cost
 }
 
 function toRates({ input, output, cache_read, cache_write }: NonNullable<CatalogChange["cost"]>) {
-  return {
-    input,
-    output,
-    ...(cache_read === undefined ? {} : { cacheRead: cache_read }),
-    ...(cache_write === undefined ? {} : { cacheWrite: cache_write }),
-  };
+  return { input, output, ...present({ cacheRead: cache_read, cacheWrite: cache_write }) };
 }
 
 /** A descriptor with what a change says. Pure. */

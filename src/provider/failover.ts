@@ -4,6 +4,7 @@ import type { ModelEvent, ModelName, ModelRequest, Provider } from "#/core/provi
 import { untilAborted } from "#/lib/until_aborted.ts";
 import { Circuit } from "#/provider/circuit.ts";
 import { type Failed, toFailed } from "#/provider/failure.ts";
+import { present } from "#/provider/present.ts";
 import { isShown, type RetryOptions, tryAgain } from "#/provider/reliable.ts";
 
 /** An entry that can answer. */
@@ -187,8 +188,7 @@ function toOwnRequest(request: ModelRequest, { model, descriptor, maxOutputToken
     model,
     // A model without tools refuses a request that has some.
     ...(descriptor?.toolCall === false ? { tools: [] } : {}),
-    ...(descriptor === undefined ? {} : { descriptor }),
-    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+    ...present({ descriptor, maxOutputTokens }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { ErrorCode } from "#/core/error.ts";
 import type { ModelEvent } from "#/core/provider.ts";
 import { toOneLine } from "#/lib/printable.ts";
 import { toNetTarget } from "#/provider/base_url.ts";
+import { present } from "#/provider/present.ts";
 import type { ProviderOptions } from "#/provider/warm_provider.ts";
 
 /** The event that ends a call that went wrong. */
@@ -56,9 +57,13 @@ export function toFailed(
   message: string,
   options: { retryable?: boolean; retryAfterMs?: number | undefined; tooLarge?: boolean } = {},
 ): Failed {
-  const after = options.retryAfterMs === undefined ? {} : { retryAfterMs: options.retryAfterMs };
-  const size = options.tooLarge ? { tooLarge: true } as const : {};
-  return { type: "failed", code, message, retryable: options.retryable ?? RETRYABLE.has(code), ...after, ...size };
+  const { retryable = RETRYABLE.has(code), retryAfterMs, tooLarge } = options;
+  return { type: "failed", code, message, retryable, ...present({ retryAfterMs, tooLarge: tooLarge || undefined }) };
+}
+
+/** A stream that ended without its vendor's word for it. */
+export function toCutOff(name: string): Failed {
+  return toFailed("provider_interrupted", `The stream of ${name} stopped before its end.`);
 }
 
 /** What an HTTP answer other than 2xx means. `body` is what was read of it, at most `providerErrorBytesMax`. */
@@ -132,9 +137,8 @@ export function fromStreamError(error: unknown, context: FailureContext): Failed
     return toFailed("provider_rate_limited", `${context.name} limits the rate${says}`);
   }
   if (/invalid|not_found|context_length|image|policy/.test(vendor.code + vendor.type)) {
-    return toFailed("provider_rejected", `${context.name} rejected the request${says}`, {
-      tooLarge: isAboutSize(vendor),
-    });
+    const tooLarge = isAboutSize(vendor);
+    return toFailed("provider_rejected", `${context.name} rejected the request${says}`, { tooLarge });
   }
   return toFailed("provider_unavailable", `${context.name} stopped with an error${says}`);
 }

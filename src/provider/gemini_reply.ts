@@ -1,26 +1,27 @@
 import { z } from "zod";
-import type { Replay, ToolCall, Usage } from "#/core/message.ts";
+import type { ToolCall, Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { toFailed } from "#/provider/failure.ts";
+import { toCutOff, toFailed } from "#/provider/failure.ts";
 import { toMedia } from "#/provider/media.ts";
 import { toAssembler, type ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+import { present } from "#/provider/present.ts";
 import { checkReply } from "#/provider/reply_bounds.ts";
 import type { ReplyReader } from "#/provider/stream.ts";
+
+const Part = z.object({
+  text: z.string().nullish(),
+  thought: z.boolean().nullish(),
+  thoughtSignature: z.string().nullish(),
+  functionCall: z.object({ id: z.string().nullish(), name: z.string().nullish(), args: z.unknown().optional() })
+    .nullish(),
+  inlineData: z.object({ mimeType: z.string(), data: z.string() }).nullish(),
+});
 
 /** A chunk, loosely: each is a whole GenerateContentResponse with what is new in its parts. */
 const Chunk = z.object({
   candidates: z.array(z.object({
     index: z.number().nullish(),
-    content: z.object({
-      parts: z.array(z.object({
-        text: z.string().nullish(),
-        thought: z.boolean().nullish(),
-        thoughtSignature: z.string().nullish(),
-        functionCall: z.object({ id: z.string().nullish(), name: z.string().nullish(), args: z.unknown().optional() })
-          .nullish(),
-        inlineData: z.object({ mimeType: z.string(), data: z.string() }).nullish(),
-      })).nullish(),
-    }).nullish(),
+    content: z.object({ parts: z.array(Part).nullish() }).nullish(),
     finishReason: z.string().nullish(),
   })).nullish(),
   promptFeedback: z.object({ blockReason: z.string().nullish() }).nullish(),
@@ -34,35 +35,23 @@ const Chunk = z.object({
   }).nullish(),
 });
 type Counts = NonNullable<z.infer<typeof Chunk>["usageMetadata"]>;
-type Part = NonNullable<
-  NonNullable<NonNullable<z.infer<typeof Chunk>["candidates"]>[number]["content"]>["parts"]
->[number];
 
 /** What a call or a text carries of the thoughts behind it; no other model can read it. */
-export const Signed: z.ZodType<Signature> = z.object({
+export const Signed = z.object({
+  /** The entry's name. */
   provider: z.string(),
   model: z.string(),
   thoughtSignature: z.string(),
 });
-/** `provider` is the entry's name. */
-export interface Signature {
-  readonly provider: string;
-  readonly model: string;
-  readonly thoughtSignature: string;
-}
 
 /** `data` of a replay: the signature and the place of the text that carried it, in UTF-16 code units. */
-export const SignedText: z.ZodType<SignedText> = z.object({
+export const SignedText = z.object({
   thoughtSignature: z.string(),
   from: z.number().int().nonnegative(),
   to: z.number().int().nonnegative(),
 });
 /** A place in the text of a reply, which may be empty. */
-export interface SignedText {
-  readonly thoughtSignature: string;
-  readonly from: number;
-  readonly to: number;
-}
+export type SignedText = z.infer<typeof SignedText>;
 
 /** The model's own slips: another try often goes well. */
 const SLIPS = /^(MALFORMED|UNEXPECTED)_/;
@@ -113,9 +102,7 @@ export class GeminiReply implements ReplyReader {
   *finish(ended: boolean): Generator<ModelEvent> {
     const calls = this.#calls.finish().map((call, at) => this.#sign(call, at));
     const reason = this.#finishReason ?? (ended && !this.isComplete ? "STOP" : undefined);
-    if (reason === undefined && this.#blockReason === undefined) {
-      return yield toFailed("provider_interrupted", `The stream of ${this.#name} stopped before its end.`);
-    }
+    if (reason === undefined && this.#blockReason === undefined) return yield toCutOff(this.#name);
     if (reason !== undefined && SLIPS.test(reason)) {
       const message = `${this.#name} wrote a tool call that its own vendor cannot read (${reason}).`;
       return yield toFailed("provider_protocol", message, { retryable: true });
@@ -123,21 +110,18 @@ export class GeminiReply implements ReplyReader {
     const finish = toFinishReason(reason);
     const isSilent = this.#textChars === 0 && calls.length === 0 && !this.#hasMedia;
     if (isSilent && finish !== "stop" && finish !== "length") {
-      const what = reason === undefined
-        ? "blocked the prompt"
-        : `${finish === "content_filter" ? "blocked its answer" : "ended without an answer"}`;
-      const message = `${this.#name} ${what} (${
-        reason ?? this.#blockReason
-      }). Ask in other words, or choose another model.`;
-      return yield toFailed("provider_rejected", message);
+      const did = finish === "content_filter" ? "blocked its answer" : "ended without an answer";
+      const what = reason === undefined ? `blocked the prompt (${this.#blockReason})` : `${did} (${reason})`;
+      return yield toFailed("provider_rejected", `${this.#name} ${what}. Ask in other words, or choose another model.`);
     }
     for (const call of calls) yield { type: "tool_call", call };
-    if (this.#signedText) yield { type: "replay", replay: this.#toReplay(this.#signedText) };
+    const replay = { provider: this.#name, model: this.#model, data: this.#signedText };
+    if (replay.data) yield { type: "replay", replay };
     if (this.#counts) yield { type: "usage", usage: toUsage(this.#counts) };
     yield { type: "done", finishReason: finish === "stop" && calls.length > 0 ? "tool_calls" : finish };
   }
 
-  #readPart({ text, thought, thoughtSignature, functionCall, inlineData }: Part): ModelEvent[] {
+  #readPart({ text, thought, thoughtSignature, functionCall, inlineData }: z.infer<typeof Part>): ModelEvent[] {
     if (functionCall) {
       const index = this.#calls.size;
       // Whole in one part, and often without an id: a number of its own keeps it apart from its neighbour.
@@ -165,11 +149,10 @@ export class GeminiReply implements ReplyReader {
   #sign(call: ToolCall, at: number): ToolCall {
     const thoughtSignature = this.#signatures.get(at);
     if (thoughtSignature === undefined) return call;
-    return { ...call, metadata: { provider: this.#name, model: this.#model, thoughtSignature } satisfies Signature };
-  }
-
-  #toReplay(data: SignedText): Replay {
-    return { provider: this.#name, model: this.#model, data };
+    return {
+      ...call,
+      metadata: { provider: this.#name, model: this.#model, thoughtSignature } satisfies z.infer<typeof Signed>,
+    };
   }
 }
 
@@ -183,12 +166,11 @@ function toFinishReason(reason = "BLOCKLIST"): string {
 function toUsage(counts: Counts): Usage {
   const sum = (...parts: (number | null | undefined)[]) =>
     parts.every((part) => typeof part !== "number") ? undefined : parts.reduce<number>((all, n) => all + (n ?? 0), 0);
-  const all = {
+  return present({
     promptTokens: sum(counts.promptTokenCount, counts.toolUsePromptTokenCount),
     completionTokens: sum(counts.candidatesTokenCount, counts.thoughtsTokenCount),
     cachedTokens: counts.cachedContentTokenCount,
     reasoningTokens: counts.thoughtsTokenCount,
     totalTokens: counts.totalTokenCount,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, count]) => typeof count === "number"));
+  });
 }

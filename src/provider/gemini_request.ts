@@ -3,6 +3,7 @@ import type { ModelRequest } from "#/core/provider.ts";
 import { isTextFile } from "#/provider/attachments.ts";
 import { Signed, SignedText } from "#/provider/gemini_reply.ts";
 import { toGeminiThinking } from "#/provider/gemini_thinking.ts";
+import { present } from "#/provider/present.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 /** One part of a content, as the API has it. */
@@ -41,17 +42,16 @@ export function toBody(request: ModelRequest, options: BodyOptions): Readonly<Re
 
 function toConfig(request: ModelRequest): Readonly<Record<string, unknown>> {
   const { maxOutputTokens, outputSchema, descriptor } = request;
-  const thinkingConfig = toGeminiThinking(request);
   const makes = descriptor?.output.filter((modality) => ["text", "image", "audio"].includes(modality)) ?? [];
-  return {
-    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-    ...(thinkingConfig === undefined ? {} : { thinkingConfig }),
-    ...(outputSchema ? { responseMimeType: "application/json", responseJsonSchema: outputSchema.schema } : {}),
+  const isMore = makes.some((modality) => modality !== "text");
+  return present({
+    maxOutputTokens,
+    thinkingConfig: toGeminiThinking(request),
+    responseMimeType: outputSchema && "application/json",
+    responseJsonSchema: outputSchema?.schema,
     // Unasked, a model answers with text alone.
-    ...(makes.some((modality) => modality !== "text")
-      ? { responseModalities: makes.map((modality) => modality.toUpperCase()) }
-      : {}),
-  };
+    responseModalities: isMore ? makes.map((modality) => modality.toUpperCase()) : undefined,
+  });
 }
 
 function toDeclaration({ name, description, parameters }: ModelRequest["tools"][number]): Part {
@@ -110,10 +110,8 @@ function toCalls(calls: readonly ToolCall[], reader: Reader): Part[] {
     const own = isSent(data, reader) ? data?.thoughtSignature : undefined;
     const isWanted = at === 0 && reader.isCurrent && /gemini-(?![12]\b)/.test(reader.model);
     const thoughtSignature = own ?? (isWanted ? UNSIGNED : undefined);
-    return {
-      functionCall: { id: call.id, name: toName(call.name), args: JSON.parse(toJsonArguments(call)) },
-      ...(thoughtSignature === undefined ? {} : { thoughtSignature }),
-    };
+    const functionCall = { id: call.id, name: toName(call.name), args: JSON.parse(toJsonArguments(call)) };
+    return present({ functionCall, thoughtSignature });
   });
 }
 

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { toFailed } from "#/provider/failure.ts";
+import { toCutOff } from "#/provider/failure.ts";
 import { fromMediaUrl } from "#/provider/media.ts";
 import type { ReplyReader } from "#/provider/stream.ts";
 import { toAssembler, type ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+import { present } from "#/provider/present.ts";
 import { checkReply } from "#/provider/reply_bounds.ts";
 
 /** A chunk, loosely: vendors add fields and leave others out. */
@@ -73,10 +74,7 @@ export class Reply implements ReplyReader {
 
   /** The last events. `ended` says that the vendor marked the end itself, with or without a finish reason. */
   *finish(ended: boolean): Generator<ModelEvent> {
-    if (this.#finishReason === undefined && !ended) {
-      yield toFailed("provider_interrupted", `The stream of ${this.#name} stopped before its end.`);
-      return;
-    }
+    if (this.#finishReason === undefined && !ended) return yield toCutOff(this.#name);
     const calls = this.#calls.finish();
     for (const call of calls) yield { type: "tool_call", call };
     if (this.#usage) yield { type: "usage", usage: this.#usage };
@@ -85,12 +83,11 @@ export class Reply implements ReplyReader {
 }
 
 function toUsage(usage: NonNullable<z.infer<typeof Chunk>["usage"]>): Usage {
-  const counts = {
+  return present({
     promptTokens: usage.prompt_tokens,
     completionTokens: usage.completion_tokens,
     cachedTokens: usage.prompt_tokens_details?.cached_tokens,
     reasoningTokens: usage.completion_tokens_details?.reasoning_tokens,
     totalTokens: usage.total_tokens,
-  };
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => typeof count === "number"));
+  });
 }

@@ -3,6 +3,7 @@ import type { InlineMedia, Message, ToolCall } from "#/core/message.ts";
 import { toModality } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
 import { toFormat } from "#/provider/attachments.ts";
+import { present } from "#/provider/present.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 type Body = OpenAI.Chat.Completions.ChatCompletionCreateParamsStreaming;
@@ -12,8 +13,8 @@ type ChatMessage = OpenAI.Chat.Completions.ChatCompletionMessageParam;
  * The request body of Chat Completions. OpenAI's own models take `max_completion_tokens` only; other servers know the older
  * `max_tokens`, and OpenRouter makes pictures only when `modalities` asks for them (openrouter.ai/docs/features/multimodal/image-generation).
  */
-export function toBody(request: ModelRequest, options: { readonly isOpenAi: boolean }): Body {
-  const { maxOutputTokens: limit, outputSchema: output, descriptor, reasoning } = request;
+export function toBody(request: ModelRequest, { isOpenAi }: { readonly isOpenAi: boolean }): Body {
+  const { tools, maxOutputTokens: limit, outputSchema: output, descriptor, reasoning } = request;
   // The package does not know the modality `image`.
   const modalities = ["image", "text"] as unknown as Body["modalities"] & object;
   return {
@@ -21,22 +22,21 @@ export function toBody(request: ModelRequest, options: { readonly isOpenAi: bool
     messages: request.messages.map(toChatMessage),
     stream: true,
     stream_options: { include_usage: true },
-    // An empty list is an error for several vendors.
-    ...(request.tools.length > 0 ? { tools: request.tools.map(toTool) } : {}),
-    ...(output
-      ? {
-        response_format: {
-          type: "json_schema",
-          json_schema: { ...output, schema: { ...output.schema }, strict: true },
-        },
-      }
-      : {}),
-    ...(reasoning === undefined || descriptor?.reasoning === false ? {} : { reasoning_effort: reasoning }),
-    ...(!options.isOpenAi && descriptor?.output.includes("image") ? { modalities } : {}),
-    // Newer accounts keep what does not say so (developers.openai.com/api/docs/guides/migrate-to-responses).
-    ...(options.isOpenAi ? { store: false } : {}),
-    ...(limit === undefined ? {} : options.isOpenAi ? { max_completion_tokens: limit } : { max_tokens: limit }),
+    ...present({
+      // An empty list is an error for several vendors.
+      tools: tools.length > 0 ? tools.map(toTool) : undefined,
+      response_format: output && toResponseFormat(output),
+      reasoning_effort: descriptor?.reasoning === false ? undefined : reasoning,
+      modalities: !isOpenAi && descriptor?.output.includes("image") ? modalities : undefined,
+      // Newer accounts keep what does not say so (developers.openai.com/api/docs/guides/migrate-to-responses).
+      store: isOpenAi ? false : undefined,
+      [isOpenAi ? "max_completion_tokens" : "max_tokens"]: limit,
+    }),
   };
+}
+
+function toResponseFormat(output: ModelRequest["outputSchema"] & object) {
+  return { type: "json_schema" as const, json_schema: { ...output, schema: { ...output.schema }, strict: true } };
 }
 
 function toTool(tool: ModelRequest["tools"][number]): OpenAI.Chat.Completions.ChatCompletionFunctionTool {

@@ -2,9 +2,10 @@ import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import type { Usage } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { toFailed } from "#/provider/failure.ts";
+import { toCutOff } from "#/provider/failure.ts";
 import { toMedia } from "#/provider/media.ts";
 import { toAssembler, type ToolCallAssembler } from "#/provider/openai_tool_calls.ts";
+import { present } from "#/provider/present.ts";
 import { checkReply } from "#/provider/reply_bounds.ts";
 import { type ResponsesReplay, SealedThoughts } from "#/provider/responses_chain.ts";
 import { StreamError } from "#/provider/sse.ts";
@@ -100,10 +101,7 @@ export class ResponsesReply implements ReplyReader {
   /** The last events. The vendor's end mark is an event: a `[DONE]` says nothing. */
   *finish(): Generator<ModelEvent> {
     const { name } = this.#options;
-    if (this.#finishReason === undefined) {
-      yield toFailed("provider_interrupted", `The stream of ${name} stopped before its end.`);
-      return;
-    }
+    if (this.#finishReason === undefined) return yield toCutOff(name);
     const calls = this.#calls.finish();
     for (const call of calls) yield { type: "tool_call", call };
     if (this.#response?.usage) yield { type: "usage", usage: toUsage(this.#response.usage) };
@@ -192,11 +190,10 @@ export class ResponsesReply implements ReplyReader {
     const { covers } = this.#options;
     const { id, store } = this.#response ?? {};
     if (this.#finishReason !== "stop") return {};
-    const thoughts = this.#thoughts.length === 1 ? SealedThoughts.safeParse(this.#thoughts[0]).data : undefined;
-    return {
-      ...(covers !== undefined && id && store !== false ? { kept: { id, covers } } : {}),
-      ...(thoughts === undefined ? {} : { thoughts }),
-    };
+    return present({
+      kept: covers !== undefined && id && store !== false ? { id, covers } : undefined,
+      thoughts: this.#thoughts.length === 1 ? SealedThoughts.safeParse(this.#thoughts[0]).data : undefined,
+    });
   }
 }
 
@@ -205,12 +202,11 @@ function toText(type: "text" | "reasoning", text: string): ModelEvent[] {
 }
 
 function toUsage(usage: NonNullable<VendorResponse["usage"]>): Usage {
-  const counts = {
+  return present({
     promptTokens: usage.input_tokens,
     completionTokens: usage.output_tokens,
     cachedTokens: usage.input_tokens_details?.cached_tokens,
     reasoningTokens: usage.output_tokens_details?.reasoning_tokens,
     totalTokens: usage.total_tokens,
-  };
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => typeof count === "number"));
+  });
 }

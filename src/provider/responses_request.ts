@@ -3,6 +3,7 @@ import type { InlineMedia, Message } from "#/core/message.ts";
 import { toModality } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
 import { toFormat } from "#/provider/attachments.ts";
+import { present } from "#/provider/present.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
 type Body = OpenAI.Responses.ResponseCreateParamsStreaming;
@@ -34,13 +35,10 @@ export function toBody(request: ModelRequest, { store, chain, thoughtsOf }: Body
   const tools = toTools(request);
   return {
     model: request.model,
-    ...(instructions === "" ? {} : { instructions }),
-    input,
-    ...(chain === undefined ? {} : { previous_response_id: chain.id }),
+    ...present({ instructions: instructions || undefined, input, previous_response_id: chain?.id }),
     store,
     stream: true,
-    ...(tools.length === 0 ? {} : { tools }),
-    ...(maxOutputTokens === undefined ? {} : { max_output_tokens: maxOutputTokens }),
+    ...present({ tools: tools.length > 0 ? tools : undefined, max_output_tokens: maxOutputTokens }),
     ...toReasoning(request),
     ...(output
       ? { text: { format: { type: "json_schema", name: output.name, schema: { ...output.schema }, strict: true } } }
@@ -97,7 +95,7 @@ function toReasoning({ reasoning: effort, descriptor }: ModelRequest): Pick<Body
   if (!(descriptor?.reasoning ?? effort !== undefined)) return {};
   if (effort === "none") return { reasoning: { effort } };
   return {
-    reasoning: { ...(effort === undefined ? {} : { effort }), summary: "auto" },
+    reasoning: { ...present({ effort }), summary: "auto" },
     include: ["reasoning.encrypted_content"],
   };
 }
