@@ -66,10 +66,7 @@ export async function readCatalogFiles({ cwd, home, project, root }: Loaded["pla
   ];
   const files: CatalogFile[] = [];
   for (const { path, isProject } of candidates) {
-    const read = readPlainFile(path, {
-      ...(isProject ? { within: root } : {}),
-      bytesMax: LIMITS.catalogBytesMax,
-    });
+    const read = readPlainFile(path, { within: isProject ? root : undefined, bytesMax: LIMITS.catalogBytesMax });
     const place = toShownPath(path, cwd);
     if ("kind" in read) {
       if (read.kind === "bad") {

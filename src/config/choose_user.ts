@@ -11,10 +11,8 @@ export function chooseUser(asked: string | undefined, registered: readonly strin
     throw new AppError("config_invalid", `--user: choose one of ${known.join(", ")}`);
   }
   if (!USER_ID.test(asked)) {
-    throw new AppError(
-      "config_invalid",
-      "--user: a user id is 1 to 32 of a-z, 0-9, '_' or '-', a letter or digit first",
-    );
+    const rule = "a user id is 1 to 32 of a-z, 0-9, '_' or '-', a letter or digit first";
+    throw new AppError("config_invalid", `--user: ${rule}`);
   }
   // Without registrations every id is a user of the default workspaces.
   if (registered.length === 0 || registered.includes(asked)) return asked;

@@ -64,77 +64,64 @@ function* checkAgent(config: Config, name: string): Generator<CrossIssue> {
     );
     if (TOOL_NAMES.includes(tool) || ofServer) continue;
     const nearest = nearestName(tool, TOOL_NAMES);
-    yield issue(
-      ["agents", name, "tools", index],
-      `unknown tool${nearest === undefined ? "" : `; the nearest is ${nearest}`}`,
-    );
+    const hint = nearest === undefined ? "" : `; the nearest is ${nearest}`;
+    yield issue(["agents", name, "tools", index], `unknown tool${hint}`);
   }
 }
 
 function* checkSums({ memory: { retrieval }, reliability }: Config): Generator<CrossIssue> {
   const sum = retrieval.vector_weight + retrieval.fts_weight;
   if (Math.abs(sum - 1) > 1e-6) {
-    const both = ["memory.retrieval.vector_weight", "memory.retrieval.fts_weight"];
-    yield issue(
-      ["memory", "retrieval", "vector_weight"],
-      `vector_weight and fts_weight must sum to 1, got ${+sum.toFixed(6)}`,
-      both,
-    );
+    const sentence = `vector_weight and fts_weight must sum to 1, got ${+sum.toFixed(6)}`;
+    yield issueBetween("memory.retrieval.vector_weight", sentence, "memory.retrieval.fts_weight");
   }
   if (reliability.backoff_base_ms > reliability.backoff_max_ms) {
-    const both = ["reliability.backoff_base_ms", "reliability.backoff_max_ms"];
-    yield issue(
-      ["reliability", "backoff_base_ms"],
-      `must be at most backoff_max_ms, ${reliability.backoff_max_ms}`,
-      both,
-    );
+    const sentence = `must be at most backoff_max_ms, ${reliability.backoff_max_ms}`;
+    yield issueBetween("reliability.backoff_base_ms", sentence, "reliability.backoff_max_ms");
   }
 }
 
 function* checkNeeds(
-  { memory, scheduler, tools: { web_search }, runner: { web }, user }: Config,
+  { memory, scheduler, tools: { web_search: search }, runner: { web }, user }: Config,
 ): Generator<CrossIssue> {
   if (memory.enabled && memory.remote_url !== undefined && memory.auth_token === undefined) {
-    yield issue(["memory", "remote_url"], "needs memory.auth_token", ["memory.auth_token"]);
+    yield issueBetween("memory.remote_url", "needs memory.auth_token", "memory.auth_token");
   }
   if (scheduler.enabled && !memory.enabled) {
-    yield issue(["scheduler", "enabled"], "needs memory.enabled = true, where schedules are kept", ["memory.enabled"]);
+    const sentence = "needs memory.enabled = true, where schedules are kept";
+    yield issueBetween("scheduler.enabled", sentence, "memory.enabled");
   }
-  if (web_search.provider === "searxng" && web_search.base_url === undefined && web_search.base_urls === undefined) {
-    yield issue(["tools", "web_search", "provider"], "searxng needs base_url or base_urls", [
-      "tools.web_search.base_url",
-      "tools.web_search.base_urls",
-    ]);
+  if (search.provider === "searxng" && search.base_url === undefined && search.base_urls === undefined) {
+    const bases = ["tools.web_search.base_url", "tools.web_search.base_urls"];
+    yield issueBetween("tools.web_search.provider", "searxng needs base_url or base_urls", ...bases);
   }
-  if (web_search.egress_mode === "strict" && web_search.egress_allowlist.length === 0) {
-    yield issue(["tools", "web_search", "egress_mode"], "strict needs egress_allowlist", [
-      "tools.web_search.egress_allowlist",
-    ]);
+  const mode = "tools.web_search.egress_mode";
+  if (search.egress_mode === "strict" && search.egress_allowlist.length === 0) {
+    yield issueBetween(mode, "strict needs egress_allowlist", "tools.web_search.egress_allowlist");
   }
-  if (web_search.egress_mode === "strict" && web_search.egress_proxy_url === undefined) {
-    yield issue(["tools", "web_search", "egress_mode"], "strict needs egress_proxy_url", [
-      "tools.web_search.egress_proxy_url",
-    ]);
+  if (search.egress_mode === "strict" && search.egress_proxy_url === undefined) {
+    yield issueBetween(mode, "strict needs egress_proxy_url", "tools.web_search.egress_proxy_url");
   }
   if (web.auth_mode === "token" && web.auth_token_env === undefined && web.auth_token === undefined) {
-    yield issue(["runner", "web", "auth_mode"], "token needs auth_token_env or auth_token", [
-      "runner.web.auth_token_env",
-      "runner.web.auth_token",
-    ]);
+    const tokens = ["runner.web.auth_token_env", "runner.web.auth_token"];
+    yield issueBetween("runner.web.auth_mode", "token needs auth_token_env or auth_token", ...tokens);
   }
   const telegram = user.channels.telegram;
+  const enabled = "user.channels.telegram.enabled";
   if (telegram?.enabled && telegram.bot_token_env === undefined) {
-    yield issue(["user", "channels", "telegram", "enabled"], "needs bot_token_env", [
-      "user.channels.telegram.bot_token_env",
-    ]);
+    yield issueBetween(enabled, "needs bot_token_env", "user.channels.telegram.bot_token_env");
   }
   if (telegram?.enabled && telegram.senders.length === 0) {
-    yield issue(["user", "channels", "telegram", "enabled"], "needs at least one [[channels.telegram.senders]]", [
-      "user.channels.telegram.senders",
-    ]);
+    const sentence = "needs at least one [[channels.telegram.senders]]";
+    yield issueBetween(enabled, sentence, "user.channels.telegram.senders");
   }
 }
 
-function issue(path: Issue["path"], sentence: string, involved: readonly string[] = []): CrossIssue {
-  return { path, sentence, involved };
+function issue(path: Issue["path"], sentence: string): CrossIssue {
+  return { path, sentence, involved: [] };
+}
+
+/** `key` and `others` are paths of bare keys. */
+function issueBetween(key: string, sentence: string, ...others: readonly string[]): CrossIssue {
+  return { path: key.split("."), sentence, involved: others };
 }

@@ -18,10 +18,8 @@ export function editToml(text: string, edit: TableEdit): string {
   const wanted = withEdit(text, edit);
   const edited = write(text, edit);
   if (isSame(parseOr(edited), wanted)) return edited;
-  throw new AppError(
-    "config_invalid",
-    `its table [${toKeyPath(edit.table)}] is written in a way that only a person should change`,
-  );
+  const table = `[${toKeyPath(edit.table)}]`;
+  throw new AppError("config_invalid", `its table ${table} is written in a way that only a person should change`);
 }
 
 function write(text: string, { table, values }: TableEdit): string {

@@ -27,10 +27,10 @@ export interface ConfigFolders {
  */
 export function findFolders(
   { cwd, home, configDir, systemDir }: {
-    cwd: string;
-    home: string | undefined;
-    configDir: string | undefined;
-    systemDir: string;
+    readonly cwd: string;
+    readonly home?: string | undefined;
+    readonly configDir?: string | undefined;
+    readonly systemDir: string;
   },
 ): ConfigFolders {
   const problems: Problem[] = [];

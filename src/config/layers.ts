@@ -4,7 +4,7 @@ import type { ConfigFolder } from "#/config/folders.ts";
 import type { Problem } from "#/config/problem.ts";
 import { type ConfigText, readConfigFile, toShownPath } from "#/config/read_file.ts";
 import { AgentFile, RunnerFile, UserFile } from "#/config/schema.ts";
-import { checkSource, type RawSource, type Source } from "#/config/source.ts";
+import { checkSource, problemIn, type RawSource, type Source } from "#/config/source.ts";
 import { isTrusted, readTrustList, type TrustedFile } from "#/config/trust.ts";
 import { isTable, type Tree } from "#/config/tree.ts";
 import { AppError } from "#/core/error.ts";
@@ -86,15 +86,8 @@ export class LayerReader {
     const names = ["default", "global"].filter((name) => kind.profiles && isTable(file.tree[name]));
     if (names.length === 0) return [{ ...base, profile: [], raw: file.tree }];
     for (const key of Object.keys(file.tree).filter((key) => !names.includes(key))) {
-      const line = file.lines.get(key);
       const sentence = `is not read: this file has profiles, and only ${names.join(" and ")} can be chosen`;
-      this.problems.push({
-        code: "config_invalid",
-        place: base.place,
-        ...(line === undefined ? {} : { line }),
-        key,
-        sentence,
-      });
+      this.problems.push(problemIn({ ...base, at: [], profile: [] }, [key], sentence));
     }
     return names.map((name) => ({ ...base, profile: [name], raw: file.tree[name] as Tree }));
   }

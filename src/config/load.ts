@@ -68,12 +68,7 @@ export interface Loaded {
  */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const { cwd, home } = options;
-  const found = findFolders({
-    cwd,
-    home,
-    configDir: options.configDir,
-    systemDir: options.systemDir ?? "/etc/oxydra",
-  });
+  const found = findFolders({ systemDir: "/etc/oxydra", ...options });
   const reader = new LayerReader(cwd, home);
   reader.problems.push(...found.problems);
   const joined = new JoinedLayers(nest(DEFAULT_REGISTRY, ["providers", "registry"]));

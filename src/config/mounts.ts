@@ -24,14 +24,7 @@ export interface Surroundings {
   readonly configFolders: readonly string[];
   readonly workspaceRoot: string;
   /** The user's own folders. */
-  readonly own: {
-    readonly root: string;
-    readonly internal: string;
-    readonly run: string;
-    readonly audit: string;
-    readonly ipc: string;
-    readonly logs: string;
-  };
+  readonly own: Readonly<Record<"root" | typeof OWN_NAMES[number], string>>;
   /** Deno's cache: whoever writes there writes our program. */
   readonly denoDir: string;
   /** The folder with mod.ts; absent when the program came from a URL. */
@@ -46,10 +39,7 @@ export function toForbiddenPlaces(around: Surroundings): ForbiddenPlace[] {
   const places: ForbiddenPlace[] = [
     ...around.configFolders.map((path) => ({ name: "a config folder", path, except: own.root })),
     { name: "another user's workspace", path: around.workspaceRoot, except: own.root },
-    ...OWN_NAMES.map((name) => ({
-      name: `the user's ${name} folder`,
-      path: own[name],
-    })),
+    ...OWN_NAMES.map((name) => ({ name: `the user's ${name} folder`, path: own[name] })),
     { name: "Deno's cache", path: around.denoDir },
   ];
   // The default workspaces of a checkout lie in the program's tree.

@@ -1,6 +1,7 @@
 import { isAbsolute, join, relative, resolve } from "#/lib/path.ts";
 import { parse } from "smol-toml";
 import { LIMITS } from "#/core/limits.ts";
+import { concatBytes } from "#/lib/bytes.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { locateKeys } from "#/config/toml_lines.ts";
 import type { Tree } from "#/config/tree.ts";
@@ -115,13 +116,7 @@ function readAtMost(file: Deno.FsFile, bytesMax: number): Uint8Array<ArrayBuffer
     chunks.push(chunk.subarray(0, read));
     size += read;
   }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return concatBytes(chunks);
 }
 
 function toReason(error: unknown): string {
