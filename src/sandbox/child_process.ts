@@ -3,6 +3,7 @@ import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeByteFrames, encodeJsonFrame, type Frame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
+import { endProcess } from "#/sandbox/ask_process.ts";
 import type { ChildPlan } from "#/sandbox/child_plan.ts";
 import { FromChildFrame, toErrorCode } from "#/sandbox/child_frames.ts";
 import type { ComponentPackage } from "#/sandbox/component.ts";
@@ -136,11 +137,7 @@ export class ToolChild {
   /** Ends the process at once. Its running call, if any, ends as crashed. */
   kill(): void {
     this.#dead = true;
-    try {
-      this.#process.kill("SIGKILL");
-    } catch {
-      // Already gone.
-    }
+    endProcess(this.#process);
   }
 
   /** Runs one call. Throws AppError `cancelled` when the signal fires; the child is dead then. One at a time. */
@@ -207,10 +204,8 @@ export class ToolChild {
   /** V8's flags bound its heap and the memory of components, not what hostile glue allocates beside them. */
   #checkMemory(): void {
     if (this.#dead || this.residentBytes() <= LIMITS.childBytesMax) return;
-    this.#fail(
-      "tool_crashed",
-      `the tool's process used more than ${LIMITS.childBytesMax} bytes of memory and was stopped`,
-    );
+    const used = `used more than ${LIMITS.childBytesMax} bytes of memory`;
+    this.#fail("tool_crashed", `the tool's process ${used} and was stopped`);
   }
 
   #onGone(): void {

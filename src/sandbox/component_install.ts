@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { concatBytes } from "#/lib/bytes.ts";
+import { askProcess } from "#/sandbox/ask_process.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { ChildPlan } from "#/sandbox/child_plan.ts";
 import { ToolChild } from "#/sandbox/child_process.ts";
@@ -103,47 +103,16 @@ async function inspect(
 }
 
 async function runInspect(
-  request: Uint8Array<ArrayBuffer>,
+  input: Uint8Array<ArrayBuffer>,
   manifest: PackageManifest,
-  { inspectPlan: { command, args, env }, inspectMs = LIMITS.installMs }: InstallDeps,
+  { inspectPlan, inspectMs = LIMITS.installMs }: InstallDeps,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const process = new Deno.Command(command, {
-    args: [...args],
-    env: { ...env },
-    clearEnv: true,
-    detached: true,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  let reason = "";
-  const kill = (why: string) => {
-    reason ||= why;
-    try {
-      process.kill("SIGKILL");
-    } catch {
-      // Already gone.
-    }
-  };
-  const timer = setTimeout(() => kill(`its inspection took more than ${inspectMs} ms`), inspectMs);
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let bytes = 0;
-  try {
-    // A process that ends before it has read everything says so with what it did not write.
-    void ReadableStream.from([request]).pipeTo(process.stdin).catch(() => {});
-    for await (const chunk of process.stdout) {
-      bytes += chunk.length;
-      if (bytes > LIMITS.componentMadeBytesMax) {
-        kill(`the transpiler makes more than ${LIMITS.componentMadeBytesMax} bytes of it`);
-      } else chunks.push(chunk);
-    }
-    await process.status;
-  } finally {
-    clearTimeout(timer);
-    kill("");
-  }
-  if (reason !== "") throw invalid(manifest, reason);
-  return concatBytes(chunks);
+  const signal = AbortSignal.timeout(inspectMs);
+  const bytesMax = LIMITS.componentMadeBytesMax;
+  const made = await askProcess(inspectPlan, { input, bytesMax, signal });
+  if (made.length > bytesMax) throw invalid(manifest, `the transpiler makes more than ${bytesMax} bytes of it`);
+  if (signal.aborted) throw invalid(manifest, `its inspection took more than ${inspectMs} ms`);
+  return made;
 }
 
 const Described = z.strictObject({ name: z.string(), version: z.string(), tools: z.array(z.string()) });

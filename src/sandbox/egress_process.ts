@@ -3,6 +3,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
 import { type Link, openLink } from "#/lib/link.ts";
+import { endProcess } from "#/sandbox/ask_process.ts";
 import { type EgressCall, EgressHead } from "#/sandbox/egress_frames.ts";
 import type { EgressPlan } from "#/sandbox/egress_plan.ts";
 
@@ -80,11 +81,7 @@ export class EgressProcess {
   /** Ends it at once. */
   kill(): void {
     this.#dead = true;
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It is gone already.
-    }
+    endProcess(this.#child);
   }
 
   async #drain(onLog: (line: string) => void): Promise<void> {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { askProcess } from "#/sandbox/ask_process.ts";
 import type { ChildPlan } from "#/sandbox/child_plan.ts";
 import type { Egress } from "#/sandbox/egress_client.ts";
 
@@ -40,8 +41,13 @@ export async function runProbe(
   signal: AbortSignal,
   timeoutMs: number = LIMITS.selfCheckMs,
 ): Promise<readonly WallFinding[]> {
-  const text = await run({ ...plan, args: [...plan.args, JSON.stringify(request)] }, signal, timeoutMs);
-  const parsed = Found.safeParse(toJson(text));
+  const asked = { ...plan, args: [...plan.args, JSON.stringify(request)] };
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  // Whoever says more is no probe.
+  const said = await askProcess(asked, { bytesMax: LIMITS.selfCheckBytesMax, signal: deadline }).catch((cause) => {
+    throw new AppError("self_test_failed", "the probe that was to try its walls cannot be started", { cause });
+  });
+  const parsed = Found.safeParse(toJson(new TextDecoder().decode(said)));
   // What was not tried is not known to hold.
   if (!parsed.success || Object.keys(parsed.data).length !== TRIES + request.net.length) {
     throw new AppError("self_test_failed", "the probe that was to try its walls said something else");
@@ -53,52 +59,6 @@ export async function runProbe(
 function isRefusal(detail: string): boolean {
   return detail.startsWith("NotCapable: ") ||
     /^TypeError: .*(Requires import access|--no-remote|--cached-only|remote specifier)/is.test(detail);
-}
-
-async function run(plan: ChildPlan, signal: AbortSignal, timeoutMs: number): Promise<string> {
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-  try {
-    const child = new Deno.Command(plan.command, {
-      args: [...plan.args],
-      clearEnv: true,
-      env: { ...plan.env },
-      detached: true,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const kill = () => end(child);
-    deadline.addEventListener("abort", kill, { once: true });
-    try {
-      if (deadline.aborted) kill();
-      return await readAll(child.stdout);
-    } finally {
-      kill();
-      deadline.removeEventListener("abort", kill);
-      await child.status;
-    }
-  } catch (cause) {
-    throw new AppError("self_test_failed", "the probe that was to try its walls cannot be started", { cause });
-  }
-}
-
-/** The first `selfCheckBytesMax` bytes; whoever says more is no probe. */
-async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > LIMITS.selfCheckBytesMax) break;
-  }
-  return text;
-}
-
-function end(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It is gone.
-  }
 }
 
 function toJson(text: string): unknown {
