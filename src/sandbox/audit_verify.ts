@@ -1,5 +1,6 @@
 import type { AuditHead } from "#/core/audit.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { concatBytes } from "#/lib/bytes.ts";
 import { type ChainedEntry, parseChainedLine, sha256Of } from "#/lib/chained_line.ts";
 import { AUDIT_ROOT } from "#/sandbox/audit.ts";
 
@@ -79,24 +80,16 @@ export function readLines(
   for (const chunk of chunks) {
     let from = 0;
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
-      const line = joined(rest, chunk.subarray(from, at));
+      const line = concatBytes([rest, chunk.subarray(from, at)]);
       if (line.length > bytesMax) return take(line.subarray(0, bytesMax), "too_long") && false;
       if (!take(line, "whole")) return false;
       rest = new Uint8Array(0);
       from = at + 1;
     }
-    rest = joined(rest, chunk.subarray(from));
+    rest = concatBytes([rest, chunk.subarray(from)]);
     if (rest.length > bytesMax) return take(rest.subarray(0, bytesMax), "too_long") && false;
   }
   return rest.length === 0 || take(rest, "unended");
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b.slice();
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }
 
 /** Where the chain is, and what was found. */
@@ -137,10 +130,8 @@ class Check {
     if (kind === "too_long") return this.#fail("line_too_long", "the line is longer than any entry");
     const entry = parseChainedLine(line);
     if (kind === "unended") {
-      return this.#fail(
-        "half_line",
-        "the line has no end: a crash leaves one, and the next start keeps it and says so",
-      );
+      const why = "the line has no end: a crash leaves one, and the next start keeps it and says so";
+      return this.#fail("half_line", why);
     }
     if (entry === "forged") return this.#fail("bad_hash", "the entry is not what its hash was made of");
     if (entry === "broken") return this.#keepTorn(line);
@@ -174,7 +165,7 @@ class Check {
       return torn === undefined ||
         this.#fail("torn_gone", "the half line before it, which it names, is gone", entry.seq);
     }
-    const content = this.#torn.lines.reduce((all, line) => joined(joined(all, NEWLINE), line));
+    const content = concatBytes(this.#torn.lines.flatMap((line, at) => at === 0 ? [line] : [NEWLINE, line]));
     if (torn?.bytes !== content.length || torn.sha256 !== sha256Of(content)) return this.#isMended();
     this.#counts.tornLines++;
     this.#torn = undefined;

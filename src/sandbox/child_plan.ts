@@ -1,5 +1,6 @@
 import { LIMITS } from "#/core/limits.ts";
 import { toFilePath } from "#/lib/path.ts";
+import type { SpawnPlan } from "#/lib/spawn_piped.ts";
 
 /** What decides a tool child's flags. */
 export interface ChildPlanInput {
@@ -16,13 +17,8 @@ export interface ChildPlanInput {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A tool child before it runs. */
-export interface ChildPlan {
-  readonly command: string;
-  readonly args: readonly string[];
-  /** The whole environment: nothing is inherited. */
-  readonly env: Readonly<Record<string, string>>;
-}
+/** A tool child before it runs. Its environment is whole: nothing is inherited. */
+export type ChildPlan = SpawnPlan;
 
 /**
  * The flags of a tool child: no permission at all, no npm, no lock, and from a file no remote module. The import map of a checkout

@@ -34,11 +34,6 @@ export function openChildren(options: ChildrenOptions): Children {
   return new ChildPool(options);
 }
 
-/** A call that waits for a child. */
-interface Waiting {
-  readonly got: PromiseWithResolvers<ToolChild>;
-}
-
 /** From this many calls before a child is replaced, its successor is started, so that no call waits for the start. */
 const CALLS_BEFORE_REPLACEMENT = 40;
 
@@ -52,7 +47,8 @@ class ChildPool implements Children {
   readonly #processes = new Set<ToolChild>();
   /** Loaded and free, the longest idle first, with the time since when. */
   readonly #idle: { readonly child: ToolChild; readonly since: number }[] = [];
-  readonly #waiting: Waiting[] = [];
+  /** Calls that wait for a child, the longest first. */
+  readonly #waiting: PromiseWithResolvers<ToolChild>[] = [];
   #starting = 0;
   #sweep: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -95,9 +91,7 @@ class ChildPool implements Children {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#sweep);
-    for (const waiting of this.#waiting.splice(0)) {
-      waiting.got.reject(new AppError("cancelled", "the tools are closing"));
-    }
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(new AppError("cancelled", "the tools are closing"));
     for (const child of this.#processes) child.kill();
     await Promise.all([...this.#processes].map((child) => child.ended));
   }
@@ -115,17 +109,17 @@ class ChildPool implements Children {
     if (this.#waiting.length >= LIMITS.brokerCallsMax) {
       throw new AppError("queue_full", "too many calls wait for a tool process");
     }
-    const waiting: Waiting = { got: Promise.withResolvers() };
+    const waiting = Promise.withResolvers<ToolChild>();
     this.#waiting.push(waiting);
     this.#startForWaiting();
     const onAbort = () => {
       const at = this.#waiting.indexOf(waiting);
       if (at >= 0) this.#waiting.splice(at, 1);
-      waiting.got.reject(new AppError("cancelled", "the call was cancelled"));
+      waiting.reject(new AppError("cancelled", "the call was cancelled"));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      return await waiting.got.promise;
+      return await waiting.promise;
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
@@ -136,7 +130,7 @@ class ChildPool implements Children {
     const wanted = Math.min(this.#waiting.length - this.#starting, this.#bounds.children - this.#alive.size);
     for (let started = 0; started < wanted; started++) {
       // Its failure reaches the first call that waits.
-      this.#start().catch((error) => this.#waiting.shift()?.got.reject(error));
+      this.#start().catch((error) => this.#waiting.shift()?.reject(error));
     }
   }
 
@@ -163,7 +157,7 @@ class ChildPool implements Children {
   /** Gives a loaded child to the call that waits longest, or keeps it. */
   #offer(child: ToolChild): void {
     const next = this.#waiting.shift();
-    if (next !== undefined) return next.got.resolve(child);
+    if (next !== undefined) return next.resolve(child);
     this.#idle.push({ child, since: performance.now() });
     this.#armSweep();
   }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { concatBytes } from "#/lib/bytes.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { KNOWN_INTERFACES } from "#/sandbox/interfaces.ts";
@@ -110,13 +111,7 @@ async function unpack(gz: string, name: string): Promise<Uint8Array<ArrayBuffer>
     if (cause instanceof AppError) throw cause;
     throw new AppError("component_invalid", `${name} cannot be unpacked`, { cause });
   }
-  const out = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, at);
-    at += chunk.length;
-  }
-  return out;
+  return concatBytes(chunks);
 }
 
 function invalid(message: string): AppError {

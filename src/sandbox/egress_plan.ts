@@ -1,3 +1,4 @@
+import type { SpawnPlan } from "#/lib/spawn_piped.ts";
 import { passEnv, underParent } from "#/sandbox/child_plan.ts";
 import { DENIED_NET } from "#/sandbox/egress_address.ts";
 
@@ -19,11 +20,7 @@ export interface EgressPlanInput {
 }
 
 /** An egress process before it runs. */
-export interface EgressPlan {
-  readonly command: string;
-  readonly args: readonly string[];
-  /** The whole environment: nothing is inherited. */
-  readonly env: Readonly<Record<string, string>>;
+export interface EgressPlan extends SpawnPlan {
   /** What it can reach, in words, one sentence each. */
   readonly reach: readonly string[];
 }

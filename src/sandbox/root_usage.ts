@@ -1,6 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { codeOf } from "#/sandbox/file_error.ts";
 import { Slice, throwIfAborted } from "#/lib/slice.ts";
+import { untilAborted } from "#/lib/until_aborted.ts";
 import { type RootName, TEMP_PREFIX } from "#/core/virtual_path.ts";
 import { type OpenRoot, walkTree } from "#/sandbox/walk.ts";
 
@@ -38,7 +39,9 @@ export class RootUsage {
       this.#measured = undefined;
       throw error;
     });
-    return await raceSignal(this.#measured, signal);
+    const swept = signal === undefined ? await this.#measured : await untilAborted(this.#measured, signal);
+    if (swept === undefined) throw new AppError("cancelled", "The call was cancelled");
+    return swept;
   }
 
   async #walk(): Promise<number> {
@@ -65,17 +68,5 @@ export class RootUsage {
     // What was added while walking was perhaps not seen: rather too much than too little.
     this.#bytes = bytes + Math.max(0, this.#bytes - before);
     return swept;
-  }
-}
-
-async function raceSignal<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(new AppError("cancelled", "The call was cancelled"));
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

@@ -1,7 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { HostAnswers } from "#/sandbox/host_call.ts";
-import { isText } from "#/sandbox/file_read.ts";
+import { isText, readUpTo } from "#/sandbox/file_read.ts";
 import { compileGlob, type GlobMatch } from "#/lib/glob.ts";
 import { Slice } from "#/lib/slice.ts";
 import { isNameable, toVirtualText, type VirtualPath } from "#/core/virtual_path.ts";
@@ -120,14 +120,9 @@ function readWhole(root: OpenRoot, entry: WalkEntry): Uint8Array | undefined {
   try {
     using file = root.os.openFile(entry.dir, entry.name);
     const stat = root.os.statFile(file);
-    if (stat.kind !== "file" || stat.bytes > LIMITS.scanBatchBytesMax) return undefined;
-    const buffer = new Uint8Array(stat.bytes);
-    let length = 0;
-    for (let count = -1; count !== 0 && length < buffer.length; length += count) {
-      count = root.os.read(file, buffer.subarray(length), length);
-    }
-    const content = buffer.subarray(0, length);
-    return isText(content) ? content : undefined;
+    if (stat.kind !== "file") return undefined;
+    const content = readUpTo(root.os, file, stat.bytes, LIMITS.scanBatchBytesMax);
+    return content !== undefined && isText(content) ? content : undefined;
   } catch {
     // Unreadable, swapped for a link, or gone: counted, not reported, because the search goes on.
     return undefined;
