@@ -176,19 +176,8 @@ class OneUserBroker implements Broker {
     const { identity: tool, args } = call;
     const key = sha256Of(canonicalJson([tool.name, tool.sha256, args, wanted]));
     const lines = wanted.map(describeCapability);
-    const found = approvals.find({
-      key,
-      session,
-      turn,
-      callId,
-      principal,
-      tool,
-      argsSha256,
-      wanted,
-      lines,
-      reason,
-      answer,
-    });
+    const asked = { key, session, turn, callId, principal, tool, argsSha256, wanted, lines, reason, answer };
+    const found = approvals.find(asked);
     if (found.kind === "open") return { decision, card: found.card };
     const source = `${decision.source}, ${found.answer} by ${found.by}`;
     if (found.kind === "yes") {

@@ -64,34 +64,19 @@ const ToolIdentityShape: z.ZodType<ToolIdentity> = z.strictObject({
   sha256: z.string(),
 });
 
+const capabilities = z.array(CapabilityShape);
+const source = z.string();
+const answer = z.enum(["owner", "relayed"]);
+const Judged = { policyDigest: z.string(), source };
+const Lacking = { ...Judged, missing: capabilities, reason: z.string() };
 const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("granted"),
-    grant: z.strictObject({
-      id: z.string(),
-      capabilities: z.array(CapabilityShape),
-      source: z.string(),
-      expiresAt: Count,
-    }),
-    policyDigest: z.string(),
-    source: z.string(),
+    grant: z.strictObject({ id: z.string(), capabilities, source, expiresAt: Count }),
+    ...Judged,
   }),
-  z.strictObject({
-    kind: z.literal("denied"),
-    missing: z.array(CapabilityShape),
-    policyDigest: z.string(),
-    source: z.string(),
-    reason: z.string(),
-  }),
-  z.strictObject({
-    kind: z.literal("ask"),
-    wanted: z.array(CapabilityShape),
-    missing: z.array(CapabilityShape),
-    answer: z.enum(["owner", "relayed"]),
-    policyDigest: z.string(),
-    source: z.string(),
-    reason: z.string(),
-  }),
+  z.strictObject({ kind: z.literal("denied"), ...Lacking }),
+  z.strictObject({ kind: z.literal("ask"), ...Lacking, wanted: capabilities, answer }),
 ]);
 
 /** An answer that a guest passes on. */
@@ -135,10 +120,10 @@ export const ApprovalCardShape: z.ZodType<ApprovalCard> = z.strictObject({
   principal: PrincipalShape,
   tool: ToolIdentityShape,
   argsSha256: Id,
-  wanted: z.array(CapabilityShape),
+  wanted: capabilities,
   lines: z.array(z.string()),
   reason: z.string(),
-  answer: z.enum(["owner", "relayed"]),
+  answer,
   askedAt: Count,
   expiresAt: Count,
 });

@@ -140,9 +140,5 @@ function toSafeGlue(content: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function toBounds(pagesMax: number): CoreBounds {
-  return {
-    pagesMax,
-    tableEntriesMax: LIMITS.componentTableEntriesMax,
-    segmentsMax: LIMITS.componentSegmentsMax,
-  };
+  return { pagesMax, tableEntriesMax: LIMITS.componentTableEntriesMax, segmentsMax: LIMITS.componentSegmentsMax };
 }

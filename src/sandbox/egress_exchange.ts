@@ -40,11 +40,10 @@ export async function runExchange(
     const response = await send(call, connection, [...headers, ...connection.headers]);
     watch.progress();
     const { content, truncated } = await readBody(response, call, watch);
-    const { bytesRead: wireBytes } = connection.socket;
+    const { address, socket: { bytesRead: wireBytes } } = connection;
     const status = response.statusCode ?? 0;
     if (status < 200) throw new AppError("egress_failed", `${target.host} answered with the status ${status}`);
-    const { address } = connection;
-    const head = {
+    const body = {
       status,
       headers: toAnswerHeaders(response),
       address,
@@ -52,7 +51,7 @@ export async function runExchange(
       bodyBytes: content.length,
       truncated,
     };
-    return { body: head, content };
+    return { body, content };
   };
   try {
     // Whatever a socket fails to say when it is destroyed, the exchange ends.
@@ -204,10 +203,8 @@ function toPlain(response: IncomingMessage, method: string): AsyncIterable<unkno
     encoding
   ];
   if (open === undefined) {
-    throw new AppError(
-      "egress_failed",
-      `The body's encoding ${JSON.stringify(encoding.slice(0, 40))} was not asked for`,
-    );
+    const message = `The body's encoding ${JSON.stringify(encoding.slice(0, 40))} was not asked for`;
+    throw new AppError("egress_failed", message);
   }
   const plain = open();
   response.on("error", (error) => plain.destroy(error));

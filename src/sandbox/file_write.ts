@@ -39,10 +39,8 @@ export async function writeFile(
   const place = toVirtualText(write.path);
   const { content } = write;
   if (content.length > write.bytesMax) {
-    throw new AppError(
-      "file_too_large",
-      `${content.length} bytes are more than the ${write.bytesMax} this call may write`,
-    );
+    const message = `${content.length} bytes are more than the ${write.bytesMax} this call may write`;
+    throw new AppError("file_too_large", message);
   }
   const sha256 = await sha256Hex(content as Uint8Array<ArrayBuffer>);
   await deps.kept.ready();

@@ -174,13 +174,8 @@ function openRoot(os: Os, name: RootName, hostPath: string): Root {
     const opened = { os, handle: os.openRoot(hostPath) };
     return { ...opened, usage: new RootUsage(opened, name) };
   } catch (cause) {
-    throw new AppError(
-      "config_invalid",
-      `The folder for /${name} cannot be opened: ${hostPath} must be a folder, not a link`,
-      {
-        cause,
-      },
-    );
+    const message = `The folder for /${name} cannot be opened: ${hostPath} must be a folder, not a link`;
+    throw new AppError("config_invalid", message, { cause });
   }
 }
 

@@ -96,10 +96,8 @@ export class GrantMeter {
    */
   take(call: HostCall, now: number): { readonly allowance: Allowance; spend(bytes: number): void } {
     if (++this.#calls > LIMITS.hostCallsMax) {
-      throw new AppError(
-        "quota_exceeded",
-        `A tool call may make ${LIMITS.hostCallsMax} host calls, and these are used up`,
-      );
+      const message = `A tool call may make ${LIMITS.hostCallsMax} host calls, and these are used up`;
+      throw new AppError("quota_exceeded", message);
     }
     if (now >= this.#grant.expiresAt) throw new AppError("tool_timeout", "The grant of this call has expired");
     const capability = covers(this.#grant, call);

@@ -61,11 +61,8 @@ export const PolicyRule = z.strictObject({
   need("under", isFs, "fs.read, fs.list and fs.write");
   need("hosts", isNet, "http and secret");
   if (isFs && rule.kinds.some((kind) => !kind.startsWith("fs."))) {
-    context.addIssue({
-      code: "custom",
-      path: ["kinds"],
-      message: "a rule is for files or for something else, not both",
-    });
+    const message = "a rule is for files or for something else, not both";
+    context.addIssue({ code: "custom", path: ["kinds"], message });
   }
 });
 export type PolicyRule = z.infer<typeof PolicyRule>;
