@@ -48,29 +48,17 @@ const principal = z.looseObject({
   origin: z.enum(["channel", "schedule", "subagent", "api"]),
 });
 
+const capabilities = z.array(capability);
+const judged = { policyDigest: text, source: text };
+const lacking = { ...judged, missing: capabilities, reason: text };
 const decision: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   z.looseObject({
     kind: z.literal("granted"),
-    grant: z.looseObject({ id: text, capabilities: z.array(capability), source: text, expiresAt: count }),
-    policyDigest: text,
-    source: text,
+    grant: z.looseObject({ id: text, capabilities, source: text, expiresAt: count }),
+    ...judged,
   }),
-  z.looseObject({
-    kind: z.literal("denied"),
-    missing: z.array(capability),
-    policyDigest: text,
-    source: text,
-    reason: text,
-  }),
-  z.looseObject({
-    kind: z.literal("ask"),
-    wanted: z.array(capability),
-    missing: z.array(capability),
-    answer: z.enum(["owner", "relayed"]),
-    policyDigest: text,
-    source: text,
-    reason: text,
-  }),
+  z.looseObject({ kind: z.literal("denied"), ...lacking }),
+  z.looseObject({ kind: z.literal("ask"), ...lacking, wanted: capabilities, answer: z.enum(["owner", "relayed"]) }),
 ]);
 
 const auditHead: z.ZodType<AuditHead> = z.looseObject({ seq: count, sha256: text });
