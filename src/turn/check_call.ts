@@ -47,13 +47,9 @@ export function checkCall(
   place: { readonly index: number; readonly callsLeft: number },
   tools: ReadonlyMap<string, TurnTool>,
 ): CheckedCall {
-  const refuse = (code: ErrorCode, text: string): RefusedCall => ({
-    kind: "refused",
-    call,
-    effect: "read_only",
-    code,
-    text,
-  });
+  const refuse = (code: ErrorCode, text: string): RefusedCall => {
+    return { kind: "refused", call, effect: "read_only", code, text };
+  };
   if (place.index >= LIMITS.toolCallsPerStepMax) {
     const max = LIMITS.toolCallsPerStepMax;
     return refuse("tool_calls_too_many", `Not run: a reply may hold ${max} calls. Make the rest in the next reply.`);

@@ -36,10 +36,7 @@ export function toHistory(
   for (const event of events) {
     switch (event.type) {
       case "user_message":
-        transcript.openTurn(event.turn, {
-          seq: event.seq,
-          message: toUserMessage(event.payload, event.turn === options.attachmentsOf),
-        });
+        transcript.openTurn(event, toUserMessage(event.payload, event.turn === options.attachmentsOf));
         break;
       case "model_result":
         transcript.addReply(event.seq, event.payload);
@@ -77,15 +74,11 @@ export function toReplyMessage({ text, toolCalls, replay, media = [] }: {
   return { role: "assistant", content, toolCalls, ...(replay ? { replay } : {}) };
 }
 
-function toUserMessage(
-  payload: Extract<StoredEvent, { type: "user_message" }>["payload"],
-  withAttachments: boolean,
-): Message {
-  const attachments = payload.attachments ?? [];
-  if (attachments.length === 0) return { role: "user", content: payload.text };
-  if (withAttachments) return { role: "user", content: payload.text, attachments };
+function toUserMessage({ text, attachments = [] }: EventPayloads["user_message"], withAttachments: boolean): Message {
+  if (attachments.length === 0) return { role: "user", content: text };
+  if (withAttachments) return { role: "user", content: text, attachments };
   const kinds = attachments.map((attachment) => attachment.mimeType).join(", ");
-  return { role: "user", content: `${payload.text}\n[attached then, no longer shown: ${kinds}]` };
+  return { role: "user", content: `${text}\n[attached then, no longer shown: ${kinds}]` };
 }
 
 /** The exchange whose results are still coming. */
@@ -106,10 +99,10 @@ class Transcript {
     this.#open = open;
   }
 
-  openTurn(turn: string, user: HistoryMessage): void {
-    if (this.#turn !== undefined) this.endTurn(this.#turn, user.seq, "this turn was interrupted");
+  openTurn({ turn, seq }: Pick<StoredEvent, "turn" | "seq">, message: Message): void {
+    if (this.#turn !== undefined) this.endTurn(this.#turn, seq, "this turn was interrupted");
     this.#turn = turn;
-    this.#messages.push(user);
+    this.#messages.push({ seq, message });
   }
 
   addReply(seq: number, payload: EventPayloads["model_result"]): void {
@@ -125,17 +118,9 @@ class Transcript {
     this.#exchange?.intended.add(callId);
   }
 
-  addResult(seq: number, result: Extract<StoredEvent, { type: "tool_result" }>["payload"]): void {
-    this.#exchange?.results.set(result.callId, {
-      seq,
-      message: {
-        role: "tool",
-        toolCallId: result.callId,
-        name: result.tool,
-        content: result.text,
-        ok: result.ok,
-      },
-    });
+  addResult(seq: number, { callId, tool: name, text: content, ok }: EventPayloads["tool_result"]): void {
+    const message: Message = { role: "tool", toolCallId: callId, name, content, ok };
+    this.#exchange?.results.set(callId, { seq, message });
   }
 
   endTurn(turn: string, seq: number, note: string | undefined): void {

@@ -25,17 +25,9 @@ export function endTurn(ending: Ending, reply: Pick<Reply, "text" | "media" | "e
     return failTurn(ending, "provider_protocol", message);
   }
   const { steps, toolCalls, denied, usage, cost, auditHead } = state;
+  const price = cost === undefined ? {} : { cost };
   const head = auditHead === undefined ? {} : { auditHead };
-  const payload = {
-    text,
-    finishReason,
-    steps,
-    toolCalls,
-    denied,
-    usage,
-    ...(cost === undefined ? {} : { cost }),
-    ...head,
-  };
+  const payload = { text, finishReason, steps, toolCalls, denied, usage, ...price, ...head };
   return state.stamp({ type: "turn_done", v: 1, payload });
 }
 
