@@ -7,7 +7,9 @@ import { endProcess } from "#/sandbox/ask_process.ts";
 import type { ChildPlan } from "#/sandbox/child_plan.ts";
 import { FromChildFrame, toErrorCode } from "#/sandbox/child_frames.ts";
 import type { ComponentPackage } from "#/sandbox/component.ts";
+import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FromChild, HostCall, ToChild } from "#/sandbox/host_call.ts";
+import type { ToolReply } from "#/sandbox/outcome.ts";
 
 /** One call of a tool in a child. `interfaces` are those that its grant opens. */
 export interface ChildRequest {
@@ -17,21 +19,8 @@ export interface ChildRequest {
   readonly interfaces: readonly string[];
 }
 
-/** What came of it. `text` is the tool's output or a sentence about the failure; `outputBytes` its size before any cut. */
-export interface ChildOutcome {
-  readonly ok: boolean;
-  readonly code: ErrorCode | "ok";
-  readonly text: string;
-  readonly outputBytes: number;
-  /** From the call's start in the child to its result. */
-  readonly elapsedMs: number;
-}
-
 /** The broker's answer to one host call; what it throws as AppError reaches the component as a failure. */
-export type OnHostCall = (
-  call: HostCall,
-  signal: AbortSignal,
-) => Promise<{ readonly value: unknown; readonly content?: Uint8Array }>;
+export type OnHostCall = (call: HostCall, signal: AbortSignal) => Promise<HostAnswer>;
 
 /** A call under way. */
 interface Running {
@@ -39,7 +28,7 @@ interface Running {
   readonly onHostCall: OnHostCall;
   /** Fires at the deadline, on cancel and when the child dies. */
   readonly host: AbortController;
-  readonly done: PromiseWithResolvers<ChildOutcome>;
+  readonly done: PromiseWithResolvers<ToolReply>;
   readonly startedAt: number;
   readonly deadlineAt: number;
   asking: boolean;
@@ -141,7 +130,7 @@ export class ToolChild {
   }
 
   /** Runs one call. Throws AppError `cancelled` when the signal fires; the child is dead then. One at a time. */
-  async call(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ChildOutcome> {
+  async call(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ToolReply> {
     if (this.#running !== undefined || this.#dead) throw new RangeError("a tool child takes one call at a time, alive");
     const running = this.#begin(request, onHostCall);
     const onDeadline = () => running.host.abort(new AppError("tool_timeout", "the call reached its deadline"));
@@ -174,7 +163,7 @@ export class ToolChild {
       id: this.#calls,
       onHostCall,
       host: new AbortController(),
-      done: Promise.withResolvers<ChildOutcome>(),
+      done: Promise.withResolvers<ToolReply>(),
       startedAt,
       deadlineAt: startedAt + request.timeoutMs,
       asking: false,

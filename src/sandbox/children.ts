@@ -1,8 +1,9 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { ChildPlan } from "#/sandbox/child_plan.ts";
-import { type ChildOutcome, type ChildRequest, type OnHostCall, ToolChild } from "#/sandbox/child_process.ts";
+import { type ChildRequest, type OnHostCall, ToolChild } from "#/sandbox/child_process.ts";
 import type { ComponentPackage } from "#/sandbox/component.ts";
+import type { ToolReply } from "#/sandbox/outcome.ts";
 
 /** What a pool needs; the bounds default to LIMITS. */
 export interface ChildrenOptions {
@@ -20,7 +21,7 @@ export interface Children {
    * Runs one call in a child of its own. Resolves for every trouble of the tool or its process; throws AppError `cancelled` when the
    * signal fires and `queue_full` when too many calls wait. The wait for a child does not count into `timeoutMs`.
    */
-  run(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ChildOutcome>;
+  run(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ToolReply>;
   /** Starts the first child, so that the first call finds it loaded. Throws AppError `tool_crashed`. */
   warm(): Promise<void>;
   /** Process ids of the children that are alive. */
@@ -38,9 +39,7 @@ export function openChildren(options: ChildrenOptions): Children {
 const CALLS_BEFORE_REPLACEMENT = 40;
 
 class ChildPool implements Children {
-  readonly #component: ComponentPackage;
-  readonly #plan: ChildPlan;
-  readonly #bounds: Readonly<Record<"children" | "calls" | "bytes" | "idleMs", number>>;
+  readonly #options: Required<ChildrenOptions>;
   /** Counted against the bound: loading, busy or free. */
   readonly #alive = new Set<ToolChild>();
   /** Not gone yet, killed ones included. */
@@ -54,21 +53,15 @@ class ChildPool implements Children {
   #closed = false;
 
   constructor(options: ChildrenOptions) {
-    this.#component = options.component;
-    this.#plan = options.plan;
-    this.#bounds = {
-      children: options.childrenMax ?? LIMITS.childrenPerPackageMax,
-      calls: options.callsMax ?? LIMITS.childCallsMax,
-      bytes: options.bytesMax ?? LIMITS.childBytesMax,
-      idleMs: options.idleMs ?? LIMITS.childIdleMs,
-    };
+    const { childrenPerPackageMax: childrenMax, childCallsMax: callsMax, childBytesMax: bytesMax } = LIMITS;
+    this.#options = { childrenMax, callsMax, bytesMax, idleMs: LIMITS.childIdleMs, ...options };
   }
 
   get pids(): readonly number[] {
     return [...this.#alive].filter((child) => !child.dead).map((child) => child.pid);
   }
 
-  async run(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ChildOutcome> {
+  async run(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ToolReply> {
     if (signal.aborted) throw new AppError("cancelled", "the call was cancelled");
     let child: ToolChild;
     try {
@@ -127,7 +120,7 @@ class ChildPool implements Children {
 
   #startForWaiting(): void {
     // Counted before: a start that fails at once is not tried again for the same call.
-    const wanted = Math.min(this.#waiting.length - this.#starting, this.#bounds.children - this.#alive.size);
+    const wanted = Math.min(this.#waiting.length - this.#starting, this.#options.childrenMax - this.#alive.size);
     for (let started = 0; started < wanted; started++) {
       // Its failure reaches the first call that waits.
       this.#start().catch((error) => this.#waiting.shift()?.reject(error));
@@ -139,11 +132,11 @@ class ChildPool implements Children {
     this.#starting++;
     let child: ToolChild | undefined;
     try {
-      child = new ToolChild(this.#plan);
+      child = new ToolChild(this.#options.plan);
       this.#alive.add(child);
       this.#processes.add(child);
       child.ended.then(() => this.#forget(child!));
-      await child.load(this.#component);
+      await child.load(this.#options.component);
     } catch (error) {
       if (child !== undefined) this.#alive.delete(child);
       child?.kill();
@@ -164,13 +157,14 @@ class ChildPool implements Children {
 
   /** After a call: the child goes on, or is replaced because it is dead, old or large. */
   #release(child: ToolChild): void {
-    const spent = !child.dead && (child.calls >= this.#bounds.calls || child.residentBytes() > this.#bounds.bytes);
+    const spent = !child.dead &&
+      (child.calls >= this.#options.callsMax || child.residentBytes() > this.#options.bytesMax);
     if (spent) child.kill();
     if (child.dead) this.#alive.delete(child);
     if (this.#closed) return;
     if (!child.dead) this.#offer(child);
     this.#startForWaiting();
-    const soonSpent = child.dead || child.calls >= this.#bounds.calls - CALLS_BEFORE_REPLACEMENT;
+    const soonSpent = child.dead || child.calls >= this.#options.callsMax - CALLS_BEFORE_REPLACEMENT;
     const others = this.#alive.size - (child.dead ? 0 : 1);
     if (soonSpent && others === 0) this.#startSpare();
   }
@@ -197,12 +191,12 @@ class ChildPool implements Children {
     if (this.#sweep !== undefined || this.#closed) return;
     const sweep = setTimeout(() => {
       this.#sweep = undefined;
-      const before = performance.now() - this.#bounds.idleMs;
+      const before = performance.now() - this.#options.idleMs;
       for (const { child, since } of [...this.#idle]) {
         if (since <= before) this.#dismiss(child);
       }
       if (this.#idle.some(({ since }) => since > before)) this.#armSweep();
-    }, this.#bounds.idleMs);
+    }, this.#options.idleMs);
     Deno.unrefTimer(sweep);
     this.#sweep = sweep;
   }

@@ -83,9 +83,8 @@ export async function writeEntry(
     } catch {
       // The first error is the one that counts; `listEntries` does not see this folder.
     }
-    throw new AppError("component_invalid", `${manifest.name} cannot be written: ${(cause as Error).message}`, {
-      cause,
-    });
+    const message = `${manifest.name} cannot be written: ${(cause as Error).message}`;
+    throw new AppError("component_invalid", message, { cause });
   }
   return { ...installed, path, trusted: toTrusted(path, await sha256Hex(meta), files[0]!.sha256) };
 }

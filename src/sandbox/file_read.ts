@@ -22,9 +22,8 @@ export function readBytes(root: OpenRoot, path: VirtualPath, bytesMax: number): 
   const content = readUpTo(root.os, file, stat.bytes, bytesMax);
   if (content === undefined) {
     const params = { bytes: stat.bytes, bytesMax };
-    throw new AppError("file_too_large", `${place} is larger than the ${bytesMax} bytes this call may read`, {
-      params,
-    });
+    const message = `${place} is larger than the ${bytesMax} bytes this call may read`;
+    throw new AppError("file_too_large", message, { params });
   }
   return content;
 }

@@ -6,7 +6,8 @@ import { isWithin } from "#/core/virtual_path.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import type { AuditTrail } from "#/sandbox/audit_trail.ts";
-import type { Files, HostAnswer } from "#/sandbox/files.ts";
+import type { ChildRequest, OnHostCall } from "#/sandbox/child_process.ts";
+import type { Files } from "#/sandbox/files.ts";
 import type { FileHostCall, HostCall } from "#/sandbox/host_call.ts";
 import { HostService, type NetService, type Touched } from "#/sandbox/host_service.ts";
 import { type FetchAttachment, HOST_RUNS } from "#/sandbox/host_run.ts";
@@ -16,16 +17,7 @@ import type { Secrets } from "#/sandbox/secrets.ts";
 
 /** The children of one tool package: what runs a component, and parses what it sends. A rejection is AppError `cancelled`, or a fault of the pool itself. */
 export interface ToolChildren {
-  run(
-    call: {
-      readonly tool: string;
-      readonly args: unknown;
-      readonly timeoutMs: number;
-      readonly interfaces: readonly string[];
-    },
-    onHostCall: (call: HostCall, signal: AbortSignal) => Promise<HostAnswer>,
-    signal: AbortSignal,
-  ): Promise<ToolReply>;
+  run(request: ChildRequest, onHostCall: OnHostCall, signal: AbortSignal): Promise<ToolReply>;
 }
 
 /** An installed tool package and the children that run it. */

@@ -6,7 +6,8 @@ import type { ComponentPackage } from "#/sandbox/component.ts";
 import { listEntries } from "#/sandbox/component_cache.ts";
 import { installPackage } from "#/sandbox/component_install.ts";
 import { GrantMeter } from "#/sandbox/grant.ts";
-import type { ChildOutcome, OnHostCall } from "#/sandbox/child_process.ts";
+import type { OnHostCall } from "#/sandbox/child_process.ts";
+import type { ToolReply } from "#/sandbox/outcome.ts";
 import { isAlive, never, planRealChild } from "../sandbox/child_kit.ts";
 import { assemble, coreOf, DONE, makeInstall, READ, toPackage } from "../sandbox/component_kit.ts";
 
@@ -69,7 +70,7 @@ function openWith(component: ComponentPackage): Children & AsyncDisposable {
 
 const noHost: OnHostCall = () => Promise.reject(new TypeError("asked"));
 
-function attack(pool: Children, timeoutMs = 5_000, onHostCall = noHost): Promise<ChildOutcome> {
+function attack(pool: Children, timeoutMs = 5_000, onHostCall = noHost): Promise<ToolReply> {
   return pool.run({ tool: "probe", args: { attack: true }, timeoutMs, interfaces: ["fs-read"] }, onHostCall, never());
 }
 

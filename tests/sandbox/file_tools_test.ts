@@ -2,12 +2,12 @@ import type { FileHostCall } from "#/sandbox/host_call.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { toTools } from "#/tools/registry.ts";
-import type { ChildOutcome } from "#/sandbox/child_process.ts";
+import type { ToolReply } from "#/sandbox/outcome.ts";
 import { never, openRealChildren } from "./child_kit.ts";
 import { openTempFiles, type TempFiles } from "./temp_files.ts";
 
 /** Runs one tool with arguments as a model gives them: parsed by its schema, in a real child, on real files. */
-type RunTool = (tool: string, args: unknown) => Promise<ChildOutcome>;
+type RunTool = (tool: string, args: unknown) => Promise<ToolReply>;
 
 async function withTools(test: (run: RunTool, temp: TempFiles) => Promise<void>): Promise<void> {
   using temp = openTempFiles();
