@@ -48,13 +48,12 @@ export function applyChange(known: ModelDescriptor, change: CatalogChange): Mode
   return {
     ...rest,
     contextTokens: change.max_context_tokens ?? Math.max(known.contextTokens, change.max_input_tokens ?? 0),
-    ...(inputMax === undefined ? {} : { inputTokens: inputMax }),
+    ...present({ inputTokens: inputMax, price: change.cost && toPrice(change.cost) }),
     outputTokens: change.max_output_tokens ?? known.outputTokens,
     input: toInput(known.input, change),
     toolCall: change.supports_tools ?? known.toolCall,
     reasoning: change.supports_reasoning_traces ?? known.reasoning,
     structuredOutput: change.supports_json_mode ?? known.structuredOutput,
-    ...(change.cost === undefined ? {} : { price: toPrice(change.cost) }),
   };
 }
 

@@ -5,17 +5,14 @@ import type { ReplyReader } from "#/provider/stream.ts";
 import type { ProviderOptions } from "#/provider/warm_provider.ts";
 import type { Wire } from "#/provider/wire.ts";
 
-/** What a request of the package is sent with. */
-export interface SendOptions {
-  readonly signal: AbortSignal;
-  /** Carries the wire through the package, which hands it on to `fetch` untouched. */
-  readonly fetchOptions: object;
-}
-
 /** One call: who reads the reply, and how the package asks for it. */
 export interface OpenAiCall {
   readonly reader: ReplyReader;
-  readonly send: (openai: OpenAI, options: SendOptions) => { asResponse(): Promise<Response> };
+  /** `fetchOptions` carries the wire through the package, which hands it on to `fetch` untouched. */
+  readonly send: (
+    openai: OpenAI,
+    options: { readonly signal: AbortSignal; readonly fetchOptions: object },
+  ) => { asResponse(): Promise<Response> };
 }
 
 /** An endpoint of OpenAI's, or of somebody who speaks like it. */
