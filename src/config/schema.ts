@@ -22,7 +22,6 @@ import { AgentDefinition, RuntimeConfig } from "#/turn/config.ts";
 
 /** `config_version`: the major version is 1. */
 export const ConfigVersion = z.string().regex(/^1(\.\d{1,9}){0,3}$/, 'must have the major version 1, as "1.0.0"');
-export type ConfigVersion = z.infer<typeof ConfigVersion>;
 
 /** `[observability]`: what is exported, and where to. Defaults are the reference's. */
 export const ObservabilityConfig = z.strictObject({
@@ -36,7 +35,6 @@ export const ObservabilityConfig = z.strictObject({
   }).prefault({}),
   traces: z.strictObject({ enabled: z.boolean().default(true), sample_rate: ratio().default(1) }).prefault({}),
 });
-export type ObservabilityConfig = z.infer<typeof ObservabilityConfig>;
 
 /** agent.toml and providers.toml of every layer: both may hold any of these keys. */
 export const AgentFile = z.strictObject({

@@ -7,7 +7,6 @@ export const RetrievalConfig = z.strictObject({
   vector_weight: ratio().default(0.7),
   fts_weight: ratio().default(0.3),
 });
-export type RetrievalConfig = z.infer<typeof RetrievalConfig>;
 
 /** `[memory]`. On by default, because the store is embedded; `remote_url` needs `auth_token`. */
 export const MemoryConfig = z.strictObject({
@@ -18,4 +17,3 @@ export const MemoryConfig = z.strictObject({
   model2vec_model: z.enum(["potion_8m", "potion_32m"]).default("potion_32m"),
   retrieval: RetrievalConfig.prefault({}),
 });
-export type MemoryConfig = z.infer<typeof MemoryConfig>;

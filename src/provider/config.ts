@@ -45,7 +45,6 @@ export type ProviderEntry = z.infer<typeof ProviderEntry>;
 
 /** `[providers]`. */
 export const ProvidersConfig = z.strictObject({ registry: z.record(name(), ProviderEntry).prefault({}) });
-export type ProvidersConfig = z.infer<typeof ProvidersConfig>;
 
 /** Entries that are there before any file is read; a file changes them key by key: the reference's two, and one for each other type. */
 export const DEFAULT_REGISTRY: Readonly<Record<string, z.input<typeof ProviderEntry>>> = {
@@ -76,4 +75,3 @@ export const CatalogConfig = z.strictObject({
   skip_catalog_validation: z.boolean().default(false),
   pinned_url: httpUrl().optional(),
 });
-export type CatalogConfig = z.infer<typeof CatalogConfig>;

@@ -11,7 +11,6 @@ export const SealedThoughts = z.object({
   summary: z.array(z.object({ type: z.literal("summary_text"), text: z.string() })),
   encrypted_content: z.string().min(1),
 });
-export type SealedThoughts = z.infer<typeof SealedThoughts>;
 
 /** What is kept with each reply of Responses, as `replay.data`. */
 export const ResponsesReplay = z.object({

@@ -34,7 +34,6 @@ export const GuestImages = z.strictObject({
   firecracker_oxydra_vm_config: line().optional(),
   firecracker_shell_vm_config: line().optional(),
 });
-export type GuestImages = z.infer<typeof GuestImages>;
 
 /** `[mounts]` of a user's file. A relative path starts at the user's workspace. */
 export const MountsConfig = z.strictObject({
@@ -42,7 +41,6 @@ export const MountsConfig = z.strictObject({
   tmp: line().optional(),
   vault: line().optional(),
 });
-export type MountsConfig = z.infer<typeof MountsConfig>;
 
 /** `[resources]` of a user's file; absent means no limit of its own. */
 export const ResourcesConfig = z.strictObject({
@@ -50,7 +48,6 @@ export const ResourcesConfig = z.strictObject({
   max_memory_mib: count().optional(),
   max_processes: count().optional(),
 });
-export type ResourcesConfig = z.infer<typeof ResourcesConfig>;
 
 /** `[behavior]` of a user's file. `shell_enabled` and `browser_enabled` can only restrict. */
 export const BehaviorConfig = z.strictObject({
@@ -59,7 +56,6 @@ export const BehaviorConfig = z.strictObject({
   browser_enabled: z.boolean().optional(),
   timezone: timezone().default("UTC"),
 });
-export type BehaviorConfig = z.infer<typeof BehaviorConfig>;
 
 const SAFETY_TIERS = {
   ReadOnly: "read_only",
@@ -87,7 +83,6 @@ export const McpServer = z.strictObject({
     context.addIssue({ code: "custom", path: [refused], message: `is not for transport = "${server.transport}"` });
   }
 });
-export type McpServer = z.infer<typeof McpServer>;
 
 /** `[mcp]`. */
 export const McpConfig = z.strictObject({
@@ -98,4 +93,3 @@ export const McpConfig = z.strictObject({
     }
   }).default([]),
 });
-export type McpConfig = z.infer<typeof McpConfig>;

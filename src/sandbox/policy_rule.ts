@@ -69,7 +69,6 @@ export type PolicyRule = z.infer<typeof PolicyRule>;
 
 /** `[policy]`: the person's own rules, asked before those that ship. */
 export const PolicyConfig = z.strictObject({ rules: z.array(PolicyRule).max(LIMITS.policyRulesMax).default([]) });
-export type PolicyConfig = z.infer<typeof PolicyConfig>;
 
 /** Who asks, and after what. */
 export interface Asker {

@@ -21,7 +21,6 @@ export const RuntimeConfig = z.strictObject({
     min_turns: count(100_000).default(6),
   }).prefault({}),
 });
-export type RuntimeConfig = z.infer<typeof RuntimeConfig>;
 
 /** `[agents.NAME]` without its selection. `tools` absent means all; `max_turns` and `max_cost` absent mean those of `[runtime]`. */
 export const AgentDefinition = z.strictObject({
@@ -31,4 +30,3 @@ export const AgentDefinition = z.strictObject({
   max_turns: count(100_000).optional(),
   max_cost: cost().optional(),
 });
-export type AgentDefinition = z.infer<typeof AgentDefinition>;
