@@ -134,10 +134,8 @@ export class SqlEventLog implements EventLog {
     } catch (error) {
       if (!(error instanceof AppError) || error.params["reason"] !== "constraint") throw error;
       if (await this.session(sessionId) !== undefined) throw error;
-      throw new AppError("session_unknown", `there is no session ${sessionId}`, {
-        cause: error,
-        params: { session: sessionId },
-      });
+      const params = { session: sessionId };
+      throw new AppError("session_unknown", `there is no session ${sessionId}`, { cause: error, params });
     }
   }
 

@@ -2,7 +2,7 @@ import type { EventLog } from "#/core/store.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { SqlEventLog } from "#/memory/event_log.ts";
 import { migrate, MIGRATIONS, readSchemaVersion, requireKnownVersion } from "#/memory/migrations.ts";
-import { rollBackJournal, SqliteDriver } from "#/memory/sqlite_driver.ts";
+import { rollBackJournal, SqliteDriver, type SqliteOptions } from "#/memory/sqlite_driver.ts";
 import { corruptStore } from "#/memory/store_error.ts";
 import { backUpStoreFile, lockStoreFile, type StoreFile } from "#/memory/store_file.ts";
 
@@ -60,12 +60,7 @@ async function inspect(file: StoreFile, migrations: readonly (readonly string[])
     if (file.isUnclean) throw corruptStore(file.name, "only its write-ahead log is left");
     return 0;
   }
-  const reader = new SqliteDriver({
-    path: file.path,
-    name: file.name,
-    bytesMax: LIMITS.eventLogBytesMax,
-    isReadOnly: true,
-  });
+  const reader = openDriver(file, { isReadOnly: true });
   try {
     const version = await readSchemaVersion(reader, file.name);
     requireKnownVersion(version, file.name, migrations);
@@ -76,6 +71,6 @@ async function inspect(file: StoreFile, migrations: readonly (readonly string[])
   }
 }
 
-function openDriver(file: StoreFile, options: EventLogOptions): SqliteDriver {
-  return new SqliteDriver({ path: file.path, name: file.name, bytesMax: options.bytesMax ?? LIMITS.eventLogBytesMax });
+function openDriver({ path, name }: StoreFile, options: Partial<SqliteOptions>): SqliteDriver {
+  return new SqliteDriver({ bytesMax: LIMITS.eventLogBytesMax, ...options, path, name });
 }

@@ -29,12 +29,9 @@ export class SqliteDriver implements SqlDriver {
   constructor(options: SqliteOptions) {
     this.#options = options;
     try {
-      const readOnly = options.isReadOnly ?? false;
-      this.#db = new DatabaseSync(options.path, {
-        readOnly,
-        timeout: LIMITS.storeBusyMs,
-        enableForeignKeyConstraints: true,
-      });
+      const { path, isReadOnly: readOnly = false } = options;
+      const timeout = LIMITS.storeBusyMs;
+      this.#db = new DatabaseSync(path, { readOnly, timeout, enableForeignKeyConstraints: true });
     } catch (cause) {
       const error = toStoreError(cause, options.name);
       throw error === cause

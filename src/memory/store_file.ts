@@ -77,11 +77,9 @@ export function backUpStoreFile(file: StoreFile, version: number): void {
       throw storeFailed(file.name, "busy", "another program holds it: close that program");
     }
     Deno.copyFileSync(file.path, `${target}.part`);
-    const copy = Deno.openSync(`${target}.part`, { read: true, write: true });
-    try {
+    {
+      using copy = Deno.openSync(`${target}.part`, { read: true, write: true });
       copy.syncSync();
-    } finally {
-      copy.close();
     }
     Deno.renameSync(`${target}.part`, target);
   } catch (error) {
