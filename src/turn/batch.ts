@@ -9,17 +9,11 @@ export function planBatches<T extends { readonly effect: ToolEffect }>(
   parallelMax: number,
 ): T[][] {
   const batches: T[][] = [];
-  let open: T[] | undefined;
   for (const call of calls) {
-    if (call.effect !== "read_only") {
-      batches.push([call]);
-      open = undefined;
-    } else if (open === undefined || open.length >= parallelMax) {
-      open = [call];
-      batches.push(open);
-    } else {
-      open.push(call);
-    }
+    const last = batches.at(-1) ?? [];
+    const isOpen = last[0]?.effect === "read_only" && last.length < parallelMax;
+    if (isOpen && call.effect === "read_only") last.push(call);
+    else batches.push([call]);
   }
   return batches;
 }
