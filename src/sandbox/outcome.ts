@@ -43,13 +43,8 @@ export function toOutcome(
   scrub: (text: string) => string,
 ): Outcome {
   const text = cutBytes(scrub(reply.text), LIMITS.toolOutputBytesMax);
-  const base = {
-    tool,
-    decision,
-    text,
-    outputBytes: reply.outputBytes,
-    elapsedMs: Math.max(0, Math.round(reply.elapsedMs)),
-  };
+  const { outputBytes } = reply;
+  const base = { tool, decision, text, outputBytes, elapsedMs: Math.max(0, Math.round(reply.elapsedMs)) };
   if (reply.ok) return { kind: "ok", ...base };
   return { kind: "failed", code: reply.code === "ok" ? "tool_failed" : reply.code, ...base };
 }
