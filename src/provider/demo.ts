@@ -41,6 +41,7 @@ Join them with "then", for example: write a haiku about rivers to /shared/haiku.
 For a real model, set a key and start again: export OPENAI_API_KEY=…, ANTHROPIC_API_KEY=… or GEMINI_API_KEY=…
 Or choose one in the configuration: [selection] provider and model in .oxydra/agent.toml`;
 
+const DONE: ModelEvent = { type: "done", finishReason: "stop" };
 const DEMO_LINE =
   "(This was the demo model. For a real one: export OPENAI_API_KEY=…, ANTHROPIC_API_KEY=… or GEMINI_API_KEY=…)";
 
@@ -57,10 +58,7 @@ export function openDemo(options: { readonly newId?: () => string } = {}): WarmP
       for (const event of planReply(request, newId)) {
         // Between two deltas others get their turn, as with a model that streams.
         await Promise.resolve();
-        if (signal.aborted) {
-          yield { type: "failed", code: "cancelled", message: "cancelled", retryable: false };
-          return;
-        }
+        if (signal.aborted) return yield { type: "failed", code: "cancelled", message: "cancelled", retryable: false };
         yield event;
       }
     },
@@ -74,7 +72,7 @@ export function planReply(request: ModelRequest, newId: () => string): ModelEven
   const plan = parsePrompt(prompt?.role === "user" ? prompt.content : "", lastPath(request.messages.slice(0, asked)));
   if (!plan.understood) {
     const about = plan.part === "" ? "" : `I do not understand "${shorten(plan.part)}".\n\n`;
-    return [...toDeltas(about + DEMO_HELP), { type: "done", finishReason: "stop" }];
+    return [...toDeltas(about + DEMO_HELP), DONE];
   }
   const results = request.messages.slice(asked + 1).flatMap((message): Result[] =>
     message.role === "tool" ? [{ ok: message.ok, text: message.content }] : []
@@ -82,21 +80,16 @@ export function planReply(request: ModelRequest, newId: () => string): ModelEven
   const { next, finished, stopped } = follow(plan.steps, results);
   if (next && request.tools.every((tool) => tool.name !== next.tool)) {
     const missing = `I would need the tool ${next.tool} for this, and it is not offered here.`;
-    return [...toDeltas([...finished.map(report), missing, DEMO_LINE].join("\n\n")), {
-      type: "done",
-      finishReason: "stop",
-    }];
+    return [...toDeltas([...finished.map(report), missing, DEMO_LINE].join("\n\n")), DONE];
   }
   if (next) {
     const call: ToolCall = { id: newId(), name: next.tool, arguments: JSON.stringify(next.args) };
     const said = toDeltas(`${announce(next)}\n`);
     return [...said, { type: "tool_call", call }, { type: "done", finishReason: "tool_calls" }];
   }
-  const parts = [
-    ...finished.map(report),
-    ...(stopped ? [reportFailure(stopped, plan.steps.length > finished.length + 1)] : []),
-  ];
-  return [...toDeltas([...parts, DEMO_LINE].join("\n\n")), { type: "done", finishReason: "stop" }];
+  const failure = stopped ? [reportFailure(stopped, plan.steps.length > finished.length + 1)] : [];
+  const parts = [...finished.map(report), ...failure];
+  return [...toDeltas([...parts, DEMO_LINE].join("\n\n")), DONE];
 }
 
 /** Deals the results out to the steps in order: each wants one call. */

@@ -1,6 +1,6 @@
 import { LIMITS } from "#/core/limits.ts";
 import type { ModelEvent, ModelRequest, Provider } from "#/core/provider.ts";
-import type { Failed } from "#/provider/failure.ts";
+import { type Failed, toFailed } from "#/provider/failure.ts";
 
 /** `[reliability]`, and what it needs of the outside. */
 export interface RetryOptions {
@@ -60,16 +60,11 @@ export async function* tryAgain(
     const failed = yield* attemptOnce(provider, { ...request, ...bounds }, signal);
     if (!failed) return;
     const waitMs = planWait(failed, attempt, options, patience);
-    if (waitMs === undefined || signal.aborted || now() + waitMs >= lastStartAt) {
-      yield explain(failed, attempt, waitMs === undefined);
-      return;
-    }
+    const isLast = waitMs === undefined;
+    if (isLast || signal.aborted || now() + waitMs >= lastStartAt) return yield explain(failed, attempt, isLast);
     yield { type: "retry", attempt, waitMs, code: failed.code, message: failed.message };
     await options.delay(waitMs, signal);
-    if (signal.aborted) {
-      yield { type: "failed", code: "cancelled", message: "cancelled", retryable: false };
-      return;
-    }
+    if (signal.aborted) return yield toFailed("cancelled", "cancelled");
   }
 }
 

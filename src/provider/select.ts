@@ -150,14 +150,8 @@ function selectDemo(localServers: readonly LocalServer[]): Selected {
     );
     hints.push(`To use ${server.models[0]}: ${toCommand(server)}`);
   }
-  return {
-    kind: "demo",
-    provider: "demo",
-    type: "demo",
-    model: "demo",
-    reason: reasons.join(" "),
-    hint: hints.join("\n"),
-  };
+  const demo = { kind: "demo", provider: "demo", type: "demo", model: "demo" } as const;
+  return { ...demo, reason: reasons.join(" "), hint: hints.join("\n") };
 }
 
 /** Settings in the environment, so that the command works without a file. */
