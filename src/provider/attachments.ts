@@ -80,9 +80,7 @@ export function fitAttachments(request: ModelRequest, protocol: Protocol): Fitte
   const taken = carried.map(([modality, formats]) =>
     formats.length === 0 ? modality : `${modality} (${formats.join(", ")})`
   );
-  const cannot = `The model "${model}" cannot read ${kinds}; it takes ${
-    taken.length === 0 ? "no files" : taken.join(", ")
-  }.`;
+  const cannot = `The model "${model}" cannot read ${kinds}; it takes ${taken.join(", ") || "no files"}.`;
   if (descriptor?.toolCall === false || tools.every((tool) => tool.name !== SAVE_TOOL)) {
     throw new AppError("provider_rejected", `${cannot} Send another kind of file, or choose another model.`);
   }
@@ -107,8 +105,6 @@ function toFitted(
 
 /** `index` is what the tool wants. */
 function toLine({ mimeType, data }: InlineMedia, index: number): string {
-  const size = `${Math.ceil(data.length * 0.75 / 1024)} KB`;
-  return `[attachment ${index}: ${
-    toOneLine(mimeType, MIME_CHARS_MAX)
-  }, ${size}: this model cannot read it; ${SAVE_TOOL} can store it]`;
+  const what = `${toOneLine(mimeType, MIME_CHARS_MAX)}, ${Math.ceil(data.length * 0.75 / 1024)} KB`;
+  return `[attachment ${index}: ${what}: this model cannot read it; ${SAVE_TOOL} can store it]`;
 }

@@ -114,9 +114,8 @@ export type CheckedVendors = Readonly<Record<string, CheckedVendor>>;
 export function toCatalogText(vendors: CheckedVendors): string {
   const lines = sorted(vendors).map(([id, { name, models }]) => {
     const rows = sorted(models).map(([key, model]) => `\n${JSON.stringify(key)}:${JSON.stringify(model)}`);
-    return `\n${JSON.stringify(id)}:{"id":${JSON.stringify(id)},"name":${JSON.stringify(name)},"models":{${
-      rows.join(",")
-    }}}`;
+    const key = JSON.stringify(id);
+    return `\n${key}:{"id":${key},"name":${JSON.stringify(name)},"models":{${rows.join(",")}}}`;
   });
   return `{${lines.join(",")}\n}\n`;
 }

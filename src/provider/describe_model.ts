@@ -112,9 +112,7 @@ function isVendorsOwn({ provider_type: type, base_url }: ModelQuestion["entry"])
 }
 
 function toMissing(tiers: readonly CatalogTier[], vendor: string, model: string): string {
-  const all = (
-    ids: (vendors: Vendors) => readonly string[],
-  ) => [...new Set(tiers.flatMap((tier) => ids(tier.vendors)))];
+  const all = (ids: (vendors: Vendors) => string[]) => [...new Set(tiers.flatMap((tier) => ids(tier.vendors)))];
   const models = all((vendors) => Object.keys(valueOf(vendors, vendor)?.models ?? {}));
   const near = models.length === 0 ? all(Object.keys) : nearestNames(model, models, 3);
   const what = models.length === 0
