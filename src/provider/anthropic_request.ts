@@ -75,10 +75,7 @@ function toMessages(request: ModelRequest, isSent: (replay: Replay) => boolean):
   return messages;
 }
 
-function toContent(
-  message: Exclude<Message, { role: "system" }>,
-  isSent: (replay: Replay) => boolean,
-): Block[] {
+function toContent(message: Exclude<Message, { role: "system" }>, isSent: (replay: Replay) => boolean): Block[] {
   switch (message.role) {
     case "user":
       return [...(message.attachments ?? []).map(toMedia), ...toText(message.content)];
@@ -154,9 +151,6 @@ function withMarkers(messages: readonly WireMessage[]): WireMessage[] {
   const marked = messages.filter(({ role }) => role === "user").slice(-2);
   return messages.map((message) => {
     if (!marked.includes(message)) return message;
-    return {
-      role: message.role,
-      content: [...message.content.slice(0, -1), { ...message.content.at(-1)!, ...CACHED }],
-    };
+    return { role: message.role, content: message.content.with(-1, { ...message.content.at(-1)!, ...CACHED }) };
   });
 }

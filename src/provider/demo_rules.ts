@@ -72,9 +72,7 @@ const searchRule: Rule = (clause, context) => {
 const replaceRule: Rule = (clause, context) => {
   const led =
     /^(?:edit|change|open|in)(?: the)?(?: file)? (\S+?)[:,]? (?:(?:to|and|by) )?(?:replac(?:e|ing)|chang(?:e|ing)|swap) (.+)$/i
-      .exec(
-        clause,
-      );
+      .exec(clause);
   const body = led ? led[2]! : /^(?:replace|change|swap) (.+)$/i.exec(clause)?.[1];
   const match = body === undefined
     ? null

@@ -53,9 +53,7 @@ export function writePiece(piece: Piece, topic: string): string {
 function haiku(topic: string, pick: <T extends string>(list: readonly T[]) => T): string[] {
   const syllables = countSyllables(topic);
   if (topic === "") return [pick(FIVE), pick(SEVEN), pick(FIVE)];
-  if (syllables <= 5) {
-    return [`${topic} ${pick(FILL[5 - Math.max(1, syllables)]!)}`.trimEnd(), pick(SEVEN), pick(FIVE)];
-  }
+  if (syllables <= 5) return [`${topic} ${pick(FILL[5 - Math.max(1, syllables)]!)}`.trimEnd(), pick(SEVEN), pick(FIVE)];
   return [pick(FIVE), `${topic} ${pick(FILL[Math.max(0, 7 - syllables)]!)}`.trimEnd(), pick(FIVE)];
 }
 

@@ -6,16 +6,15 @@ import { type StreamedCall, streamReply } from "#/provider/stream.ts";
 import type { ProviderOptions } from "#/provider/warm_provider.ts";
 import type { Wire } from "#/provider/wire.ts";
 
+/** What a vendor brings to one call: who reads the reply, and how it is asked for. */
+export type EndpointCall = Pick<StreamedCall, "reader" | "open">;
+
 /** What one entry of the registry reaches. */
 export interface Endpoint {
   /** Normalized. */
   readonly baseUrl: string;
   /** As `streamReply`. */
-  stream(
-    request: ModelRequest,
-    call: Pick<StreamedCall, "reader" | "open">,
-    signal: AbortSignal,
-  ): AsyncGenerator<ModelEvent>;
+  stream(request: ModelRequest, call: EndpointCall, signal: AbortSignal): AsyncGenerator<ModelEvent>;
 }
 
 /** `what` is what the endpoint serves, in the singular. Throws AppError `config_invalid` for a bad base URL or header. */

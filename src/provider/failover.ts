@@ -111,7 +111,7 @@ class Call {
       const next = this.#options.now() < this.#endsAt
         ? this.#pick((other) => canTake(failed, entry, other))
         : undefined;
-      failures.push(`${toLabel(entry)}: ${failed.message}`);
+      failures.push(`${entry.candidate.provider}/${entry.candidate.model}: ${failed.message}`);
       if (next === undefined) return yield failures.length === 1 ? failed : withAll(failed, failures);
       yield toSwitch(entry, next, { attempt: attempts, code: failed.code, message: failed.message });
       yield* this.#passOver(next);
@@ -213,8 +213,4 @@ function toSwitch(
 
 function toName({ candidate: { provider, model } }: Entry): ModelName {
   return { provider, model };
-}
-
-function toLabel({ candidate: { provider, model } }: Entry): string {
-  return `${provider}/${model}`;
 }

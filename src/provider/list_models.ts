@@ -19,9 +19,7 @@ const Listed = z.union([
 ]);
 
 /** As many as a page may have: one is enough for every vendor so far. */
-const PAGE: Readonly<Record<Protocol, Readonly<Record<string, string>>>> = {
-  openai: {},
-  openai_responses: {},
+const PAGE: Readonly<Partial<Record<Protocol, Readonly<Record<string, string>>>>> = {
   anthropic: { limit: "1000" },
   gemini: { pageSize: "1000" },
 };

@@ -69,9 +69,7 @@ export class ToolCallAssembler {
       const usable = call.id !== "" && call.id.length <= LIMITS.idCharsMax && !this.#taken.has(call.id);
       const id = usable ? call.id : this.#newId();
       this.#taken.add(id);
-      if (call.bytes > LIMITS.argsBytesMax) {
-        return { id, name: call.name, arguments: "", droppedBytes: call.bytes };
-      }
+      if (call.bytes > LIMITS.argsBytesMax) return { id, name: call.name, arguments: "", droppedBytes: call.bytes };
       const text = call.parts.join("");
       // Several vendors stream no arguments at all for a tool that takes none.
       return { id, name: call.name, arguments: text === "" ? "{}" : text };

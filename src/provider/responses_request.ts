@@ -94,8 +94,5 @@ function toTools({ tools, descriptor }: ModelRequest): OpenAI.Responses.Tool[] {
 function toReasoning({ reasoning: effort, descriptor }: ModelRequest): Pick<Body, "reasoning" | "include"> {
   if (!(descriptor?.reasoning ?? effort !== undefined)) return {};
   if (effort === "none") return { reasoning: { effort } };
-  return {
-    reasoning: { ...present({ effort }), summary: "auto" },
-    include: ["reasoning.encrypted_content"],
-  };
+  return { reasoning: { ...present({ effort }), summary: "auto" }, include: ["reasoning.encrypted_content"] };
 }
