@@ -15,6 +15,8 @@ import { USER_ID } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 
 const Id = z.string().max(LIMITS.idCharsMax);
+/** Where a call belongs. */
+const Place = { session: Id, turn: Id, callId: Id };
 const Count = z.number().int().nonnegative();
 const Code: z.ZodType<ErrorCode> = z.string().regex(/^[a-z_]{1,64}$/) as unknown as z.ZodType<ErrorCode>;
 
@@ -27,9 +29,7 @@ const PrincipalShape: z.ZodType<Principal> = z.strictObject({
 /** A tool call as a guest sends it. Strict: a grant, a policy or anything else beside these fields is refused. */
 export const CallRequest: z.ZodType<ToolRequest> = z.strictObject({
   principal: PrincipalShape,
-  session: Id,
-  turn: Id,
-  callId: Id,
+  ...Place,
   tool: Id,
   args: z.unknown(),
   traceparent: z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/).exactOptional(),
@@ -101,9 +101,7 @@ export const RunnerNotice = z.strictObject({
   type: z.literal("approval"),
   resolution: z.strictObject({
     id: Id,
-    session: Id,
-    turn: Id,
-    callId: Id,
+    ...Place,
     answer: z.enum(APPROVAL_ANSWERS),
     by: z.enum(["owner", "relayed", "silence"]),
   }),
@@ -114,9 +112,7 @@ export type RunnerNotice = z.infer<typeof RunnerNotice>;
 export const ApprovalCardShape: z.ZodType<ApprovalCard> = z.strictObject({
   id: Id,
   key: Id,
-  session: Id,
-  turn: Id,
-  callId: Id,
+  ...Place,
   principal: PrincipalShape,
   tool: ToolIdentityShape,
   argsSha256: Id,

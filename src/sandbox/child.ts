@@ -16,10 +16,7 @@ type Call = Extract<ToChild, { type: "call" }>;
 export async function runChild(streams: SyncStreams): Promise<number> {
   const link = new SyncLink(streams);
   const running = { callId: 0, interfaces: new Set<string>() };
-  const imports = toImports(
-    toAsk(link, () => running.callId),
-    (name) => running.interfaces.has(name),
-  );
+  const imports = toImports(toAsk(link, () => running.callId), (name) => running.interfaces.has(name));
   const loaded = await load(link, imports);
   if (loaded === null) return 1;
   const { make, describe } = loaded;

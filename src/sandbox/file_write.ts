@@ -117,13 +117,7 @@ function keepOld(os: Os, old: { file: FileHandle; stat: EntryStat }, place: stri
   });
 }
 
-function replace(
-  os: Os,
-  dir: DirHandle,
-  path: VirtualPath,
-  content: Uint8Array,
-  old: EntryStat | undefined,
-): void {
+function replace(os: Os, dir: DirHandle, path: VirtualPath, content: Uint8Array, old: EntryStat | undefined): void {
   const name = path.parts.at(-1)!;
   const temp = `${TEMP_PREFIX}${crypto.randomUUID()}`;
   using file = os.createFile(dir, temp, old === undefined ? 0o644 : 0o600);

@@ -3,18 +3,9 @@ import { type AnswerClass, type Capability, type CapabilityKind, HTTP_METHODS } 
 import { LIMITS } from "#/core/limits.ts";
 import { isWithin, ROOT_NAMES } from "#/core/virtual_path.ts";
 import { line } from "#/lib/field.ts";
+import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 
-const KINDS = [
-  "fs.read",
-  "fs.list",
-  "fs.write",
-  "http",
-  "secret",
-  "config",
-  "clock",
-  "random",
-  "log",
-] as const satisfies readonly CapabilityKind[];
+const KINDS = Object.keys(INTERFACE_OF) as CapabilityKind[];
 
 /** `example.com`, `*.example.com` (what lies below it), `*` (every host). IPv6 addresses stand without brackets. */
 const HostPattern = z.string().regex(/^(?:\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f:.]+)$/, {
