@@ -35,16 +35,18 @@ export function planResume(events: readonly StoredEvent[]): Resume | undefined {
   const results = new Map(
     events.filter((event) => event.type === "tool_result").map((event) => [event.payload.callId, event.payload.text]),
   );
+  const intents = events.filter((event) => event.type === "tool_intent");
+  const intended = new Set(intents.map(({ payload }) => payload.callId));
   const calls = replies.flatMap((reply) => reply.toolCalls);
   const cards = events.filter((event) => event.type === "approval_asked").map((event) => event.payload.card);
   return {
     calls: last.toolCalls.filter((call) => !results.has(call.id)),
     known: {
-      intended: new Set(idsOf(events, "tool_intent")),
+      intended,
       cards: new Set(cards.map((card) => String((card as { id?: unknown } | null)?.id))),
     },
     steps: events.filter((event) => event.type === "model_request").length,
-    toolCalls: new Set(idsOf(events, "tool_intent")).size,
+    toolCalls: intended.size,
     denied: events.filter((event) => event.type === "tool_decision" && event.payload.decision.kind === "denied").length,
     usage: replies.map((reply) => reply.usage).reduce(addUsage, {}),
     // What a vendor did not count was estimated then; the estimate is not recorded, so it counts as nothing.
@@ -71,8 +73,4 @@ export function restoreState(state: TurnState, resume: Resume): void {
   state.cost = resume.cost;
   state.shownText = resume.shownText;
   for (const { call, text } of resume.answered) state.streak.note(call, text);
-}
-
-function idsOf(events: readonly StoredEvent[], type: "tool_intent"): string[] {
-  return events.filter((event) => event.type === type).map((event) => event.payload.callId);
 }

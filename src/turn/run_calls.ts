@@ -113,9 +113,7 @@ async function* answerCall(
     }
     if (isAsked) {
       const callId = call.call.id;
-      if (!known.cards.has(card.id)) {
-        yield state.stamp({ type: "approval_asked", v: 1, payload: { callId, card } });
-      }
+      if (!known.cards.has(card.id)) yield state.stamp({ type: "approval_asked", v: 1, payload: { callId, card } });
       return { type: "parked", v: 1, payload: { callId, reason: card.reason } };
     }
     if (end.kind === "outcome" && (end.outcome.kind === "denied" || end.outcome.kind === "ask")) state.denied++;

@@ -10,6 +10,7 @@ export interface Scrubbed {
 
 /** Only a text made for it uncovers more than two. */
 const ROUNDS_MAX = 4;
+const STEPS = [replacePrivateKeys, replaceUserInfo, replaceHeaders, replaceLabelled, replaceTokens, replaceRandom];
 /** More than any key holds; an end further away belongs to another begin. */
 const KEY_CHARS_MAX = 16_384;
 
@@ -28,11 +29,7 @@ export function scrubSecrets(text: string): Scrubbed {
   // What was replaced may uncover its neighbour. Texts without a secret are read once.
   for (let [round, before] = [0, -1]; round < ROUNDS_MAX && redacted > before; round++) {
     before = redacted;
-    for (
-      const step of [replacePrivateKeys, replaceUserInfo, replaceHeaders, replaceLabelled, replaceTokens, replaceRandom]
-    ) {
-      clean = step(clean, redact);
-    }
+    clean = STEPS.reduce((text, step) => step(text, redact), clean);
   }
   return { text: clean, redacted };
 }
