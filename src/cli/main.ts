@@ -1,5 +1,4 @@
 import { Argument, Command, CommanderError, Option } from "commander";
-import type { ApprovalAnswer } from "#/core/capability.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import { reportError } from "#/cli/report_error.ts";
@@ -11,6 +10,11 @@ export interface CommonOptions {
   readonly tier?: string;
 }
 
+/** Options of a command that can also answer with one JSON document. */
+export interface JsonOptions extends CommonOptions {
+  readonly json?: boolean;
+}
+
 /** Options of `tools add`. */
 export interface AddOptions extends CommonOptions {
   readonly manifest: string;
@@ -18,8 +22,7 @@ export interface AddOptions extends CommonOptions {
 }
 
 /** Options of `run`, `chat` and `ask`. */
-export interface TurnOptions extends CommonOptions {
-  readonly json?: boolean;
+export interface TurnOptions extends JsonOptions {
   readonly session?: string;
   readonly model?: string;
   /** Folder for the pictures and sounds that the model makes. */
@@ -38,11 +41,38 @@ const STATUS_EXITS = `
 Exit codes: 0 it runs · 3 it does not, or not yet · 1 the audit log is not what its runner wrote · 2 usage or configuration
 `;
 
+/** The files of the commands. Each is loaded when it is wanted, so that a command costs what it uses. */
+interface Files {
+  "./approvals.ts": typeof import("#/cli/approvals.ts");
+  "./audit_show.ts": typeof import("#/cli/audit_show.ts");
+  "./audit_verify.ts": typeof import("#/cli/audit_verify.ts");
+  "./catalog_fetch.ts": typeof import("#/cli/catalog_fetch.ts");
+  "./catalog_show.ts": typeof import("#/cli/catalog_show.ts");
+  "./catalog_verify.ts": typeof import("#/cli/catalog_verify.ts");
+  "./config_show.ts": typeof import("#/cli/config_show.ts");
+  "./doctor.ts": typeof import("#/cli/doctor.ts");
+  "./launch.ts": typeof import("#/cli/launch.ts");
+  "./posture.ts": typeof import("#/cli/posture.ts");
+  "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
+  "./setup.ts": typeof import("#/cli/setup.ts");
+  "./status.ts": typeof import("#/cli/status.ts");
+  "./tools.ts": typeof import("#/cli/tools.ts");
+  "./trust.ts": typeof import("#/cli/trust.ts");
+  "./usage.ts": typeof import("#/cli/usage.ts");
+}
+
+/** Makes the action of a command: loads its file, calls it with what stood on the command line, and keeps the exit code. */
+type Run = <Path extends keyof Files, Args extends unknown[]>(
+  path: Path,
+  action: (file: Files[Path], ...args: Args) => Promise<number>,
+) => (...args: Args) => Promise<void>;
+
 /** Runs one command line and returns its exit code. Nothing but this function reads Deno.env, and it passes on what it read. */
 export async function main(args: readonly string[], version: string): Promise<number> {
   let code: number = EXIT.done;
-  const run = (action: () => Promise<number>) => async () => {
-    code = await action();
+  const run: Run = (path, action) => async (...args) => {
+    // The specifier is no literal, so that Deno reads the file now and not before (--help: 30 ms).
+    code = await action(await import(new URL(path, import.meta.url).href), ...args);
   };
   try {
     await toProgram(version, run).parseAsync([...args], { from: "user" });
@@ -53,14 +83,36 @@ export async function main(args: readonly string[], version: string): Promise<nu
   }
 }
 
-/** Loads the file of one command. The specifier is no literal, so that Deno reads it when it is wanted and not before (--help: 30 ms). */
-function load<Module>(file: string): Promise<Module> {
-  return import(new URL(file, import.meta.url).href);
+const CONFIG = [new Option("--config <dir>", "read this folder instead of ./.oxydra")];
+const COMMON = [
+  ...CONFIG,
+  new Option("--user <id>", "which user's workspace"),
+  new Option("--tier <name>", "isolation tier, whatever the configuration says")
+    .choices(["process", "container", "micro_vm"]),
+];
+const DOCUMENT = new Option("--json", "as one JSON document");
+const TURN = [
+  ...COMMON,
+  new Option("--json", "print each event as one JSON line"),
+  new Option("--session <id>", "continue or start this session"),
+  new Option("--save-media <dir>", "write pictures and sounds that the model makes into this folder"),
+  new Option("--model <provider/model>", "use this model for the gateway that this command starts"),
+];
+
+/** Adds a command; what it takes besides these options follows. How it ends and what it prints it has from its parent. */
+function add(
+  parent: Command,
+  name: string,
+  about: string,
+  options: readonly Option[] = [],
+  isDefault: boolean = false,
+): Command {
+  const command = parent.command(name, { isDefault }).description(about);
+  for (const option of options) command.addOption(option);
+  return command;
 }
 
-type Run = (action: () => Promise<number>) => () => Promise<void>;
-
-/** The command tree; each action imports its own file, so that a command costs what it uses. */
+/** The command tree. */
 function toProgram(version: string, run: Run): Command {
   const program = new Command("oxydra")
     .description("A self-hosted, sandboxed agent: the model plans, WASM tools act, and nothing acts without a grant.")
@@ -75,238 +127,107 @@ function toProgram(version: string, run: Run): Command {
   addCatalogCommands(program, run);
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
-  program.commands.forEach((command) => command.exitOverride());
-  program.command("setup").description("choose the model that answers: asks, tries it once, then writes it down")
+  add(program, "setup", "choose the model that answers: asks, tries it once, then writes it down")
     .option("--provider <name>", "openai, anthropic, gemini, a server on this machine, or a name for --base-url")
     .option("--model <id>", "the model's id")
     .option("--base-url <url>", "a server that speaks OpenAI's protocol")
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/setup.ts")>("./setup.ts")).runSetup(options))()
-    );
-  withCommon(program.command("status").description("say whether it runs, what waits for you, and the audit log's head"))
-    .option("--json", "as one JSON document")
+    .action(run("./setup.ts", (file, options) => file.runSetup(options)));
+  const json = [...COMMON, DOCUMENT];
+  add(program, "status", "say whether it runs, what waits for you, and the audit log's head", json)
     .addHelpText("after", STATUS_EXITS)
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/status.ts")>("./status.ts")).runStatus(options))()
-    );
-  withCommon(
-    program.command("doctor").description(
-      "show each process, its exact flags and what it can reach; check this machine",
-    ),
-  )
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/doctor.ts")>("./doctor.ts")).runDoctor(options, version))()
-    );
-  addUsageCommand(program, run);
-  withCommon(
-    program.command("posture").description(
-      "say what this installation can touch right now, and who decides; changes nothing",
-    ),
-  )
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/posture.ts")>("./posture.ts")).runPosture(options, version))()
-    );
-  withCommon(
-    program.command("selfcheck").description(
-      "attack this installation for a moment and say what held; exit 2 when a wall did not",
-    ),
-  )
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/selfcheck.ts")>("./selfcheck.ts")).runSelfcheck(options))()
-    );
+    .action(run("./status.ts", (file, options) => file.runStatus(options)));
+  add(program, "doctor", "show each process, its exact flags and what it can reach; check this machine", json)
+    .action(run("./doctor.ts", (file, options) => file.runDoctor(options, version)));
+  add(program, "usage", "print what models were used for, and what it cost", json)
+    .option("--days <n>", "of this many days, today among them (UTC)", "30")
+    .option("--session <id>", "of this session")
+    .addOption(new Option("--by <what>", "one row each").choices(["model", "session", "day"]))
+    .action(run("./usage.ts", (file, options) => file.runUsage(options)));
+  add(program, "posture", "say what this installation can touch right now, and who decides; changes nothing", json)
+    .action(run("./posture.ts", (file, options) => file.runPosture(options, version)));
+  add(program, "selfcheck", "attack this installation for a moment and say what held; exit 2 when a wall did not", json)
+    .action(run("./selfcheck.ts", (file, options) => file.runSelfcheck(options)));
   return program;
 }
 
 function addTurnCommands(program: Command, run: Run, version: string): void {
-  const turn = (mode: "run" | "chat", prompt: string | undefined, options: TurnOptions) =>
-    run(async () =>
-      (await load<typeof import("#/cli/launch.ts")>("./launch.ts")).launchClient(mode, prompt, options, version)
-    )();
-  withTurn(
-    program.command("run").description("send one message, show the turn, exit with its result").argument(
-      "<prompt...>",
-      "the message",
-    ),
-  )
-    .action((words: string[], options: TurnOptions) => turn("run", words.join(" "), options));
-  withTurn(program.command("chat").description("talk in this terminal; from a pipe, one turn a line"))
-    .action((options: TurnOptions) => turn("chat", undefined, options));
-  withTurn(
-    program.command("ask").description("what follows -- is the message; nothing means chat").argument(
-      "[prompt...]",
-      "the message",
-    ),
-  )
-    .action((words: string[], options: TurnOptions) =>
-      turn(words.length > 0 ? "run" : "chat", words.join(" "), options)
-    );
-}
-
-function addUsageCommand(program: Command, run: Run): void {
-  withCommon(program.command("usage").description("print what models were used for, and what it cost"))
-    .option("--json", "as one JSON document")
-    .option("--days <n>", "of this many days, today among them (UTC)", "30")
-    .option("--session <id>", "of this session")
-    .addOption(new Option("--by <what>", "one row each").choices(["model", "session", "day"]))
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/usage.ts")>("./usage.ts")).runUsage(options))()
-    );
+  add(program, "run", "send one message, show the turn, exit with its result", TURN)
+    .argument("<prompt...>", "the message")
+    .action(run("./launch.ts", (file, words, options) => file.launchClient("run", words.join(" "), options, version)));
+  add(program, "chat", "talk in this terminal; from a pipe, one turn a line", TURN)
+    .action(run("./launch.ts", (file, options) => file.launchClient("chat", undefined, options, version)));
+  add(program, "ask", "what follows -- is the message; nothing means chat", TURN)
+    .argument("[prompt...]", "the message")
+    .action(run("./launch.ts", (file, words, options) => {
+      return file.launchClient(words.length > 0 ? "run" : "chat", words.join(" "), options, version);
+    }));
 }
 
 function addConfigCommands(program: Command, run: Run): void {
-  const config = program.command("config").description("the configuration, layer by layer").exitOverride();
-  withCommon(config.command("show").description("print each value and the layer it comes from; secrets are masked"))
+  const config = add(program, "config", "the configuration, layer by layer");
+  add(config, "show", "print each value and the layer it comes from; secrets are masked", COMMON)
     .option("--effective", "every value, defaults included (what is shown without it too)")
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/config_show.ts")>("./config_show.ts")).runConfigShow(options))()
-    );
-  program.command("trust").description(
-    "let this configuration file widen what the agent may reach, as long as it stays as it is now",
-  )
+    .addOption(DOCUMENT)
+    .action(run("./config_show.ts", (file, options) => file.runConfigShow(options)));
+  add(program, "trust", "let this configuration file widen what the agent may reach, as long as it stays as it is now")
     .argument("<file>", "a file in ./.oxydra")
-    .action((file: string) =>
-      run(async () => (await load<typeof import("#/cli/trust.ts")>("./trust.ts")).runTrust(file))()
-    );
+    .action(run("./trust.ts", (file, path) => file.runTrust(path)));
 }
 
 function addToolsCommands(program: Command, run: Run): void {
-  const tools = program.command("tools").description("tool packages of others: WASM components with a manifest")
-    .exitOverride();
-  const loadTools = () => load<typeof import("#/cli/tools.ts")>("./tools.ts");
-  withCommon(tools.command("add").description("show what a package asks for, and install it").argument("<file.wasm>"))
+  const tools = add(program, "tools", "tool packages of others: WASM components with a manifest");
+  add(tools, "add <file.wasm>", "show what a package asks for, and install it", COMMON)
     .requiredOption("--manifest <file.json>", "the package's manifest")
     .option("--yes", "agree to what it asks for")
-    .exitOverride()
-    .action((file: string, options: AddOptions) => run(async () => (await loadTools()).runToolsAdd(file, options))());
-  withCommon(tools.command("list").description("print the installed packages and what each may ask for"))
-    .exitOverride()
-    .action((options: CommonOptions) => run(async () => (await loadTools()).runToolsList(options))());
-  withCommon(tools.command("remove").description("remove a package").argument("<name>"))
-    .exitOverride()
-    .action((name: string, options: CommonOptions) =>
-      run(async () => (await loadTools()).runToolsRemove(name, options))()
-    );
-  withCommon(
-    tools.command("reinstall").description("install a damaged package again from what was kept").argument("<name>"),
-  )
-    .exitOverride()
-    .action((name: string, options: CommonOptions) =>
-      run(async () => (await loadTools()).runToolsReinstall(name, options))()
-    );
+    .action(run("./tools.ts", (file, path, options) => file.runToolsAdd(path, options)));
+  add(tools, "list", "print the installed packages and what each may ask for", COMMON)
+    .action(run("./tools.ts", (file, options) => file.runToolsList(options)));
+  add(tools, "remove <name>", "remove a package", COMMON)
+    .action(run("./tools.ts", (file, name, options) => file.runToolsRemove(name, options)));
+  add(tools, "reinstall <name>", "install a damaged package again from what was kept", COMMON)
+    .action(run("./tools.ts", (file, name, options) => file.runToolsReinstall(name, options)));
 }
 
 function addCatalogCommands(program: Command, run: Run): void {
-  const catalog = program.command("catalog").description("what is known about models: limits, abilities, prices")
-    .exitOverride();
-  withConfig(catalog.command("show").description("print the vendors, the models of one, or all about one model"))
+  const catalog = add(program, "catalog", "what is known about models: limits, abilities, prices");
+  const json = [...CONFIG, DOCUMENT];
+  add(catalog, "show", "print the vendors, the models of one, or all about one model", json)
     .argument("[vendor[/model]]", "as in openai or openai/gpt-5")
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((what: string | undefined, options) =>
-      run(async () =>
-        (await load<typeof import("#/cli/catalog_show.ts")>("./catalog_show.ts")).runCatalogShow(what, options)
-      )()
-    );
-  withConfig(catalog.command("verify").description("check the catalog's files; exit 2 when one is not used as it is"))
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) =>
-      run(async () =>
-        (await load<typeof import("#/cli/catalog_verify.ts")>("./catalog_verify.ts")).runCatalogVerify(options)
-      )()
-    );
-  withConfig(catalog.command("fetch").description("fetch a newer catalog from models.dev into ~/.config/oxydra"))
+    .action(run("./catalog_show.ts", (file, what, options) => file.runCatalogShow(what, options)));
+  add(catalog, "verify", "check the catalog's files; exit 2 when one is not used as it is", json)
+    .action(run("./catalog_verify.ts", (file, options) => file.runCatalogVerify(options)));
+  add(catalog, "fetch", "fetch a newer catalog from models.dev into ~/.config/oxydra", CONFIG)
     .option("--url <address>", "from here, whatever [catalog] pinned_url says")
-    .exitOverride()
-    .action((options) =>
-      run(async () =>
-        (await load<typeof import("#/cli/catalog_fetch.ts")>("./catalog_fetch.ts")).runCatalogFetch(options)
-      )()
-    );
+    .action(run("./catalog_fetch.ts", (file, options) => file.runCatalogFetch(options)));
 }
 
 function addAuditCommands(program: Command, run: Run): void {
-  const audit = program.command("audit").description("what tools were allowed to do, and did").exitOverride();
-  withCommon(
-    audit.command("verify").description("check the log's chain, and what turns saw of it; exit 1 when it is broken"),
-  )
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) =>
-      run(async () =>
-        (await load<typeof import("#/cli/audit_verify.ts")>("./audit_verify.ts")).runAuditVerify(options)
-      )()
-    );
-  withCommon(audit.command("show").description("print the newest entries, one a line"))
+  const audit = add(program, "audit", "what tools were allowed to do, and did");
+  add(audit, "verify", "check the log's chain, and what turns saw of it; exit 1 when it is broken", [
+    ...COMMON,
+    DOCUMENT,
+  ])
+    .action(run("./audit_verify.ts", (file, options) => file.runAuditVerify(options)));
+  add(audit, "show", "print the newest entries, one a line", COMMON)
     .option("--turn <id>", "of this turn")
     .option("--session <id>", "of this session")
     .option("--tool <name>", "of this tool")
     .option("--denied", "what was refused")
     .option("--last <n>", "at most this many", "50")
     .option("--json", "each entry as one JSON line")
-    .exitOverride()
-    .action((options) =>
-      run(async () => (await load<typeof import("#/cli/audit_show.ts")>("./audit_show.ts")).runAuditShow(options))()
-    );
+    .action(run("./audit_show.ts", (file, options) => file.runAuditShow(options)));
 }
 
 function addApprovalCommands(program: Command, run: Run): void {
-  const file = () => load<typeof import("#/cli/approvals.ts")>("./approvals.ts");
-  const approvals = program.command("approvals").description("see which calls wait for you, and answer them")
-    .exitOverride();
-  withCommon(approvals.command("list", { isDefault: true }).description("show the calls that wait for an answer"))
-    .option("--json", "as one JSON document")
-    .exitOverride()
-    .action((options) => run(async () => (await file()).runApprovalsList(options))());
-  withCommon(approvals.command("answer").description("answer one of them as the owner"))
+  const approvals = add(program, "approvals", "see which calls wait for you, and answer them");
+  add(approvals, "list", "show the calls that wait for an answer", [...COMMON, DOCUMENT], true)
+    .action(run("./approvals.ts", (file, options) => file.runApprovalsList(options)));
+  add(approvals, "answer", "answer one of them as the owner", COMMON)
     .argument("<id>", "the id that the list shows, or the start of it that the list shows in front")
     .addArgument(
-      new Argument("<answer>", "yes once, yes in this session, yes until a time; no, or never again").choices([
-        "once",
-        "session",
-        "until",
-        "no",
-        "never",
-      ]),
+      new Argument("<answer>", "yes once, yes in this session, yes until a time; no, or never again")
+        .choices(["once", "session", "until", "no", "never"]),
     )
     .option("--until <time>", "with `until`: 90m, 8h or 2d from now, or a date such as 2030-01-31T18:00")
-    .exitOverride()
-    .action((id: string, answer: ApprovalAnswer, options) =>
-      run(async () => (await file()).runApprovalsAnswer(id, answer, options))()
-    );
-}
-
-function withConfig(command: Command): Command {
-  return command.option("--config <dir>", "read this folder instead of ./.oxydra");
-}
-
-function withCommon(command: Command): Command {
-  return withConfig(command)
-    .option("--user <id>", "which user's workspace")
-    .addOption(
-      new Option("--tier <name>", "isolation tier, whatever the configuration says").choices([
-        "process",
-        "container",
-        "micro_vm",
-      ]),
-    );
-}
-
-function withTurn(command: Command): Command {
-  return withCommon(command)
-    .option("--json", "print each event as one JSON line")
-    .option("--session <id>", "continue or start this session")
-    .option("--save-media <dir>", "write pictures and sounds that the model makes into this folder")
-    .addOption(new Option("--model <provider/model>", "use this model for the gateway that this command starts"));
+    .action(run("./approvals.ts", (file, id, answer, options) => file.runApprovalsAnswer(id, answer, options)));
 }
