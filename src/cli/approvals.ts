@@ -1,18 +1,16 @@
 import { join } from "#/lib/path.ts";
 import type { ApprovalAnswer, ApprovalCard, GivenAnswer } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import { loadConfig } from "#/config/load.ts";
-import { resolveUser, type UserFolders } from "#/config/user.ts";
+import type { UserFolders } from "#/config/user.ts";
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
 import { controlPath } from "#/runner/endpoint.ts";
-import { checkFolders, findDenoDir } from "#/runner/prepare.ts";
-import { findProgram } from "#/runner/program.ts";
+import { checkFolders } from "#/runner/prepare.ts";
 import { peekApprovals } from "#/sandbox/approval_state.ts";
 import { toCardLines } from "#/cli/approval_prompt.ts";
 import { answerApproval, readApprovals } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { CommonOptions, JsonOptions } from "#/cli/main.ts";
+import { findPlace } from "#/cli/place.ts";
 
 /**
  * The least of an id that may stand for it: its time to the millisecond (RFC 9562 §5.7). With less, a call that asks after the person
@@ -22,7 +20,7 @@ const PREFIX_CHARS_MIN = 13;
 const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Shows the calls that wait for an answer; without a runner those that will ask again when one starts. Exit 0. */
-export async function runApprovalsList(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
+export async function runApprovalsList(options: JsonOptions): Promise<number> {
   const folders = await findPlaces(options);
   const live = await readLive(folders);
   const waiting = live ?? peekApprovals(join(folders.run, "approvals.json"))?.pending ?? [];
@@ -63,10 +61,8 @@ export async function runApprovalsAnswer(
 
 /** Nothing is made, and no link leads to another workspace's runner. */
 async function findPlaces(options: CommonOptions): Promise<UserFolders> {
-  const env = Deno.env.toObject();
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const program = findProgram(import.meta.url);
-  return checkFolders(resolveUser(loaded), loaded, { program, denoDir: await findDenoDir(env) });
+  const place = await findPlace(options);
+  return checkFolders(place.user, place.loaded, place);
 }
 
 async function readLive({ ipc }: UserFolders): Promise<readonly ApprovalCard[] | undefined> {

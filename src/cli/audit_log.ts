@@ -1,13 +1,12 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { loadConfig } from "#/config/load.ts";
 import { resolveUser, type UserFolders } from "#/config/user.ts";
 import { parseChainedLine } from "#/lib/chained_line.ts";
 import { listSegments, openSegment, readSegment, type Segment, segmentName } from "#/sandbox/audit_segment.ts";
 import type { AuditSegment, KnownHead } from "#/sandbox/audit_verify.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
 import type { CommonOptions } from "#/cli/main.ts";
+import { loadFor } from "#/cli/place.ts";
 import { isThere, readLog } from "#/cli/read_log.ts";
 
 const Head: z.ZodType<KnownHead> = z.strictObject({
@@ -18,7 +17,7 @@ const Head: z.ZodType<KnownHead> = z.strictObject({
 
 /** The folders of the user that the flags mean. Nothing is made. */
 export async function findFolders(options: CommonOptions): Promise<UserFolders> {
-  return resolveUser(await loadConfig(toLoadOptions(options, Deno.env.toObject()))).folders;
+  return resolveUser(await loadFor(options)).folders;
 }
 
 /** The segments of the log in `dir`, each open while it is the current one; none when there is no such folder. Throws AppError `audit_failed`. */

@@ -5,17 +5,16 @@ import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
 import { readLines } from "#/sandbox/audit_verify.ts";
 import { findFolders, readAuditSegments } from "#/cli/audit_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
 
 /** What `audit show` prints. */
-export interface AuditShowOptions extends CommonOptions {
+export interface AuditShowOptions extends JsonOptions {
   readonly turn?: string;
   readonly session?: string;
   readonly tool?: string;
   readonly denied?: boolean;
   /** Decimal digits. */
   readonly last: string;
-  readonly json?: boolean;
 }
 
 /** Prints the newest entries that the flags ask for, the oldest of them first. Throws AppError `usage`, and `audit_failed` for what is no audit log. */

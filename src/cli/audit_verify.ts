@@ -3,14 +3,14 @@ import { toOneLine, toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { type AuditVerdict, type KnownHead, verifyAudit } from "#/sandbox/audit_verify.ts";
 import { findFolders, readAuditSegments, readHeads } from "#/cli/audit_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
 import { toCount } from "#/cli/wording.ts";
 
 /**
  * Follows the audit log's chain and compares it with the heads in the event log. Exit 0 when it is whole or there is none yet, 1 with the
  * first broken entry. Throws AppError `audit_failed` for a folder that is no audit log.
  */
-export async function runAuditVerify(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
+export async function runAuditVerify(options: JsonOptions): Promise<number> {
   const { audit, internal } = await findFolders(options);
   const { heads, trouble } = await tryHeads(internal);
   const verdict = verifyLive(audit, heads);

@@ -1,16 +1,15 @@
 import { toCatalogPath } from "#/config/catalog_files.ts";
-import { loadConfig } from "#/config/load.ts";
 import { AppError } from "#/core/error.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { fetchCatalog, MODELS_DEV } from "#/runner/fetch_catalog.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
 import type { CommonOptions } from "#/cli/main.ts";
+import { loadFor } from "#/cli/place.ts";
 import { toCount } from "#/cli/wording.ts";
 
 /** Fetches a catalog into the person's config folder. Throws AppError as `fetchCatalog` does, `usage` without a HOME. */
 export async function runCatalogFetch(options: CommonOptions & { readonly url?: string }): Promise<number> {
-  const loaded = await loadConfig(toLoadOptions(options, Deno.env.toObject()));
+  const loaded = await loadFor(options);
   const path = toCatalogPath(loaded.places.home);
   if (path === undefined) throw new AppError("usage", "HOME is not set, so there is nowhere to write the catalog");
   const address = options.url ?? loaded.config.catalog.pinned_url ?? MODELS_DEV;

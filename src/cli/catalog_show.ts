@@ -1,5 +1,5 @@
 import { loadCatalog } from "#/config/catalog_files.ts";
-import { loadConfig, type Loaded } from "#/config/load.ts";
+import type { Loaded } from "#/config/load.ts";
 import { AppError } from "#/core/error.ts";
 import type { ModelDescriptor } from "#/core/model.ts";
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
@@ -7,15 +7,12 @@ import type { CatalogModel } from "#/provider/catalog.ts";
 import { type Catalog, describeModel, findModel, toVendor } from "#/provider/describe_model.ts";
 import { type ShownModel, toModelCard, toModelTable, toVendorTable } from "#/cli/catalog_text.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { loadFor } from "#/cli/place.ts";
 
 /** Prints the vendors, the models of one, or one model. Throws AppError `config_invalid` with what is near when there is none. */
-export async function runCatalogShow(
-  what: string | undefined,
-  options: CommonOptions & { readonly json?: boolean },
-): Promise<number> {
-  const loaded = await loadConfig(toLoadOptions(options, Deno.env.toObject()));
+export async function runCatalogShow(what: string | undefined, options: JsonOptions): Promise<number> {
+  const loaded = await loadFor(options);
   const catalog = await loadCatalog(loaded);
   const [name, ...rest] = (what ?? "").split("/");
   const id = rest.length === 0 ? undefined : rest.join("/");

@@ -1,13 +1,12 @@
 import { loadCatalog, readCatalogFiles } from "#/config/catalog_files.ts";
-import { loadConfig } from "#/config/load.ts";
 import { AppError } from "#/core/error.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { type CatalogFlaw, checkModels, type Vendors } from "#/provider/catalog.ts";
 import { readSnapshot } from "#/provider/catalog_snapshot.ts";
 import { toRow } from "#/cli/columns.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { loadFor } from "#/cli/place.ts";
 import { toCount, toMinute } from "#/cli/wording.ts";
 
 /** Where the text beside a label begins. */
@@ -30,8 +29,8 @@ interface VerifiedTier {
 }
 
 /** Checks every model of every catalog file that is there, and the overlay. Exit 2 when something in them is not used. */
-export async function runCatalogVerify(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
-  const loaded = await loadConfig(toLoadOptions(options, Deno.env.toObject()));
+export async function runCatalogVerify(options: JsonOptions): Promise<number> {
+  const loaded = await loadFor(options);
   const tiers: VerifiedTier[] = [];
   for (const file of await readCatalogFiles(loaded.places)) {
     const { place, path, isProject, trusted, text, vendors, flaws } = file;

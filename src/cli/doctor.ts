@@ -1,21 +1,19 @@
 import { AppError } from "#/core/error.ts";
-import { loadConfig, type Loaded } from "#/config/load.ts";
-import { resolveUser } from "#/config/user.ts";
+import type { Loaded } from "#/config/load.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { describeStart } from "#/runner/describe_start.ts";
 import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
-import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
+import { prepareWorkspace } from "#/runner/prepare.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
-import { findProgram } from "#/runner/program.ts";
 import { describeRule } from "#/sandbox/policy_rule.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { findPlace, openProgram } from "#/cli/place.ts";
 import { checkWalls } from "#/cli/wall_checks.ts";
 
 /** One thing that was looked at. */
@@ -40,24 +38,19 @@ interface Report {
 }
 
 /** Looks at this machine and this configuration, and says what each process would be started with. Exit 0 when all is well, else the code of the first trouble. */
-export async function runDoctor(
-  options: CommonOptions & { readonly json?: boolean },
-  version: string,
-): Promise<number> {
+export async function runDoctor(options: JsonOptions, version: string): Promise<number> {
   const { report, code } = await examine(options, version);
   console.log(options.json ? toPrintableJson(report, 2) : toPrintable(toText(report)));
   return code;
 }
 
-async function examine(options: CommonOptions, version: string): Promise<{ report: Report; code: number }> {
-  const env = Deno.env.toObject();
-  const program = findProgram(import.meta.url);
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const user = resolveUser(loaded);
+async function examine(options: JsonOptions, version: string): Promise<{ report: Report; code: number }> {
+  const program = await openProgram();
+  const place = await findPlace(options);
+  const { env, loaded, user } = place;
   const checks = new Checks();
   await checks.run("tier", () => (checkTier(user.tier), user.tier));
-  const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
+  const folders = prepareWorkspace(user, loaded, place);
   await checks.run("children die with the runner", () => {
     if (program.setprivPath === null) {
       throw new AppError("internal", "setpriv (util-linux) was not found: children end when their stdin does");

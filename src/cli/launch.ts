@@ -1,8 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toPrintable } from "#/lib/printable.ts";
-import { loadConfig, type Loaded } from "#/config/load.ts";
-import { resolveUser, type UserFolders } from "#/config/user.ts";
+import type { UserFolders } from "#/config/user.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
@@ -10,15 +9,13 @@ import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/loc
 import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
-import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
-import type { Program } from "#/runner/process_plan.ts";
-import { findProgram } from "#/runner/program.ts";
+import { prepareWorkspace } from "#/runner/prepare.ts";
 import { type Runner, startRunner } from "#/runner/runner.ts";
 import { toStartupStatus } from "#/runner/startup_status.ts";
 import type { ClientRequest } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
 import type { TurnOptions } from "#/cli/main.ts";
+import { findPlace, openProgram, type Place } from "#/cli/place.ts";
 import type { PlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
 import { prepareMediaFolder } from "#/cli/save_media.ts";
@@ -33,10 +30,7 @@ export async function runPlainTurn(turn: PlainTurn, version: string): Promise<nu
 }
 
 /** What every attempt of one launch shares. */
-interface Launch {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
-  readonly loaded: Loaded;
+interface Launch extends Place {
   readonly folders: UserFolders;
   readonly request: ClientRequest;
   /** The message of `run`. */
@@ -54,18 +48,13 @@ export async function launchClient(
   options: TurnOptions,
   version: string,
 ): Promise<number> {
-  const env = Deno.env.toObject();
   if (options.model !== undefined) parseModelFlag(options.model);
   if (prompt !== undefined && mode === "run") checkPrompt(prompt);
   if (options.session !== undefined) checkSession(options.session);
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const user = resolveUser(loaded);
+  const place = await findPlace(options);
+  const { user, loaded } = place;
   checkTier(user.tier);
-  // `#/` is src/; this file is one folder below it, like every file that findProgram is asked from.
-  const program = findProgram(import.meta.url);
-  // A process with `--cached-only` finds its modules only when this one has them in its graph; from a file there is nothing to do.
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
-  const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
+  const folders = prepareWorkspace(user, loaded, place);
   const request: ClientRequest = {
     mode,
     json: options.json ?? false,
@@ -76,7 +65,7 @@ export async function launchClient(
     ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
     ...(options.saveMedia === undefined ? {} : { saveMedia: prepareMediaFolder(options.saveMedia) }),
   };
-  return await attachOrStart({ program, env, loaded, folders, request, prompt, version });
+  return await attachOrStart({ ...place, program: await openProgram(), folders, request, prompt, version });
 }
 
 /** What the gateway would refuse is said before anything starts. */

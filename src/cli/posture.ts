@@ -1,9 +1,9 @@
 import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import type { Tool } from "#/core/tool.ts";
-import { loadConfig, type Loaded } from "#/config/load.ts";
+import type { Loaded } from "#/config/load.ts";
 import type { Origin } from "#/config/source.ts";
-import { resolveUser, type UserFolders } from "#/config/user.ts";
+import type { UserFolders } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { openPackages, OWN_PACKAGES } from "#/runner/packages.ts";
@@ -11,8 +11,7 @@ import { readPermissions } from "#/runner/permissions.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { planStart, type StartPlan, toModelHosts } from "#/runner/plan_start.ts";
 import { planTools, type ToolsPlan } from "#/runner/plan_tools.ts";
-import { checkFolders, findDenoDir } from "#/runner/prepare.ts";
-import { findProgram } from "#/runner/program.ts";
+import { checkFolders } from "#/runner/prepare.ts";
 import { type ApprovalState, peekApprovals } from "#/sandbox/approval_state.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { toAllowedKeys } from "#/sandbox/egress_address.ts";
@@ -23,8 +22,8 @@ import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import { toTools } from "#/tools/registry.ts";
 import { readAuditHead } from "#/cli/audit_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { findPlace } from "#/cli/place.ts";
 import { findDegraded } from "#/cli/posture_degraded.ts";
 import { answerQuestions } from "#/cli/posture_questions.ts";
 import type {
@@ -38,24 +37,18 @@ import type {
 import { toPostureText } from "#/cli/posture_text.ts";
 
 /** Says what this installation can touch, from its policy and its flags. Reads files and changes none; starts nothing. Exit 0. Throws AppError `config_invalid` as a start would. */
-export async function runPosture(
-  options: CommonOptions & { readonly json?: boolean },
-  version: string,
-): Promise<number> {
+export async function runPosture(options: JsonOptions, version: string): Promise<number> {
   const posture = await readPosture(options, version);
   console.log(options.json ? toPrintableJson(posture, 2) : toPrintable(toPostureText(posture, Date.now())));
   return EXIT.done;
 }
 
-async function readPosture(options: CommonOptions, version: string): Promise<Posture> {
-  const env = Deno.env.toObject();
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const { config } = loaded;
-  const user = resolveUser(loaded);
-  const program = findProgram(import.meta.url);
-  const folders = checkFolders(user, loaded, { program, denoDir: await findDenoDir(env) });
+async function readPosture(options: JsonOptions, version: string): Promise<Posture> {
+  const place = await findPlace(options);
+  const { env, loaded, user, program } = place;
+  const folders = checkFolders(user, loaded, place);
   const start = tryStart(loaded, env);
-  const tools = planTools(config, env);
+  const tools = planTools(loaded.config, env);
   const port = readEndpoint(folders.ipc)?.port ?? null;
   const hosts = start instanceof AppError ? [] : start.hosts;
   const plans = planAll({ program, env, folders, port: port ?? 0, hosts, tools });

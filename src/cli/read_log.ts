@@ -1,8 +1,8 @@
 import type { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { findProgram } from "#/runner/program.ts";
 import { type LogQuestion, planLogReader } from "#/runner/plan_log_reader.ts";
 import { readLines } from "#/cli/lines.ts";
+import { openProgram } from "#/cli/place.ts";
 
 const LINE_CHARS_MAX = 2_048;
 
@@ -24,8 +24,7 @@ export async function* readLog(query: LogQuery): AsyncGenerator<string> {
   if (!isThere(`${internalDir}/oxydra.db`)) return;
   // A link would open another folder to the process that reads.
   if (!Deno.lstatSync(internalDir).isDirectory) throw failed(`${internalDir} is no plain folder`);
-  const program = findProgram(import.meta.url);
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
+  const program = await openProgram();
   const env = Deno.env.toObject();
   const plan = planLogReader({ program, env, internalDir: Deno.realPathSync(internalDir), question });
   const child = new Deno.Command(plan.command, {

@@ -1,31 +1,25 @@
-import { loadConfig } from "#/config/load.ts";
-import { resolveUser } from "#/config/user.ts";
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { checkTier, planStart } from "#/runner/plan_start.ts";
 import { planTools } from "#/runner/plan_tools.ts";
-import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
-import { findProgram } from "#/runner/program.ts";
+import { prepareWorkspace } from "#/runner/prepare.ts";
 import { TIED, toRow } from "#/cli/columns.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { findPlace, openProgram } from "#/cli/place.ts";
 import { checkWalls, type WallCheck } from "#/cli/wall_checks.ts";
 
 /**
  * Attacks this installation for a moment and says what held. Exit 0 when everything did, 2 when one wall did not: what stands behind it
  * is refused at a start, too.
  */
-export async function runSelfcheck(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
+export async function runSelfcheck(options: JsonOptions): Promise<number> {
   const startedAt = performance.now();
-  const env = Deno.env.toObject();
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const user = resolveUser(loaded);
+  const place = await findPlace(options);
+  const { env, loaded, user } = place;
   checkTier(user.tier);
-  const program = findProgram(import.meta.url);
-  // A process with `--cached-only` finds its modules only when this one has them in its graph.
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
-  const folders = prepareWorkspace(user, loaded, { program, denoDir: await findDenoDir(env) });
+  const program = await openProgram();
+  const folders = prepareWorkspace(user, loaded, place);
   const port = readEndpoint(folders.ipc)?.port ?? 0;
   const { hosts } = planStart(loaded, env, []);
   const checks = await checkWalls({ program, env, folders, port, hosts, tools: planTools(loaded.config, env) });

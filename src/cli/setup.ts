@@ -1,4 +1,4 @@
-import { loadConfig, type Loaded } from "#/config/load.ts";
+import type { Loaded } from "#/config/load.ts";
 import { AppError } from "#/core/error.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { normalizeBaseUrl } from "#/provider/base_url.ts";
@@ -7,9 +7,8 @@ import { toOneLine } from "#/lib/printable.ts";
 import { Secret } from "#/lib/secret.ts";
 import { describeStart } from "#/runner/describe_start.ts";
 import { isDescribed, planStart } from "#/runner/plan_start.ts";
-import { findProgram } from "#/runner/program.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
+import { loadFor, openProgram } from "#/cli/place.ts";
 import { type Chosen, writeSetup } from "#/cli/setup_files.ts";
 import { openModelTrial } from "#/cli/setup_trial.ts";
 import { Terminal } from "#/cli/terminal.ts";
@@ -41,8 +40,7 @@ export async function runSetup(options: SetupOptions): Promise<number> {
   const env = Deno.env.toObject();
   if (!env.HOME) throw new AppError("usage", "HOME is not set, so there is nowhere to write the settings");
   const terminal = new Terminal();
-  const program = findProgram(import.meta.url);
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
+  const program = await openProgram();
   const row = await chooseProvider(terminal, options, env);
   await using trial = await openModelTrial({ program, env, say: (line) => terminal.say(line) });
   for (let attempt = 1;; attempt++) {
@@ -160,13 +158,12 @@ async function chooseModel(
 /** Writes, and says when another layer of the configuration still decides otherwise. */
 async function finish(terminal: Terminal, chosen: Chosen & { readonly model: string }, home: string): Promise<number> {
   for (const path of await writeSetup(chosen, home)) terminal.say(`written: ${path}`);
-  const env = Deno.env.toObject();
-  const loaded = await loadConfig(toLoadOptions({}, env));
+  const loaded = await loadFor({});
   const { provider, model } = loaded.config.selection;
   if (provider !== chosen.name || model !== chosen.model) {
     terminal.say(`Here ${provider}/${model} answers all the same: see \`oxydra config show\` for what sets it.`);
   }
-  await tellUnknown(terminal, loaded, env);
+  await tellUnknown(terminal, loaded, Deno.env.toObject());
   terminal.say('Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it back"');
   return EXIT.done;
 }

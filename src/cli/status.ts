@@ -1,23 +1,21 @@
 import type { AuditHead } from "#/core/audit.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { loadConfig } from "#/config/load.ts";
-import { resolveUser, type UserFolders } from "#/config/user.ts";
+import type { UserFolders } from "#/config/user.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
 import { controlPath } from "#/runner/endpoint.ts";
 import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
-import { checkFolders, findDenoDir } from "#/runner/prepare.ts";
-import { findProgram } from "#/runner/program.ts";
+import { checkFolders } from "#/runner/prepare.ts";
 import { peekApprovals } from "#/sandbox/approval_state.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import { readAuditHead } from "#/cli/audit_log.ts";
 import { toRow } from "#/cli/columns.ts";
 import { readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { findPlace } from "#/cli/place.ts";
 import { toCount, toMinute } from "#/cli/wording.ts";
 
 /** Where the text beside a label begins. */
@@ -48,19 +46,17 @@ export interface Status {
  * Says whether this user's oxydra runs, and how it is. Makes and changes nothing. Exit 0 when it runs, 3 when it does not or not yet, 1
  * when the audit log is not what the runner wrote. Throws AppError `config_invalid`, `audit_failed`.
  */
-export async function runStatus(options: CommonOptions & { readonly json?: boolean }): Promise<number> {
+export async function runStatus(options: JsonOptions): Promise<number> {
   const status = await readStatus(options, Date.now());
   console.log(options.json ? toPrintableJson(status, 2) : toPrintable(toStatusText(status)));
   if (status.auditAgrees === false) return EXIT.internal;
   return status.state === "running" && status.guest?.up ? EXIT.done : EXIT.notRunning;
 }
 
-async function readStatus(options: CommonOptions, now: number): Promise<Status> {
-  const env = Deno.env.toObject();
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const user = resolveUser(loaded);
-  const program = findProgram(import.meta.url);
-  const folders = checkFolders(user, loaded, { program, denoDir: await findDenoDir(env) });
+async function readStatus(options: JsonOptions, now: number): Promise<Status> {
+  const place = await findPlace(options);
+  const { user } = place;
+  const folders = checkFolders(user, place.loaded, place);
   const health = await tryHealth(folders);
   const isThere = health !== undefined || isRunnerLockHeld(folders.run);
   const holder = isThere ? readLockHolder(folders.run) : null;

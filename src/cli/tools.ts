@@ -1,8 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toPrintable } from "#/lib/printable.ts";
-import { loadConfig } from "#/config/load.ts";
-import { resolveUser } from "#/config/user.ts";
 import {
   addPackage,
   type PackageOwner,
@@ -11,12 +9,11 @@ import {
   removePackage,
 } from "#/runner/package_admin.ts";
 import { openPackages } from "#/runner/packages.ts";
-import { findDenoDir, prepareWorkspace } from "#/runner/prepare.ts";
-import { findProgram } from "#/runner/program.ts";
+import { prepareWorkspace } from "#/runner/prepare.ts";
 import type { PackageManifest } from "#/sandbox/component_manifest.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
 import type { AddOptions, CommonOptions } from "#/cli/main.ts";
+import { findPlace, openProgram } from "#/cli/place.ts";
 
 const FROM_NEXT_START = "it counts from the next start; a running oxydra goes on with the packages that it read";
 
@@ -119,12 +116,9 @@ function toPlace(text: string): string {
 }
 
 async function toOwner(options: CommonOptions): Promise<PackageOwner> {
-  const env = Deno.env.toObject();
-  const program = findProgram(import.meta.url);
-  if (program.source === "url") await import(new URL("./entries.ts", import.meta.url).href);
-  const loaded = await loadConfig(toLoadOptions(options, env));
-  const folders = prepareWorkspace(resolveUser(loaded), loaded, { program, denoDir: await findDenoDir(env) });
-  return { program, env, folders };
+  const program = await openProgram();
+  const place = await findPlace(options);
+  return { program, env: place.env, folders: prepareWorkspace(place.user, place.loaded, place) };
 }
 
 async function readBounded(path: string, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -3,17 +3,15 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { UsageRow } from "#/core/store.ts";
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
-import { loadConfig } from "#/config/load.ts";
 import { resolveUser } from "#/config/user.ts";
 import { toUsageRow } from "#/memory/event_row.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { toLoadOptions } from "#/cli/load_options.ts";
-import type { CommonOptions } from "#/cli/main.ts";
+import type { JsonOptions } from "#/cli/main.ts";
+import { loadFor } from "#/cli/place.ts";
 import { readLog } from "#/cli/read_log.ts";
 
 /** Options of `usage`. */
-export interface UsageOptions extends CommonOptions {
-  readonly json?: boolean;
+export interface UsageOptions extends JsonOptions {
   /** Decimal digits. */
   readonly days: string;
   readonly session?: string;
@@ -40,7 +38,7 @@ export async function runUsage(options: UsageOptions): Promise<number> {
   if (!/^\d+$/.test(options.days) || days < 1 || days > LIMITS.usageDaysMax) {
     throw new AppError("usage", `--days: a number from 1 to ${LIMITS.usageDaysMax}`);
   }
-  const loaded = await loadConfig(toLoadOptions(options, Deno.env.toObject()));
+  const loaded = await loadFor(options);
   const today = toDay(Date.now());
   const since = today - days + 1;
   const rows = await readRows(resolveUser(loaded).folders.internal, since * DAY_MS);

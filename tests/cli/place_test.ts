@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { toLoadOptions } from "#/cli/load_options.ts";
+import { toLoadOptions } from "#/cli/place.ts";
 
 Deno.test("toLoadOptions() turns each flag into the key that it stands for", () => {
   const env = { HOME: "/h", OPENAI_API_KEY: "sk" };
