@@ -1,6 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toPrintable } from "#/lib/printable.ts";
+import { spawn } from "#/lib/spawn_piped.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { parseModelFlag } from "#/provider/select.ts";
@@ -186,25 +187,12 @@ async function stayForOthers(runner: Runner): Promise<void> {
 
 async function runClient(launch: Launch, port: number): Promise<number> {
   const { program, env, request, prompt } = launch;
-  const plan = planClient(
-    {
-      program,
-      env,
-      port,
-      endpointPath: request.endpointPath,
-      controlPath: request.controlPath,
-      saveMedia: request.saveMedia,
-    },
-    [JSON.stringify(request)],
-  );
-  const child = new Deno.Command(plan.command, {
-    args: [...plan.args],
-    clearEnv: true,
-    env: { ...plan.env },
+  const plan = planClient({ ...request, program, env, port }, [JSON.stringify(request)]);
+  const child = spawn(plan, {
     stdin: request.mode === "run" ? "piped" : "inherit",
     stdout: "inherit",
     stderr: "inherit",
-  }).spawn();
+  });
   if (request.mode === "run") {
     // A client that ends before it has read it says why with its exit code.
     await ReadableStream.from([new TextEncoder().encode(prompt)]).pipeTo(child.stdin).catch(() => {});

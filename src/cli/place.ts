@@ -2,16 +2,14 @@ import { loadConfig, type Loaded, type LoadOptions } from "#/config/load.ts";
 import { type ResolvedUser, resolveUser } from "#/config/user.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
-import type { Program } from "#/runner/process_plan.ts";
+import type { Environment, PlanInput, Program } from "#/runner/process_plan.ts";
 import { findProgram } from "#/runner/program.ts";
 import type { TurnOptions } from "#/cli/main.ts";
 
 /** What a command finds around it: the configuration that its flags mean, and whose it is. */
-export interface Place {
-  readonly env: Readonly<Record<string, string>>;
+export interface Place extends PlanInput {
   readonly loaded: Loaded;
   readonly user: ResolvedUser;
-  readonly program: Program;
   readonly denoDir: string;
 }
 
@@ -40,7 +38,7 @@ export async function openProgram(): Promise<Program> {
 }
 
 /** What the flags of a command mean to the configuration. Throws AppError `usage` for a flag that cannot be read. */
-export function toLoadOptions(options: TurnOptions, env: Readonly<Record<string, string>>): LoadOptions {
+export function toLoadOptions(options: TurnOptions, env: Environment): LoadOptions {
   const overrides: Record<string, unknown> = {};
   if (options.model !== undefined) overrides.selection = parseModelFlag(options.model);
   if (options.tier !== undefined) {

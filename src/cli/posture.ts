@@ -12,6 +12,7 @@ import { planAll } from "#/runner/plan_all.ts";
 import { planStart, type StartPlan, toModelHosts } from "#/runner/plan_start.ts";
 import { planTools, type ToolsPlan } from "#/runner/plan_tools.ts";
 import { checkFolders } from "#/runner/prepare.ts";
+import type { Environment } from "#/runner/process_plan.ts";
 import { type ApprovalState, peekApprovals } from "#/sandbox/approval_state.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { toAllowedKeys } from "#/sandbox/egress_address.ts";
@@ -132,7 +133,7 @@ function toApprovals({ standing, pending, private: seen }: ApprovalState): Postu
 }
 
 /** What keeps a start from choosing a model is part of the posture, not its end. */
-function tryStart(loaded: Loaded, env: Readonly<Record<string, string>>): StartPlan | AppError {
+function tryStart(loaded: Loaded, env: Environment): StartPlan | AppError {
   try {
     return planStart(loaded, env, []);
   } catch (error) {

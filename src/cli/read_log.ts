@@ -1,5 +1,6 @@
 import type { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { spawn } from "#/lib/spawn_piped.ts";
 import { type LogQuestion, planLogReader } from "#/runner/plan_log_reader.ts";
 import { readLines } from "#/cli/lines.ts";
 import { openProgram } from "#/cli/place.ts";
@@ -27,14 +28,7 @@ export async function* readLog(query: LogQuery): AsyncGenerator<string> {
   const program = await openProgram();
   const env = Deno.env.toObject();
   const plan = planLogReader({ program, env, internalDir: Deno.realPathSync(internalDir), question });
-  const child = new Deno.Command(plan.command, {
-    args: [...plan.args],
-    clearEnv: true,
-    env: { ...plan.env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
+  const child = spawn(plan, { stdin: "null", stdout: "piped", stderr: "null" });
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   try {
     yield* readLines(child.stdout, LINE_CHARS_MAX);

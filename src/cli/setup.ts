@@ -7,6 +7,7 @@ import { toOneLine } from "#/lib/printable.ts";
 import { Secret } from "#/lib/secret.ts";
 import { describeStart } from "#/runner/describe_start.ts";
 import { isDescribed, planStart } from "#/runner/plan_start.ts";
+import type { Environment } from "#/runner/process_plan.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { loadFor, openProgram } from "#/cli/place.ts";
 import { type Chosen, writeSetup } from "#/cli/setup_files.ts";
@@ -61,11 +62,7 @@ export async function runSetup(options: SetupOptions): Promise<number> {
   }
 }
 
-async function chooseProvider(
-  terminal: Terminal,
-  options: SetupOptions,
-  env: Readonly<Record<string, string>>,
-): Promise<Row> {
+async function chooseProvider(terminal: Terminal, options: SetupOptions, env: Environment): Promise<Row> {
   const rows = await toRows(env);
   const wanted = options.provider;
   if (options.baseUrl !== undefined) return toOwnRow(wanted ?? "local", options.baseUrl);
@@ -88,7 +85,7 @@ async function chooseProvider(
   return toOwnRow("local", await need(terminal.ask("Its base URL, like http://127.0.0.1:8000/v1: ")));
 }
 
-async function toRows(env: Readonly<Record<string, string>>): Promise<Row[]> {
+async function toRows(env: Environment): Promise<Row[]> {
   const vendors = (["openai", "anthropic", "gemini"] as const).map((type): Row => {
     const variable = vendorOf(type)!.env;
     return {
@@ -114,7 +111,7 @@ function toOwnRow(name: string, baseUrl: string): Row {
   return { name, type: "openai", baseUrl, about: "" };
 }
 
-async function askKey(terminal: Terminal, row: Row, env: Readonly<Record<string, string>>): Promise<Chosen> {
+async function askKey(terminal: Terminal, row: Row, env: Environment): Promise<Chosen> {
   const { name, type, baseUrl } = row;
   const chosen = { name, type, ...(baseUrl === undefined ? {} : { baseUrl }) };
   const variable = baseUrl === undefined ? vendorOf(type)?.env : undefined;
@@ -169,7 +166,7 @@ async function finish(terminal: Terminal, chosen: Chosen & { readonly model: str
 }
 
 /** A vendor may serve a model that our catalog does not have yet, and a start would refuse it. */
-async function tellUnknown(terminal: Terminal, loaded: Loaded, env: Readonly<Record<string, string>>): Promise<void> {
+async function tellUnknown(terminal: Terminal, loaded: Loaded, env: Environment): Promise<void> {
   try {
     const plan = planStart(loaded, env, []);
     if (!isDescribed(plan, loaded)) await describeStart(plan, loaded);

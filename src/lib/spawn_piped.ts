@@ -9,14 +9,19 @@ export interface SpawnPlan {
  * Starts a process that talks over its stdio, with no environment but the plan's, in a process group of its own: the terminal's Ctrl-C is not
  * for it. Throws what Deno throws when it cannot be started.
  */
-export function spawnPiped({ command, args, env }: SpawnPlan): Deno.ChildProcess {
+export function spawnPiped(plan: SpawnPlan): Deno.ChildProcess {
+  return spawn(plan, { detached: true, stdin: "piped", stdout: "piped", stderr: "piped" });
+}
+
+/** Starts a process with the plan's environment and no other. Throws what Deno throws when it cannot be started. */
+export function spawn(
+  { command, args, env }: SpawnPlan,
+  stdio: Pick<Deno.CommandOptions, "detached" | "stdin" | "stdout" | "stderr">,
+): Deno.ChildProcess {
   return new Deno.Command(command, {
     args: [...args],
     clearEnv: true,
     env: { ...env },
-    detached: true,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
+    ...stdio,
   }).spawn();
 }

@@ -1,5 +1,6 @@
 import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
+import type { Environment } from "#/runner/process_plan.ts";
 
 /** Deno's own store for `localStorage` and `caches`: without any permission, without a bound, and one for all processes of a config file. */
 const STORE = "location_data";
@@ -7,7 +8,7 @@ const STORE = "location_data";
 /**
  * The environment of a process that is not trusted: Deno's cache is seen through `run/deno`. Pure; `makeCacheView` makes that folder.
  */
-export function toSandboxEnv(env: Readonly<Record<string, string>>, runDir: string): Readonly<Record<string, string>> {
+export function toSandboxEnv(env: Environment, runDir: string): Environment {
   return { ...env, DENO_DIR: join(runDir, "deno") };
 }
 

@@ -7,7 +7,7 @@ import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { openPackages, toTaken, toTrusts } from "#/runner/packages.ts";
 import { packagesDir } from "#/runner/packages_dir.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
-import type { Program } from "#/runner/process_plan.ts";
+import type { PlanInput } from "#/runner/process_plan.ts";
 import { planInspector, planToolChild } from "#/runner/tool_host.ts";
 import { type NamedBytes, openBindgen } from "#/sandbox/component.ts";
 import { type InstalledPackage, listEntries, readKept, removeEntry, sweepEntries } from "#/sandbox/component_cache.ts";
@@ -15,9 +15,7 @@ import { type ForeignPackage, installPackage } from "#/sandbox/component_install
 import { type PackageManifest, parseManifest, type TakenNames } from "#/sandbox/component_manifest.ts";
 
 /** Whose packages are changed, and by which program. */
-export interface PackageOwner {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
+export interface PackageOwner extends PlanInput {
   readonly folders: UserFolders;
 }
 

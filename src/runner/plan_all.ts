@@ -6,14 +6,12 @@ import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { planLogReader } from "#/runner/plan_log_reader.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
-import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
+import type { PlanInput, ProcessPlan } from "#/runner/process_plan.ts";
 import { planEgressOf, planInspector, planToolChild } from "#/runner/tool_host.ts";
 import { openEgress } from "#/sandbox/egress_client.ts";
 
 /** What decides the flags of every process of one user. */
-export interface AllPlansInput {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
+export interface AllPlansInput extends PlanInput {
   /** Real paths. */
   readonly folders: UserFolders;
   /** Of the gateway that lives; 0 when none does. */

@@ -1,13 +1,11 @@
-import { type ProcessPlan, type Program, toChildEnv, toFlagPath } from "#/runner/process_plan.ts";
+import { type PlanInput, type ProcessPlan, toBareEntry, toChildEnv, toFlagPath } from "#/runner/process_plan.ts";
 import { toBareFlags } from "#/sandbox/child_plan.ts";
 
 /** What Deno itself needs to find its cache and to know whether to paint; the client's own code reads no name at all. */
 const CLIENT_NAMES = ["DENO_DIR", "HOME", "XDG_CACHE_HOME", "NO_COLOR"] as const;
 
 /** What decides a client's flags. */
-export interface ClientPlanInput {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
+export interface ClientPlanInput extends PlanInput {
   /** Port of the gateway on 127.0.0.1. */
   readonly port: number;
   /** The endpoint file, written by the runner in a folder that no guest and no tool can write. */
@@ -20,22 +18,20 @@ export interface ClientPlanInput {
 
 /** The client's flags: one port, one socket and one file. It has the terminal; its arguments come on the command line, its secrets never. */
 export function planClient(input: ClientPlanInput, clientArgs: readonly string[]): ProcessPlan {
-  const { program } = input;
-  const entryUrl = new URL("cli/client.ts", program.srcUrl).href;
+  const entry = toBareEntry(input.program, "cli/client.ts");
   const socket = toFlagPath(input.controlPath);
   const saved = input.saveMedia === undefined ? [] : [toFlagPath(input.saveMedia)];
-  const host = program.source === "url" ? { host: new URL(program.srcUrl).host } : {};
   return {
     name: "client",
-    command: program.denoPath,
+    command: input.program.denoPath,
     args: [
       "run",
       "-q",
-      ...toBareFlags({ entryUrl, source: program.source, ...host }),
+      ...toBareFlags(entry),
       `--allow-net=127.0.0.1:${input.port},unix:${socket}`,
       `--allow-read=${toFlagPath(input.endpointPath)},${socket},/dev/tty`,
       `--allow-write=${[socket, ...saved].join(",")}`,
-      entryUrl,
+      entry.entryUrl,
       ...clientArgs,
     ],
     env: toChildEnv(input.env, CLIENT_NAMES),

@@ -1,6 +1,6 @@
 import {
+  type PlanInput,
   type ProcessPlan,
-  type Program,
   toChildEnv,
   toFlagPath,
   toModuleFlags,
@@ -22,9 +22,7 @@ const DENIED_RANGES = [
 ] as const;
 
 /** What decides a guest's flags. */
-export interface GuestPlanInput {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
+export interface GuestPlanInput extends PlanInput {
   readonly internalDir: string;
   readonly lockPath: string;
   /** 0: any free port. */

@@ -1,14 +1,19 @@
 import { join } from "#/lib/path.ts";
-import { type ProcessPlan, type Program, toChildEnv, toFlagPath, withParentDeath } from "#/runner/process_plan.ts";
+import {
+  type PlanInput,
+  type ProcessPlan,
+  toBareEntry,
+  toChildEnv,
+  toFlagPath,
+  withParentDeath,
+} from "#/runner/process_plan.ts";
 import { toBareFlags } from "#/sandbox/child_plan.ts";
 
 /** What to ask an event log: the heads of the audit log, or what models were used for since a time (integer ms UTC). */
 export type LogQuestion = readonly ["heads"] | readonly ["usage", since: number];
 
 /** What decides the flags of the process that reads an event log. */
-export interface LogReaderInput {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
+export interface LogReaderInput extends PlanInput {
   /** Real path of the guest's folder. */
   readonly internalDir: string;
   readonly question: LogQuestion;
@@ -20,14 +25,13 @@ export interface LogReaderInput {
  * `-shm` where there are none (measured; a stopped, a killed and a live guest).
  */
 export function planLogReader({ program, env, internalDir, question }: LogReaderInput): ProcessPlan {
-  const entryUrl = new URL("cli/log_reader.ts", program.srcUrl).href;
-  const host = program.source === "url" ? { host: new URL(program.srcUrl).host } : {};
+  const entry = toBareEntry(program, "cli/log_reader.ts");
   const args = [
     "run",
     "-q",
-    ...toBareFlags({ entryUrl, source: program.source, ...host }),
+    ...toBareFlags(entry),
     `--allow-read=${toFlagPath(internalDir)}`,
-    entryUrl,
+    entry.entryUrl,
     join(internalDir, "oxydra.db"),
     ...question.map(String),
   ];

@@ -1,10 +1,8 @@
-import { type ProcessPlan, type Program, toChildEnv, toModuleFlags, withParentDeath } from "#/runner/process_plan.ts";
+import { type PlanInput, type ProcessPlan, toChildEnv, toModuleFlags, withParentDeath } from "#/runner/process_plan.ts";
 import { toDeniedRanges } from "#/runner/plan_guest.ts";
 
 /** What decides the flags of the process that tries a model. */
-export interface ModelProbeInput {
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
+export interface ModelProbeInput extends PlanInput {
   readonly lockPath: string;
   /** `host:port` of the endpoint. */
   readonly host: string;

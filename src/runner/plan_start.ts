@@ -4,6 +4,7 @@ import { credentialFor } from "#/config/credential.ts";
 import type { Loaded } from "#/config/load.ts";
 import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import type { Fallback } from "#/provider/config.ts";
+import type { Environment } from "#/runner/process_plan.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
 import { toDemoDescriptor, toPromptTokens } from "#/provider/descriptor.ts";
@@ -24,11 +25,7 @@ export interface StartPlan {
  * Chooses the models and turns the configuration into what a guest gets. Pure. Throws AppError `config_invalid` for a selection that
  * cannot be served, `config_untrusted` when a cloned folder would send a person's key to its own host; both hold for a fallback as well.
  */
-export function planStart(
-  loaded: Loaded,
-  env: Readonly<Record<string, string>>,
-  localServers: readonly LocalServer[],
-): StartPlan {
+export function planStart(loaded: Loaded, env: Environment, localServers: readonly LocalServer[]): StartPlan {
   const { config } = loaded;
   const selected = selectProvider({
     selection: config.selection,
@@ -55,7 +52,7 @@ export function toModelHosts({ type, baseUrl }: ModelChoice): string[] {
 }
 
 /** The demo cannot fail, and needs nobody's network; an entry that is the chosen one already, as by `--model`, is left out. */
-function toFallback(loaded: Loaded, chosen: Selected, env: Readonly<Record<string, string>>): ModelChoice[] {
+function toFallback(loaded: Loaded, chosen: Selected, env: Environment): ModelChoice[] {
   const { selection, providers: { registry } } = loaded.config;
   if (chosen.type === "demo") return [];
   const others = (selection.fallback ?? []).filter(({ provider, model }) =>
@@ -71,7 +68,7 @@ function toFallback(loaded: Loaded, chosen: Selected, env: Readonly<Record<strin
 function selectFallback(
   selection: Fallback,
   registry: Loaded["config"]["providers"]["registry"],
-  env: Readonly<Record<string, string>>,
+  env: Environment,
 ): Selected {
   try {
     return selectProvider({ selection, registry, env, localServers: [] });
@@ -95,7 +92,7 @@ export function checkTier(tier: Tier): void {
   );
 }
 
-function toModelChoice(loaded: Loaded, selected: Selected, env: Readonly<Record<string, string>>): ModelChoice {
+function toModelChoice(loaded: Loaded, selected: Selected, env: Environment): ModelChoice {
   const entry = loaded.config.providers.registry[selected.provider];
   const credential = entry === undefined || selected.type === "demo"
     ? undefined

@@ -1,6 +1,7 @@
 import type { Config } from "#/config/schema.ts";
 import { AppError } from "#/core/error.ts";
 import { Secret } from "#/lib/secret.ts";
+import type { Environment } from "#/runner/process_plan.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { SecretEntry } from "#/sandbox/secrets.ts";
@@ -34,7 +35,7 @@ export const NO_TOOLS_PLAN: ToolsPlan = {
  * Joins what the configuration says about tools. Pure. Throws AppError `config_invalid` for a secret whose name is taken; one whose
  * variable is not set is left out, and its use is denied.
  */
-export function planTools(config: Config, env: Readonly<Record<string, string>>): ToolsPlan {
+export function planTools(config: Config, env: Environment): ToolsPlan {
   const search = config.tools.web_search;
   const secrets = Object.entries(config.secrets).flatMap(([name, { env: variable, hosts, private: isPrivate }]) =>
     toEntry({ name, variable, hosts, isPrivate }, env)
@@ -90,14 +91,14 @@ function toSearchRules(hosts: ReturnType<typeof toSearchHosts>): readonly Policy
 
 function toEntry(
   secret: { readonly name: string; readonly variable: string } & Pick<SecretEntry, "hosts" | "isPrivate">,
-  env: Readonly<Record<string, string>>,
+  env: Environment,
 ): readonly SecretEntry[] {
   const { variable, ...entry } = secret;
   const value = valueOf(env, variable)?.trim();
   return value ? [{ ...entry, value: new Secret(value) }] : [];
 }
 
-function toValues(config: Config, env: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+function toValues(config: Config, env: Environment): ReadonlyMap<string, string> {
   const { provider, base_url, base_urls, query_params, engines, categories, safesearch, engine_id_env } =
     config.tools.web_search;
   const engine_id = engine_id_env === undefined ? undefined : valueOf(env, engine_id_env);
@@ -107,6 +108,6 @@ function toValues(config: Config, env: Readonly<Record<string, string>>): Readon
 }
 
 /** A variable that is there: a person may name one that every object has, such as `constructor`. */
-function valueOf(env: Readonly<Record<string, string>>, variable: string): string | undefined {
+function valueOf(env: Environment, variable: string): string | undefined {
   return Object.hasOwn(env, variable) ? env[variable] : undefined;
 }

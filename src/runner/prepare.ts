@@ -5,7 +5,7 @@ import { checkMounts, checkOwnFolders, toForbiddenPlaces } from "#/config/mounts
 import { toRealPath } from "#/config/read_file.ts";
 import type { ResolvedUser, UserFolders } from "#/config/user.ts";
 import { checkOwnFiles } from "#/runner/own_files.ts";
-import type { Program } from "#/runner/process_plan.ts";
+import type { Environment, Program } from "#/runner/process_plan.ts";
 
 /** What the folders of a user must stay clear of. */
 interface Around {
@@ -82,10 +82,7 @@ function toReason(cause: unknown): string {
 }
 
 /** Deno's cache folder, as Deno finds it: DENO_DIR, else XDG_CACHE_HOME, else HOME, else the home that the system knows (docs.deno.com, "deno dir"). Linux and macOS. */
-export async function findDenoDir(
-  env: Readonly<Record<string, string>>,
-  os: string = Deno.build.os,
-): Promise<string> {
+export async function findDenoDir(env: Environment, os: string = Deno.build.os): Promise<string> {
   if (env.DENO_DIR) return env.DENO_DIR;
   if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, "deno");
   const home = env.HOME ? env.HOME : (await import("node:os")).homedir();

@@ -1,6 +1,9 @@
 import { AppError } from "#/core/error.ts";
 import { toFilePath } from "#/lib/path.ts";
-import { passEnv, underParent } from "#/sandbox/child_plan.ts";
+import { type ChildPlanInput, passEnv, underParent } from "#/sandbox/child_plan.ts";
+
+/** Variables of a process, by name. */
+export type Environment = Readonly<Record<string, string>>;
 
 /** A process before it runs: what `doctor` shows and what is spawned are the same value. */
 export interface ProcessPlan {
@@ -17,7 +20,7 @@ export interface ProcessPlan {
   readonly command: string;
   readonly args: readonly string[];
   /** The whole environment of the process: nothing is inherited. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Environment;
   /** What it can reach, in words, one sentence each; made beside the flag that opens it. */
   readonly reach: readonly string[];
 }
@@ -50,6 +53,13 @@ export interface Program {
   readonly setprivPath: string | null;
 }
 
+/** What decides the flags of every process of ours. */
+export interface PlanInput {
+  readonly program: Program;
+  /** Of the runner; a process gets the few names of it that it needs. */
+  readonly env: Environment;
+}
+
 /** The few names of the environment that a Deno process needs to find its cache and the network's trust store (DESIGN, "Guest flags"). */
 const PASSED_NAMES = [
   "DENO_DIR",
@@ -67,10 +77,7 @@ const PASSED_NAMES = [
 ] as const;
 
 /** The environment of a child process, made new: only the names above, and no update check. */
-export function toChildEnv(
-  env: Readonly<Record<string, string>>,
-  names: readonly string[] = PASSED_NAMES,
-): Record<string, string> {
+export function toChildEnv(env: Environment, names: readonly string[] = PASSED_NAMES): Record<string, string> {
   return passEnv(env, names);
 }
 
@@ -83,6 +90,19 @@ export function toModuleFlags(program: Program, lockPath: string): string[] {
 
 /** The program's Deno with these arguments; SIGKILL of the runner takes it along. */
 export function withParentDeath(program: Program, args: readonly string[]): { command: string; args: string[] } {
-  const { denoPath, setprivPath } = program;
-  return underParent({ denoPath, ...(setprivPath === null ? {} : { pdeathsig: setprivPath }) }, args);
+  return underParent(toParent(program), args);
+}
+
+/** How `underParent` is told of the program. */
+export function toParent({ denoPath, setprivPath }: Program): Pick<ChildPlanInput, "denoPath" | "pdeathsig"> {
+  return { denoPath, ...(setprivPath === null ? {} : { pdeathsig: setprivPath }) };
+}
+
+/** A file of src that starts a process without packages, and where that process finds its modules. */
+export function toBareEntry(
+  { srcUrl, source }: Program,
+  path: string,
+): Pick<ChildPlanInput, "entryUrl" | "source" | "host"> {
+  const host = source === "url" ? { host: new URL(srcUrl).host } : {};
+  return { entryUrl: new URL(path, srcUrl).href, source, ...host };
 }

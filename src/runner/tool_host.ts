@@ -5,7 +5,7 @@ import type { OfferedTool } from "#/app/bootstrap.ts";
 import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
-import { type Program, toModuleFlags } from "#/runner/process_plan.ts";
+import { type PlanInput, toBareEntry, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import {
   type CheckedPlan,
   guardBroker,
@@ -68,11 +68,9 @@ export interface ToolHost {
 const WARM_PACKAGE = "files";
 
 /** What a tool host is opened with. */
-export interface ToolHostInput {
+export interface ToolHostInput extends PlanInput {
   /** Of this program, for the audit log. */
   readonly version: string;
-  readonly program: Program;
-  readonly env: Readonly<Record<string, string>>;
   readonly user: string;
   readonly folders: UserFolders;
   /** Integer ms UTC. */
@@ -257,35 +255,27 @@ function noteAnswer(audit: Audit, { answer, by }: ApprovalResolution, card: Appr
 }
 
 /** What decides the flags of the egress processes; `doctor` shows the same. */
-export function planEgressOf({ program, env, folders }: Pick<ToolHostInput, "program" | "env" | "folders">) {
+export function planEgressOf({ program, env, folders }: PlanInput & Pick<ToolHostInput, "folders">) {
   return {
-    denoPath: program.denoPath,
+    ...toParent(program),
     entryUrl: new URL("sandbox/egress.ts", program.srcUrl).href,
     moduleFlags: toModuleFlags(program, join(folders.run, "guest.lock")),
-    ...(program.setprivPath === null ? {} : { pdeathsig: program.setprivPath }),
     env,
   };
 }
 
 /** The plan of a tool child; `doctor` shows the same value. */
-export function planToolChild(input: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+export function planToolChild(input: PlanInput): ChildPlan {
   return planChild(toPlanInput(input, "sandbox/child.ts"));
 }
 
 /** The plan of the process that inspects a component. */
-export function planInspector(input: Pick<ToolHostInput, "program" | "env">): ChildPlan {
+export function planInspector(input: PlanInput): ChildPlan {
   return planInspect(toPlanInput(input, "sandbox/component_inspect.ts"));
 }
 
-function toPlanInput({ program, env }: Pick<ToolHostInput, "program" | "env">, entry: string): ChildPlanInput {
-  return {
-    denoPath: program.denoPath,
-    entryUrl: new URL(entry, program.srcUrl).href,
-    source: program.source,
-    ...(program.source === "url" ? { host: new URL(program.srcUrl).host } : {}),
-    ...(program.setprivPath === null ? {} : { pdeathsig: program.setprivPath }),
-    env,
-  };
+function toPlanInput({ program, env }: PlanInput, entry: string): ChildPlanInput {
+  return { ...toParent(program), ...toBareEntry(program, entry), env };
 }
 
 /** Every tool package of ours: one line each. Loaded when tools are opened, so that `--help` does not read a megabyte. */
