@@ -56,6 +56,10 @@ export interface Runner {
  */
 export async function startRunner(input: RunnerInput): Promise<Runner> {
   const { folders } = input;
+  // Closed from the last to the first: the endpoint, so that nobody new comes; the guest before its broker, so that it can record what it
+  // was told; the lock last.
+  await using open = new AsyncDisposableStack();
+  open.defer(() => input.lock.release());
   // A start before us that was killed leaves its address behind; it must not be taken for ours.
   removeEndpoint(folders.ipc);
   const lockPath = join(folders.run, "guest.lock");
@@ -63,16 +67,18 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   makeCacheView(await findDenoDir(input.env), folders.run);
   const env = toSandboxEnv(input.env, folders.run);
   const log = openLogFile(join(folders.logs, "runtime.log"));
+  open.defer(() => log.close());
   const startToken = newToken();
   const told = input.bootstrap();
   told.catch(() => {});
   const idle = new Idle();
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
+  open.defer(async () => await (await tools.promise.catch(() => undefined))?.close());
   const { program, port: wanted, hosts } = input;
   const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts });
   const guest = spawnGuest(input, { guestPlan, told, startToken, tools: tools.promise, idle, log });
-  const parts: Parts = { input, guest, idle, closeLog: () => log.close(), closeControl: () => {} };
+  open.defer(() => guest.close());
   try {
     // The guest works with it while this process is busy with what runs tools.
     await Promise.allSettled([told]);
@@ -96,16 +102,29 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     const port = await guest.listening;
     const health = watchHealth(input, { guest, host, port, startupStatus: (await told).startupStatus });
     const control = openControl(folders.ipc, { approvals: host.approvals, health });
-    parts.closeControl = () => control.close();
+    open.defer(() => control.close());
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
+    open.defer(() => removeEndpoint(folders.ipc));
     // Not before: what waits for the address does not wait for this, and the first call does.
     host.tryWalls();
-    return new LiveRunner(parts, await tools.promise, endpoint);
+    return toRunner(endpoint, guest, idle, open.move());
   } catch (error) {
     tools.reject(error);
-    await closeParts(parts, await tools.promise.catch(() => undefined));
     throw error;
   }
+}
+
+function toRunner(endpoint: Endpoint, guest: GuestProcess, idle: Idle, open: AsyncDisposableStack): Runner {
+  let closing: Promise<void> | undefined;
+  return {
+    endpoint,
+    guestExited: guest.exited,
+    get clients() {
+      return guest.clients;
+    },
+    whenIdle: () => idle.promise,
+    close: () => closing ??= open.disposeAsync(),
+  };
 }
 
 interface GuestDeps {
@@ -177,56 +196,6 @@ function watchHealth(
     approvals: host.approvals.pending.length,
     audit_head: host.audit.head,
   });
-}
-
-interface Parts {
-  readonly input: RunnerInput;
-  readonly guest: GuestProcess;
-  readonly idle: Idle;
-  closeLog(): void;
-  closeControl: () => void;
-}
-
-class LiveRunner implements Runner {
-  readonly endpoint: Endpoint;
-  readonly #parts: Parts;
-  readonly #tools: ToolHost;
-  #closing: Promise<void> | undefined;
-
-  constructor(parts: Parts, tools: ToolHost, endpoint: Endpoint) {
-    this.#parts = parts;
-    this.#tools = tools;
-    this.endpoint = endpoint;
-  }
-
-  get guestExited(): Promise<number> {
-    return this.#parts.guest.exited;
-  }
-
-  get clients(): number {
-    return this.#parts.guest.clients;
-  }
-
-  whenIdle(): Promise<void> {
-    return this.#parts.idle.promise;
-  }
-
-  close(): Promise<void> {
-    return this.#closing ??= closeParts(this.#parts, this.#tools);
-  }
-}
-
-/** The endpoint first, so that nobody new comes; the guest before its broker, so that it can record what it was told; the lock last. */
-async function closeParts(parts: Parts, tools: ToolHost | undefined): Promise<void> {
-  try {
-    removeEndpoint(parts.input.folders.ipc);
-    parts.closeControl();
-    await parts.guest.close();
-    await tools?.close();
-    parts.closeLog();
-  } finally {
-    parts.input.lock.release();
-  }
 }
 
 /** The count of clients as a promise of none. */
