@@ -7,7 +7,8 @@ import { type After, Connection, type ConnectionDeps } from "#/gateway/connectio
 import { Directory } from "#/gateway/directory.ts";
 import { Hub } from "#/gateway/hub.ts";
 import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
-import { type TurnPlace, Turns, type TurnSource } from "#/gateway/turns.ts";
+import { Turns, type TurnSource } from "#/gateway/turns.ts";
+import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** What a gateway is made of. */
 export interface GatewayDeps {
@@ -45,7 +46,7 @@ export interface Gateway {
   readonly app: Hono;
   listen(address: { readonly hostname: "127.0.0.1"; readonly port: number }): Listener;
   /** A person answered, or may have: goes on with the turn that waits for them. */
-  resume(place: TurnPlace, answer: ApprovalResolution | undefined): void;
+  readonly resume: (place: TurnPlace, answer: ApprovalResolution | undefined) => void;
 }
 
 /**
@@ -53,12 +54,7 @@ export interface Gateway {
  * machine. Throws nothing; `listen` throws what Deno.serve throws (AddrInUse, NotCapable).
  */
 export function openGateway(deps: GatewayDeps): Gateway {
-  const house = new House(deps);
-  return {
-    app: house.app,
-    listen: (address) => house.listen(address),
-    resume: (place, answer) => house.resume(place, answer),
-  };
+  return new House(deps);
 }
 
 const afterTimeout: After = (ms, run) => {
@@ -66,7 +62,7 @@ const afterTimeout: After = (ms, run) => {
   return () => clearTimeout(timer);
 };
 
-class House {
+class House implements Gateway {
   readonly app = new Hono();
   readonly #deps: GatewayDeps;
   readonly #after: After;
@@ -108,9 +104,7 @@ class House {
     return { port: this.#port, close: () => closed ??= this.#close(server) };
   }
 
-  resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
-    this.#turns.resume(place, answer);
-  }
+  readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
 
   async #upgrade(c: Context): Promise<Response> {
     const request = c.req.raw;

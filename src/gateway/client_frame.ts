@@ -43,14 +43,13 @@ export type SendTurn = z.infer<typeof SendTurn>;
 const CancelActiveTurn = z.object({ request_id: Id, session_id: Id, turn_id: Id });
 
 /** An answer to an `approval_request`; `until` is RFC 3339, with the answer `until` alone. */
-export const ApprovalAnswerFrame = z.object({
+const ApprovalAnswer = z.object({
   request_id: Id,
   session_id: Id,
   approval_id: Id,
   answer: z.enum(APPROVAL_ANSWERS),
   until: z.iso.datetime({ offset: true }).nullish(),
 });
-export type ApprovalAnswerFrame = z.infer<typeof ApprovalAnswerFrame>;
 
 const RequestOnly = z.object({ request_id: Id });
 
@@ -73,7 +72,7 @@ export const ClientFrame = z.discriminatedUnion("type", [
       include_subagent_sessions: z.boolean().default(false),
     }),
   }),
-  z.object({ type: z.literal("approval_answer"), payload: ApprovalAnswerFrame }),
+  z.object({ type: z.literal("approval_answer"), payload: ApprovalAnswer }),
   z.object({ type: z.literal("switch_session"), payload: z.object({ request_id: Id, session_id: Id }) }),
 ]);
 export type ClientFrame = z.infer<typeof ClientFrame>;

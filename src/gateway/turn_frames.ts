@@ -19,11 +19,10 @@ export interface Outgoing {
 
 /**
  * The frames of one event, in order: first the event itself for clients that announced `turn_events`, then what the reference's
- * protocol makes of it. Pure. `turn_started` is not among them: it belongs to the turn, not to an event.
+ * protocol makes of it. `running` is the turn's address while it runs. Pure. `turn_started` is not among them: it belongs to the turn, not to an event.
  */
-export function toTurnFrames(event: SessionEvent, address: Omit<TurnAddress, "turn">, turnId: string): Outgoing[] {
+export function toTurnFrames(event: SessionEvent, running: TurnAddress): Outgoing[] {
   const droppable = !isStored(event);
-  const running = { ...address, turn: toTurn(turnId, "running") };
   const own = { frame: toFrame("turn_event", { ...running, event: withoutBytes(event) }), droppable };
   const frame = toReferenceFrame(event, running) ?? toApprovalFrame(event, running);
   return frame === undefined ? [own] : [own, { frame, droppable }];
@@ -64,7 +63,7 @@ function toApprovalFrame(event: SessionEvent, running: TurnAddress): ServerFrame
 }
 
 /** A card as clients are shown it. */
-export function toWireApproval(card: ApprovalCard): WireApproval {
+function toWireApproval(card: ApprovalCard): WireApproval {
   return {
     approval_id: card.id,
     tool: card.tool.name,

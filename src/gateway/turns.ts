@@ -2,22 +2,16 @@ import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { InlineMedia } from "#/core/message.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import type { SessionMessage } from "#/session/session.ts";
+import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** One message on its way into a session. */
-export interface InboundTurn {
-  readonly session: string;
-  readonly turn: string;
-  readonly text: string;
-  readonly channel: string;
-  readonly requestId: string;
-  readonly attachments: readonly InlineMedia[];
-}
+export type InboundTurn = Required<SessionMessage>;
 
 /**
  * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
@@ -30,12 +24,6 @@ export interface TurnSource {
   resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
   /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
   endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
-}
-
-/** Where a turn is. */
-export interface TurnPlace {
-  readonly session: string;
-  readonly turn: string;
 }
 
 /** What running turns need. */
@@ -131,8 +119,7 @@ export class Turns {
     const events = await this.#deps.log.turn(turn.session, turn.turn);
     const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
     const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
-    const { request_id, session } = this.#address(turn, "running");
-    return open.flatMap((event) => toTurnFrames(event, { request_id, session }, turn.turn).slice(1));
+    return open.flatMap((event) => toTurnFrames(event, this.#address(turn, "running")).slice(1));
   }
 
   /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
@@ -274,7 +261,6 @@ export class Turns {
   }
 
   #tell(turn: Turn, event: SessionEvent): void {
-    const { request_id, session } = this.#address(turn, "running");
     let shown = event;
     if (event.type === "text_delta") {
       const pair = joinPair(turn.waiting, event.payload.text);
@@ -282,7 +268,7 @@ export class Turns {
       if (pair.text === "") return;
       shown = { ...event, payload: { text: pair.text } };
     }
-    const outgoing = toTurnFrames(shown, { request_id, session }, turn.turn);
+    const outgoing = toTurnFrames(shown, this.#address(turn, "running"));
     if (isTurnEnd(event)) this.#keep(turn, outgoing.slice(-1));
     this.#publish(turn, outgoing);
   }

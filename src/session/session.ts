@@ -10,10 +10,17 @@ import {
 } from "#/core/event.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { InlineMedia } from "#/core/message.ts";
 import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
-import { cancelParked, closeTurn, readHistory, readTurn, TurnLog } from "#/session/turn_log.ts";
+import {
+  cancelParked,
+  closeTurn,
+  readHistory,
+  readTurn,
+  TurnLog,
+  type TurnPlace,
+  type TurnText,
+} from "#/session/turn_log.ts";
 import { isParked, planResume, type Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
@@ -29,15 +36,14 @@ export interface SessionsOptions {
 }
 
 /** One message to a session. `turn` is unique in its session: the same id again is a retry. */
-export interface SessionMessage {
-  readonly session: string;
-  readonly turn: string;
-  readonly text: string;
+export interface SessionMessage extends TurnText {
   /** Where it came from, e.g. `cli`. */
   readonly channel: string;
   readonly requestId?: string;
-  readonly attachments?: readonly InlineMedia[];
 }
+
+/** What a turn tells, one event each time that its reader asks. */
+type Events<Event = SessionEvent> = AsyncGenerator<Event, void, void>;
 
 /** How a turn is run, made for this message; `setup.principal.user` owns the session. */
 export interface SendDeps extends TurnDeps {
@@ -81,12 +87,7 @@ export class Sessions {
    * Goes on with a parked turn, as `send` does, after `answer` was recorded; a turn that still waits parks again, and nothing is recorded
    * twice. Ends at once, with no event, when the turn is not parked (any more).
    */
-  async *resume(
-    place: { readonly session: string; readonly turn: string },
-    answer: ApprovalResolution | undefined,
-    deps: SendDeps,
-    signal: AbortSignal,
-  ): AsyncGenerator<SessionEvent, void, void> {
+  async *resume(place: TurnPlace, answer: ApprovalResolution | undefined, deps: SendDeps, signal: AbortSignal): Events {
     yield* this.#inLane(place, deps, signal, (run) => this.#resumeInLane(place, answer, deps, run));
   }
 
@@ -110,11 +111,7 @@ export class Sessions {
    * anything is recorded: `usage` (text too long), `queue_full`, `turn_conflict` (id used for another text), `session_unknown` (someone
    * else's session), `store_*` (the log cannot be read).
    */
-  async *send(
-    message: SessionMessage,
-    deps: SendDeps,
-    signal: AbortSignal,
-  ): AsyncGenerator<SessionEvent, void, void> {
+  async *send(message: SessionMessage, deps: SendDeps, signal: AbortSignal): Events {
     if (message.text.length > LIMITS.promptCharsMax) {
       const max = LIMITS.promptCharsMax;
       throw new AppError("usage", `The message has ${message.text.length} characters; at most ${max} are taken`);
@@ -129,8 +126,8 @@ export class Sessions {
     place: TurnPlace,
     deps: SendDeps,
     signal: AbortSignal,
-    work: (run: RunSignals) => AsyncGenerator<SessionEvent, void, void>,
-  ): AsyncGenerator<SessionEvent, void, void> {
+    work: (run: RunSignals) => Events,
+  ): Events {
     // A signal of our own, so that a reader that leaves or a program that stops ends the turn like a cancel does.
     const control = new AbortController();
     const ending = AbortSignal.any([signal, this.#closing.signal, control.signal]);
@@ -162,11 +159,7 @@ export class Sessions {
     }
   }
 
-  async *#sendInLane(
-    message: SessionMessage,
-    deps: SendDeps,
-    run: RunSignals,
-  ): AsyncGenerator<SessionEvent, void, void> {
+  async *#sendInLane(message: SessionMessage, deps: SendDeps, run: RunSignals): Events {
     const { log } = this.#options;
     // Whoever had the lane before may have run this very turn.
     const known = await readTurn(log, message);
@@ -195,7 +188,7 @@ export class Sessions {
     answer: ApprovalResolution | undefined,
     deps: SendDeps,
     run: RunSignals,
-  ): AsyncGenerator<SessionEvent, void, void> {
+  ): Events {
     const { session, turn } = place;
     if (this.#parked.get(session) !== turn || run.ending.aborted) return;
     const { log } = this.#options;
@@ -233,7 +226,7 @@ export class Sessions {
   }
 
   /** Reads the turn one event at a time: record, then yield, then ask for the next. */
-  async *#drive(message: TurnPlace, deps: SendDeps, run: TurnRun): AsyncGenerator<SessionEvent, void, void> {
+  async *#drive(message: TurnPlace, deps: SendDeps, run: TurnRun): Events {
     const events = this.#runRecorded(message, deps, run);
     let isEnded = false;
     try {
@@ -267,7 +260,7 @@ export class Sessions {
     }
   }
 
-  async *#runRecorded(message: TurnPlace, deps: SendDeps, run: TurnRun): AsyncGenerator<TurnEvent, void, void> {
+  async *#runRecorded(message: TurnPlace, deps: SendDeps, run: TurnRun): Events<TurnEvent> {
     const { session, turn } = message;
     const lastSeq = run.recorded.seq;
     const { resume } = run;
@@ -281,7 +274,7 @@ export class Sessions {
   }
 
   /** The reader is gone: cancels the turn and records how it ends. */
-  async #leave(events: AsyncGenerator<TurnEvent, void, void>, run: TurnRun): Promise<void> {
+  async #leave(events: Events<TurnEvent>, run: TurnRun): Promise<void> {
     run.control.abort("the reader left");
     try {
       for await (const event of events) {
@@ -328,11 +321,6 @@ interface TurnRun extends RunSignals {
   /** The newest event of the session: the user message, or what a parked turn ended with. */
   readonly recorded: StoredEvent;
   readonly resume?: Resume;
-}
-
-interface TurnPlace {
-  readonly session: string;
-  readonly turn: string;
 }
 
 type TurnEnd = Extract<NewEvent, { type: "turn_failed" | "turn_cancelled" }>;

@@ -82,10 +82,14 @@ export async function readHistory(
   });
 }
 
-/** What a client says in one turn. */
-export interface TurnText {
+/** Where a turn is. */
+export interface TurnPlace {
   readonly session: string;
   readonly turn: string;
+}
+
+/** What a client says in one turn. */
+export interface TurnText extends TurnPlace {
   readonly text: string;
   readonly attachments?: readonly InlineMedia[];
 }

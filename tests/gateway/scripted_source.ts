@@ -1,7 +1,8 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import type { AppError } from "#/core/error.ts";
 import type { EventPayloads, EventType, LiveEvent, SessionEvent, StoredEvent } from "#/core/event.ts";
-import type { InboundTurn, TurnPlace, TurnSource } from "#/gateway/turns.ts";
+import type { InboundTurn, TurnSource } from "#/gateway/turns.ts";
+import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** One turn that a test drives by hand. */
 export class ScriptedTurn {

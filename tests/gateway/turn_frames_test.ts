@@ -4,10 +4,11 @@ import { joinPair, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 import { delta, stored, turnDone, userMessage } from "./scripted_source.ts";
 
 const address = { request_id: "r", session: { user_id: "ann", session_id: "s" } };
+const running = { ...address, turn: toTurn("t", "running") };
 
 /** Type, droppable and payload less its address, of what the reference's protocol makes of an event. */
 function reference(event: SessionEvent) {
-  const outgoing = toTurnFrames(event, address, "t");
+  const outgoing = toTurnFrames(event, running);
   assert.equal(outgoing[0]!.frame.type, "turn_event");
   return outgoing.slice(1).map(({ frame, droppable }) => {
     const { request_id, session, ...rest } = frame.payload as Record<string, unknown>;
@@ -61,9 +62,9 @@ Deno.test("toTurnFrames() names only progress kinds that the reference's decoder
 });
 
 Deno.test("toTurnFrames() lets a slow reader lose live events, never a recorded one", () => {
-  assert.equal(toTurnFrames(delta("a"), address, "t").every((outgoing) => outgoing.droppable), true);
-  assert.equal(toTurnFrames(turnDone("a"), address, "t").some((outgoing) => outgoing.droppable), false);
-  assert.equal(toTurnFrames(userMessage(), address, "t").some((outgoing) => outgoing.droppable), false);
+  assert.equal(toTurnFrames(delta("a"), running).every((outgoing) => outgoing.droppable), true);
+  assert.equal(toTurnFrames(turnDone("a"), running).some((outgoing) => outgoing.droppable), false);
+  assert.equal(toTurnFrames(userMessage(), running).some((outgoing) => outgoing.droppable), false);
 });
 
 Deno.test("toTurnFrames() shows attachments without their bytes and leaves the event as it is", () => {
@@ -72,7 +73,7 @@ Deno.test("toTurnFrames() shows attachments without their bytes and leaves the e
     channel: "tui",
     attachments: [{ mimeType: "image/png", data: "QUI=" }],
   });
-  const [own] = toTurnFrames(event, address, "t");
+  const [own] = toTurnFrames(event, running);
   assert.ok(own?.frame.type === "turn_event" && own.frame.payload.event.type === "user_message");
   assert.deepEqual(own.frame.payload.event.payload.attachments, [{ mimeType: "image/png", data: "" }]);
   assert.ok(event.type === "user_message");
