@@ -2,7 +2,9 @@ import { z } from "zod";
 import { USER_ID } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Modality, ModelDescriptor } from "#/core/model.ts";
+import { Secret } from "#/lib/secret.ts";
 import { ProviderType, ReasoningEffort } from "#/provider/config.ts";
+import type { ProviderOptions } from "#/provider/warm_provider.ts";
 
 const Modalities: z.ZodType<readonly Modality[]> = z.array(
   z.enum(["text", "image", "audio", "video", "pdf", "document"]),
@@ -51,6 +53,19 @@ export const ModelChoice = z.strictObject({
   reason: z.string(),
 });
 export type ModelChoice = z.infer<typeof ModelChoice>;
+
+/** What opens a provider for it. */
+export function toProviderOptions(choice: ModelChoice, fetch: typeof globalThis.fetch): ProviderOptions {
+  const { provider: name, baseUrl, apiKey, apiKeySource, extraHeaders } = choice;
+  return {
+    name,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(apiKey === undefined ? {} : { apiKey: new Secret(apiKey) }),
+    ...(apiKeySource === undefined ? {} : { apiKeySource }),
+    extraHeaders,
+    fetch,
+  };
+}
 
 const Count = z.number().int().nonnegative();
 

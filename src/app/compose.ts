@@ -6,9 +6,8 @@ import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
 import { delay } from "#/lib/delay.ts";
-import { Secret } from "#/lib/secret.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
-import type { Bootstrap, ModelChoice } from "#/app/bootstrap.ts";
+import { type Bootstrap, type ModelChoice, toProviderOptions } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
 import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
@@ -250,12 +249,5 @@ async function toProvider(
 }
 
 async function openChoice(choice: ModelChoice, deps: ComposeDeps): Promise<WarmProvider> {
-  return await openProvider(choice.type, {
-    name: choice.provider,
-    ...(choice.baseUrl === undefined ? {} : { baseUrl: choice.baseUrl }),
-    ...(choice.apiKey === undefined ? {} : { apiKey: new Secret(choice.apiKey) }),
-    ...(choice.apiKeySource === undefined ? {} : { apiKeySource: choice.apiKeySource }),
-    extraHeaders: choice.extraHeaders,
-    fetch: deps.fetch,
-  });
+  return await openProvider(choice.type, toProviderOptions(choice, deps.fetch));
 }

@@ -3,11 +3,11 @@
  * JSON document each. Its flags: src/runner/plan_model_probe.ts.
  */
 import "#/lib/stderr_console.ts";
+import { toProviderOptions } from "#/app/bootstrap.ts";
 import { type ProbeAnswer, ProbeQuestion } from "#/app/model_probe_frames.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
-import { Secret } from "#/lib/secret.ts";
 import { isProtocol } from "#/provider/base_url.ts";
 import { listModels } from "#/provider/list_models.ts";
 import { openProvider } from "#/provider/registry.ts";
@@ -21,14 +21,7 @@ async function answer(): Promise<ProbeAnswer> {
       JSON.parse(await readBounded(Deno.stdin.readable, LIMITS.bootstrapBytesMax)),
     );
     const { type } = model;
-    const options: ProviderOptions = {
-      name: model.provider,
-      ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
-      ...(model.apiKey === undefined ? {} : { apiKey: new Secret(model.apiKey) }),
-      ...(model.apiKeySource === undefined ? {} : { apiKeySource: model.apiKeySource }),
-      extraHeaders: model.extraHeaders,
-      fetch,
-    };
+    const options = toProviderOptions(model, fetch);
     if (!isProtocol(type)) throw new AppError("usage", `${type} cannot be tried`);
     if (ask === "reply") return await reply(type, model.model, options);
     const models = await listModels(type, options, AbortSignal.timeout(LIMITS.modelProbeMs));

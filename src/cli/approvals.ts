@@ -7,7 +7,7 @@ import { controlPath } from "#/runner/endpoint.ts";
 import { checkFolders } from "#/runner/prepare.ts";
 import { peekApprovals } from "#/sandbox/approval_state.ts";
 import { toCardLines } from "#/cli/approval_prompt.ts";
-import { answerApproval, readApprovals } from "#/cli/control_client.ts";
+import { answerApproval, ifReached, readApprovals } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { CommonOptions, JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
@@ -22,7 +22,7 @@ const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86
 /** Shows the calls that wait for an answer; without a runner those that will ask again when one starts. Exit 0. */
 export async function runApprovalsList(options: JsonOptions): Promise<number> {
   const folders = await findPlaces(options);
-  const live = await readLive(folders);
+  const live = await ifReached(readApprovals(controlPath(folders.ipc)));
   const waiting = live ?? peekApprovals(join(folders.run, "approvals.json"))?.pending ?? [];
   if (options.json) {
     console.log(toPrintableJson({ live: live !== undefined, approvals: waiting }, 2));
@@ -46,7 +46,7 @@ export async function runApprovalsAnswer(
 ): Promise<number> {
   const given = toGiven(answer, options.until, Date.now());
   const folders = await findPlaces(options);
-  const waiting = await readLive(folders);
+  const waiting = await ifReached(readApprovals(controlPath(folders.ipc)));
   if (waiting === undefined) {
     throw new AppError(
       "gateway_unreachable",
@@ -63,15 +63,6 @@ export async function runApprovalsAnswer(
 async function findPlaces(options: CommonOptions): Promise<UserFolders> {
   const place = await findPlace(options);
   return checkFolders(place.user, place.loaded, place);
-}
-
-async function readLive({ ipc }: UserFolders): Promise<readonly ApprovalCard[] | undefined> {
-  try {
-    return await readApprovals(controlPath(ipc));
-  } catch (error) {
-    if (error instanceof AppError && error.code === "gateway_unreachable") return undefined;
-    throw error;
-  }
 }
 
 /** The one open call that the text means. Throws AppError `approval_unknown`, `usage`. Pure. */

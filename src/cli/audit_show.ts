@@ -115,10 +115,6 @@ function toolOf({ tool }: ChainedEntry): string {
 /** ISO 8601 in the time zone of this machine, to the millisecond; the number itself when it is no time. */
 function toLocalTime(at: number): string {
   if (Math.abs(at) > 8e15) return String(at);
-  const offset = -new Date(at).getTimezoneOffset();
-  const local = new Date(at + offset * 60_000).toISOString().slice(0, -1);
-  const [hours, minutes] = [Math.trunc(Math.abs(offset) / 60), Math.abs(offset) % 60].map((n) =>
-    String(n).padStart(2, "0")
-  );
-  return `${local}${offset < 0 ? "-" : "+"}${hours}:${minutes}`;
+  const timeZone = Temporal.Now.timeZoneId();
+  return Temporal.Instant.fromEpochMilliseconds(at).toString({ timeZone, smallestUnit: "millisecond" });
 }

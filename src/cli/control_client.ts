@@ -23,6 +23,16 @@ export async function readHealth(path: string, timeoutMs: number = LIMITS.contro
   throw new AppError("gateway_unreachable", "what listens at the control socket is no runner of this version");
 }
 
+/** What a runner answered, or undefined when none could be reached. Throws what else the question throws. */
+export async function ifReached<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "gateway_unreachable") return undefined;
+    throw error;
+  }
+}
+
 async function ask(
   path: string,
   request: ControlRequest,

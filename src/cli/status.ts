@@ -1,10 +1,7 @@
 import type { AuditHead } from "#/core/audit.ts";
-import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { UserFolders } from "#/config/user.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
-import type { HealthStatus } from "#/runner/control_frames.ts";
 import { controlPath } from "#/runner/endpoint.ts";
 import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
 import { checkFolders } from "#/runner/prepare.ts";
@@ -12,7 +9,7 @@ import { peekApprovals } from "#/sandbox/approval_state.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import { readAuditHead } from "#/cli/audit_log.ts";
 import { toRow } from "#/cli/columns.ts";
-import { readHealth } from "#/cli/control_client.ts";
+import { ifReached, readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
@@ -57,7 +54,7 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
   const place = await findPlace(options);
   const { user } = place;
   const folders = checkFolders(user, place.loaded, place);
-  const health = await tryHealth(folders);
+  const health = await ifReached(readHealth(controlPath(folders.ipc)));
   const isThere = health !== undefined || isRunnerLockHeld(folders.run);
   const holder = isThere ? readLockHolder(folders.run) : null;
   // After the runner's word: the log only grows, so what was its last entry then is in it now.
@@ -80,15 +77,6 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
 /** Without a holder it is just about to write itself down. */
 function toUnanswered(holder: LockHolder | null, now: number): Status["state"] {
   return holder === null || now - holder.startedAt < LIMITS.guestStartMs ? "starting" : "not_answering";
-}
-
-async function tryHealth({ ipc }: UserFolders): Promise<HealthStatus | undefined> {
-  try {
-    return await readHealth(controlPath(ipc));
-  } catch (error) {
-    if (error instanceof AppError && error.code === "gateway_unreachable") return undefined;
-    throw error;
-  }
 }
 
 function agrees(onDisk: AuditHead | null, written: AuditHead): boolean {

@@ -5,6 +5,7 @@ import type { UsageRow } from "#/core/store.ts";
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
 import { resolveUser } from "#/config/user.ts";
 import { toUsageRow } from "#/memory/event_row.ts";
+import { toTable } from "#/cli/columns.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { loadFor } from "#/cli/place.ts";
@@ -97,9 +98,7 @@ function* toLines(groups: readonly Group[], total: Sums, since: number): Generat
       ...groups.map((group) => [...Object.values(group.names), ...toCells(group.sums)]),
       ["total", ...names.slice(1).map(() => ""), ...toCells(total)],
     ].map((row) => row.map((cell) => toOneLine(cell, NAME_CHARS_MAX)));
-    const widths = heads.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-    const pad = (cell: string, i: number) => i < names.length ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!);
-    yield* table.map((row) => row.map(pad).join("  ").trimEnd());
+    yield* toTable(table, [...heads.keys()].slice(names.length));
   }
   const { unpricedCalls, estimatedCalls, openCalls } = total;
   if (unpricedCalls > 0) yield `?  the price of ${unpricedCalls} of these calls is not known; they are not in the cost`;

@@ -1,6 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { dirname } from "#/lib/path.ts";
+import { readBounded } from "#/lib/read_bounded.ts";
 import { type CatalogFlaw, checkModels, readCatalog, toCatalogText } from "#/provider/catalog.ts";
 
 /** Where models.dev serves its catalog. */
@@ -53,9 +54,15 @@ async function download(address: string, { fetch, onProgress, timeoutMs }: Fetch
   try {
     const response = await follow(address, fetch, signal);
     const total = Number(response.headers.get("content-length") ?? NaN);
-    return await readBounded(response, (bytes) => onProgress(bytes, total >= bytes ? total : undefined));
+    const body = response.body ?? new Blob([]).stream();
+    return await readBounded(body, LIMITS.catalogBytesMax, (bytes) => {
+      onProgress(bytes, total >= bytes ? total : undefined);
+    });
   } catch (error) {
     if (error instanceof AppError) throw error;
+    if (error instanceof RangeError) {
+      throw new AppError("egress_failed", `the catalog is larger than ${LIMITS.catalogBytesMax} bytes`);
+    }
     if (signal.aborted) {
       throw new AppError("egress_timeout", `${address} took longer than ${limitMs / 1_000} s. Nothing was changed`);
     }
@@ -92,21 +99,6 @@ function checkAddress(address: string, base?: URL): URL {
 /** A server elsewhere must not send us to one on this machine. */
 function isHttp({ protocol }: URL): boolean {
   return protocol === "http:";
-}
-
-async function readBounded({ body }: Response, onBytes: (bytes: number) => void): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length;
-    if (bytes > LIMITS.catalogBytesMax) {
-      throw new AppError("egress_failed", `the catalog is larger than ${LIMITS.catalogBytesMax} bytes`);
-    }
-    onBytes(bytes);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 /** Returns false when the file was the same already. */

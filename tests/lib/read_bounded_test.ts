@@ -18,3 +18,9 @@ Deno.test("readBounded() throws at the first byte too many, and leaves the rest 
   await assert.rejects(readBounded(endless, 25), RangeError);
   assert.ok(pulled <= 5);
 });
+
+Deno.test("readBounded() tells after each piece how many bytes there are", async () => {
+  const told: number[] = [];
+  await readBounded(bodyOf("abcde", 2), 5, (bytes) => told.push(bytes));
+  assert.deepEqual(told, [2, 4, 5]);
+});
