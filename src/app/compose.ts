@@ -150,12 +150,7 @@ async function listen(
 }
 
 /** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */
-async function openTurns(
-  bootstrap: Bootstrap,
-  deps: ComposeDeps,
-  log: EventLog,
-  provider: Provider,
-): Promise<Turns> {
+async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog, provider: Provider): Promise<Turns> {
   const [{ openSessions }, { toSystemPrompt }, { TokenCounter, toTokenFactor }, { toTools }, { toSchema }] =
     await Promise
       .all([

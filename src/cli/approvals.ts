@@ -11,6 +11,7 @@ import { answerApproval, ifReached, readApprovals } from "#/cli/control_client.t
 import { EXIT } from "#/cli/exit_code.ts";
 import type { CommonOptions, JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
+import { toCount } from "#/cli/wording.ts";
 
 /**
  * The least of an id that may stand for it: its time to the millisecond (RFC 9562 §5.7). With less, a call that asks after the person
@@ -48,10 +49,8 @@ export async function runApprovalsAnswer(
   const folders = await findPlaces(options);
   const waiting = await ifReached(readApprovals(controlPath(folders.ipc)));
   if (waiting === undefined) {
-    throw new AppError(
-      "gateway_unreachable",
-      "no oxydra runs in this workspace, so nobody can take an answer; start one first",
-    );
+    const reason = "no oxydra runs in this workspace, so nobody can take an answer; start one first";
+    throw new AppError("gateway_unreachable", reason);
   }
   const card = findCard(waiting, id);
   await answerApproval(controlPath(folders.ipc), { ...given, id: card.id });
@@ -70,10 +69,8 @@ export function findCard(waiting: readonly ApprovalCard[], text: string): Approv
   const exact = waiting.find(({ id }) => id === text);
   if (exact !== undefined) return exact;
   if (text.length < PREFIX_CHARS_MIN) {
-    throw new AppError(
-      "usage",
-      `an id needs its first ${PREFIX_CHARS_MIN} characters, as \`oxydra approvals\` shows them`,
-    );
+    const reason = `an id needs its first ${PREFIX_CHARS_MIN} characters, as \`oxydra approvals\` shows them`;
+    throw new AppError("usage", reason);
   }
   const found = waiting.filter(({ id }) => id.startsWith(text));
   if (found.length > 1) throw new AppError("usage", `${found.length} calls have an id that begins so; give more of it`);
@@ -117,7 +114,7 @@ function toTime(text: string, now: number): number | undefined {
 }
 
 function toText(waiting: readonly ApprovalCard[], isLive: boolean, now: number): string {
-  const count = waiting.length === 1 ? "1 call waits for an answer" : `${waiting.length} calls wait for an answer`;
+  const count = `${toCount(waiting.length, "call waits", "calls wait")} for an answer`;
   const prefixes = toPrefixes(waiting.map(({ id }) => id));
   const cards = waiting.map((card, i) => {
     const [first, ...rest] = toCardLines(card, now);

@@ -53,12 +53,10 @@ function toText(verdict: AuditVerdict, dir: string): string {
     ].join("\n");
   }
   if (entries === 0) return `there is no audit log yet in ${dir}`;
+  const log = `${toCount(entries, "entry", "entries")} in ${toCount(segments, "segment")}`;
   return [
-    `✓ the audit log is whole: ${toCount(entries, "entry", "entries")} in ${
-      toCount(segments, "segment", "segments")
-    }, ` +
-    `${toCount(headsCompared, "head", "heads")} of turns compared`,
-    ...(tornLines === 0 ? [] : [`  ${toCount(tornLines, "half line", "half lines")} of crashes, kept and named`]),
+    `✓ the audit log is whole: ${log}, ${toCount(headsCompared, "head")} of turns compared`,
+    ...(tornLines === 0 ? [] : [`  ${toCount(tornLines, "half line")} of crashes, kept and named`]),
     ...(firstSeq === 1 ? [] : [`  it begins with entry ${firstSeq}: older ones went when the log was full`]),
     `  head ${head.seq} ${head.sha256}`,
   ].join("\n");

@@ -18,7 +18,7 @@ export async function runCatalogFetch(options: CommonOptions & { readonly url?: 
     fetch,
     onProgress: (bytes, total) => bar?.show(bytes, total),
   }).finally(() => bar?.clear());
-  const counts = `${toCount(models, "model", "models")} of ${toCount(vendors, "vendor", "vendors")}`;
+  const counts = `${toCount(models, "model")} of ${toCount(vendors, "vendor")}`;
   console.log(toPrintable(`${changed ? "written" : "nothing new"}: ${path}\n  ${counts}, from ${address}`));
   if (leftOut.length > 0) {
     const { line, sentence } = leftOut[0]!;

@@ -26,7 +26,7 @@ export function toVendorTable(models: readonly ShownModel[], places: readonly st
   return [
     ...toTable([["vendor", "models", "newest", ""], ...rows], [1]),
     "",
-    `${toCount(models.length, "model", "models")}, from ${places.map(toCell).join(", then ")}`,
+    `${toCount(models.length, "model")}, from ${places.map(toCell).join(", then ")}`,
     `those of one vendor: oxydra catalog show ${rows.at(-1)?.[0] ?? "openai"}`,
   ].join("\n");
 }

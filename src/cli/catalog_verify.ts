@@ -77,7 +77,7 @@ function toCounts(vendors: Vendors): { vendors: number; models: number } {
 }
 
 function toLines({ tier, place, date, vendors, models, use, flaws }: VerifiedTier): string[] {
-  const counts = `${toCount(models, "model", "models")} of ${toCount(vendors, "vendor", "vendors")}, ${date}`;
+  const counts = `${toCount(models, "model")} of ${toCount(vendors, "vendor")}, ${date}`;
   const more = flaws.length - FLAWS_SHOWN_MAX;
   return [
     ...toRow(tier, LABEL, place),

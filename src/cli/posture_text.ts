@@ -125,20 +125,16 @@ function toApprovals({ approvals }: Posture, now: number): string[] {
     const when = until === undefined ? "" : ` ${toMinute(until)}${until <= now ? " (over)" : ""}`;
     return toRow(`  ${answer}${when}`, LABEL, `${what ?? "a call of an older version"} (by ${by}${where})`);
   });
+  const answers = toCount(standing.length, "answer stands", "answers stand");
+  const seen = `${toCount(privateSessions, "session has", "sessions have")} seen something private`;
   return [
     "",
-    `APPROVALS: ${toCount(standing.length, "answer stands", "answers stand")}, ${
-      toCount(waiting.length, "call waits", "calls wait")
-    }`,
+    `APPROVALS: ${answers}, ${toCount(waiting.length, "call waits", "calls wait")}`,
     ...stands,
     ...waiting.flatMap(({ id, what, expiresAt }) =>
       toRow("  waits", LABEL, `${what} (${id}, a no at ${toMinute(expiresAt)})`)
     ),
-    ...(privateSessions === 0 ? [] : toRow(
-      "  private",
-      LABEL,
-      `${toCount(privateSessions, "session has", "sessions have")} seen something private`,
-    )),
+    ...(privateSessions === 0 ? [] : toRow("  private", LABEL, seen)),
   ];
 }
 
@@ -221,5 +217,5 @@ function toOrigin({ layer, file, line, variable }: Origin): string {
 function toAmount(most: number, rule: string): string {
   if (rule.startsWith("fs.list")) return toCount(most, "entry", "entries");
   if (most >= 1_048_576) return `${Math.round(most / 1_048_576)} MiB`;
-  return toCount(most, "byte", "bytes");
+  return toCount(most, "byte");
 }

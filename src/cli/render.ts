@@ -83,9 +83,8 @@ function toStatusLine(event: SessionEvent): string | null {
     }
     case "approval_answered": {
       const { answer, by } = event.payload;
-      return `  ${answer === "no" || answer === "never" ? "✗" : "✓"} ${answer} (${
-        by === "silence" ? "nobody answered" : by
-      })`;
+      const isNo = answer === "no" || answer === "never";
+      return `  ${isNo ? "✗" : "✓"} ${answer} (${by === "silence" ? "nobody answered" : by})`;
     }
     case "budget":
       return `· stopped by its ${event.payload.kind} budget: ${event.payload.used} of ${event.payload.limit}`;

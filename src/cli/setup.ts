@@ -13,6 +13,7 @@ import { loadFor, openProgram } from "#/cli/place.ts";
 import { type Chosen, writeSetup } from "#/cli/setup_files.ts";
 import { openModelTrial } from "#/cli/setup_trial.ts";
 import { Terminal } from "#/cli/terminal.ts";
+import { toCount } from "#/cli/wording.ts";
 
 /** Options of `setup`; what is absent is asked for. */
 export interface SetupOptions {
@@ -69,11 +70,8 @@ async function chooseProvider(terminal: Terminal, options: SetupOptions, env: En
   if (wanted === undefined) {
     terminal.say("Which model shall answer? Nothing is written before it has answered once.\n");
     rows.forEach(({ name, about }, at) => terminal.say(`  ${at + 1}  ${name.padEnd(12)} ${about}`));
-    terminal.say(
-      `  ${rows.length + 1}  ${
-        "other".padEnd(12)
-      } a server that speaks OpenAI's protocol: vLLM, llama.cpp, OpenRouter …\n`,
-    );
+    const other = "a server that speaks OpenAI's protocol: vLLM, llama.cpp, OpenRouter …";
+    terminal.say(`  ${rows.length + 1}  ${"other".padEnd(12)} ${other}\n`);
   }
   const text = wanted ?? await need(terminal.ask("Provider [1]: "));
   const row = text === "" ? rows[0] : rows.find(({ name }) => name === text) ?? rows[Number(text) - 1];
@@ -98,7 +96,7 @@ async function toRows(env: Environment): Promise<Row[]> {
     name: label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_"),
     type: "openai",
     baseUrl,
-    about: `answers at ${baseUrl} with ${models.length === 1 ? "1 model" : `${models.length} models`}; needs no key`,
+    about: `answers at ${baseUrl} with ${toCount(models.length, "model")}; needs no key`,
   }));
   return [...vendors, ...locals];
 }

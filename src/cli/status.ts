@@ -87,7 +87,7 @@ function agrees(onDisk: AuditHead | null, written: AuditHead): boolean {
 /** What a person reads, in 80 columns but for a path. Pure. */
 export function toStatusText(status: Status): string {
   const { tier, workspace, runner, guest, gateway, clients, auditHead, auditAgrees } = status;
-  const connected = clients === null ? "" : `, ${toCount(clients, "client", "clients")} connected`;
+  const connected = clients === null ? "" : `, ${toCount(clients, "client")} connected`;
   return [
     toFirstLine(status),
     ...(runner === null ? [] : toRow("runner", LABEL, toRunner(runner))),
@@ -126,7 +126,7 @@ function toRunner({ pid, startedAt, version }: NonNullable<Status["runner"]>): s
 function toWaiting({ waiting, state }: Status): string {
   if (waiting === null) return "unknown: run/approvals.json is damaged";
   if (waiting === 0) return "no call";
-  const calls = toCount(waiting, "call", "calls");
+  const calls = toCount(waiting, "call");
   return state === "running"
     ? `${calls} for your answer, see \`oxydra approvals\``
     : `${calls}, to be answered when it runs`;

@@ -34,9 +34,8 @@ export async function runToolsAdd(file: string, options: AddOptions): Promise<nu
     return EXIT.usage;
   }
   const { tools } = await addPackage({ manifest: text, component }, owner);
-  say(
-    `installed ${manifest.name} ${manifest.version}: ${tools.map(({ name }) => name).join(", ")}\n${FROM_NEXT_START}`,
-  );
+  const names = tools.map(({ name }) => name).join(", ");
+  say(`installed ${manifest.name} ${manifest.version}: ${names}\n${FROM_NEXT_START}`);
   return EXIT.done;
 }
 
@@ -83,29 +82,25 @@ const EFFECTS = {
 } as const;
 
 function toWords(need: PackageManifest["tools"][number]["needs"][number]): string {
-  const where = "path" in need ? toPlace(need.path) : "";
+  const where = "path" in need ? toPlace(need.path) : "url" in need ? toPlace(need.url) : "";
+  const isTree = "scope" in need && need.scope === "tree";
   switch (need.kind) {
     case "fs.read":
-      return `reads ${
-        need.scope === "tree" ? "everything below the folder" : "the file"
-      } ${where}, ≤ ${need.bytesMax} bytes`;
+      return `reads ${isTree ? "everything below the folder" : "the file"} ${where}, ≤ ${need.bytesMax} bytes`;
     case "fs.list":
-      return `lists the folder ${where}${
-        need.scope === "tree" ? " and all below it" : ""
-      }, ≤ ${need.entriesMax} entries`;
+      return `lists the folder ${where}${isTree ? " and all below it" : ""}, ≤ ${need.entriesMax} entries`;
     case "fs.write":
-      return need.mode === "delete"
-        ? `deletes the file ${where}`
-        : `writes the file ${where}, ≤ ${need.bytesMax} bytes`;
-    case "http":
-      return `sends ${need.methods.join("/")} to ${
-        need.scope === "tree" ? "everything below the address" : "the address"
-      } ${
-        toPlace(need.url)
-      }, ≤ ${need.bytesUpMax} bytes up, ≤ ${need.bytesDownMax} down, ≤ ${need.redirectsMax} redirects`;
+      if (need.mode === "delete") return `deletes the file ${where}`;
+      return `writes the file ${where}, ≤ ${need.bytesMax} bytes`;
+    case "http": {
+      const bounds = `≤ ${need.bytesUpMax} bytes up, ≤ ${need.bytesDownMax} down, ≤ ${need.redirectsMax} redirects`;
+      const what = isTree ? "everything below the address" : "the address";
+      return `sends ${need.methods.join("/")} to ${what} ${where}, ${bounds}`;
+    }
     case "clock":
+      return "reads the time";
     case "random":
-      return need.kind === "clock" ? "reads the time" : "gets random numbers";
+      return "gets random numbers";
     case "log":
       return "writes to the log";
   }

@@ -1,5 +1,5 @@
-/** `1 entry`, `2 entries`. Pure. */
-export function toCount(n: number, one: string, many: string): string {
+/** `1 model`, `2 models`; `many` where it is not `one` with an s. Pure. */
+export function toCount(n: number, one: string, many: string = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
 }
 

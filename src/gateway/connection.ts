@@ -131,10 +131,8 @@ export class Connection {
     this.#cancelTimeout();
     const { hub, turns, directory, user } = this.#deps;
     if (hello.protocol_version !== PROTOCOL_VERSION) {
-      throw new AppError(
-        "protocol",
-        `protocol version ${hello.protocol_version}; this gateway speaks ${PROTOCOL_VERSION}`,
-      );
+      const theirs = `protocol version ${hello.protocol_version}`;
+      throw new AppError("protocol", `${theirs}; this gateway speaks ${PROTOCOL_VERSION}`);
     }
     if (hello.user_id !== user) throw new AppError("gateway_refused", "this gateway belongs to another user");
     const capabilities = new Set(hello.capabilities ?? []);

@@ -92,10 +92,8 @@ export class Directory {
     const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: false });
     const since = now() - sessionIdleMs;
     if (rows.filter((row) => row.lastActiveAt >= since).length < sessionsMax) return;
-    throw new AppError(
-      "quota_exceeded",
-      `${sessionsMax} sessions are in use; [gateway] max_sessions_per_user allows no more`,
-    );
+    const text = `${sessionsMax} sessions are in use; [gateway] max_sessions_per_user allows no more`;
+    throw new AppError("quota_exceeded", text);
   }
 }
 

@@ -19,6 +19,9 @@ export interface LinkHandlers {
   readonly onNotice?: (body: unknown) => void;
 }
 
+/** What a link reads and what it writes; what the reader still holds is its beginning. */
+type LinkStreams = { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> };
+
 /** Bounds of one end. */
 export interface LinkOptions {
   /** Bytes of one answer that this end accepts and gives; `toolOutputBytesMax` by default. A longer one from the other side ends the link. */
@@ -79,11 +82,11 @@ interface Served {
  * is not repaired, because one of the two sides may be hostile.
  */
 export function openLink(
-  io: { input: ByteReader; output: WritableStream<Uint8Array> },
+  io: LinkStreams,
   handlers: LinkHandlers = {},
   { contentBytesMax = LIMITS.toolOutputBytesMax }: LinkOptions = {},
 ): Link {
-  return new StreamLink(io.input, io.output, handlers, contentBytesMax);
+  return new StreamLink(io, handlers, contentBytesMax);
 }
 
 class StreamLink implements Link {
@@ -98,14 +101,9 @@ class StreamLink implements Link {
   #lastId = 0;
   #isOver = false;
 
-  constructor(
-    input: ByteReader,
-    output: WritableStream<Uint8Array>,
-    handlers: LinkHandlers,
-    contentBytesMax: number,
-  ) {
-    this.#input = input;
-    this.#writer = new FrameWriter(output);
+  constructor(io: LinkStreams, handlers: LinkHandlers, contentBytesMax: number) {
+    this.#input = io.input;
+    this.#writer = new FrameWriter(io.output);
     this.#handlers = handlers;
     this.#contentBytesMax = contentBytesMax;
     this.#readAll();

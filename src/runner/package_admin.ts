@@ -37,10 +37,8 @@ export function addPackage(source: ForeignPackage, owner: PackageOwner): Promise
     const others = packages.filter(({ manifest }) => manifest.name !== name);
     const bytes = others.reduce((sum, { manifest }) => sum + JSON.stringify(manifest).length, source.manifest.length);
     if (others.length >= LIMITS.packagesMax || bytes > LIMITS.manifestsBytesMax) {
-      throw new AppError(
-        "component_invalid",
-        `at most ${LIMITS.packagesMax} packages, with manifests of ${LIMITS.manifestsBytesMax} bytes together`,
-      );
+      const together = `with manifests of ${LIMITS.manifestsBytesMax} bytes together`;
+      throw new AppError("component_invalid", `at most ${LIMITS.packagesMax} packages, ${together}`);
     }
     const before = await findEntries(owner, String(name));
     const installed = await install(source, owner, toTaken(others));

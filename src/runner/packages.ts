@@ -47,10 +47,8 @@ export async function openPackages(
       checkManifest(entry.manifest, toTaken(packages));
       manifestBytes += JSON.stringify(entry.manifest).length;
       if (manifestBytes > LIMITS.manifestsBytesMax || packages.length >= LIMITS.packagesMax) {
-        throw new AppError(
-          "component_invalid",
-          "there are too many packages, or their manifests are too large together",
-        );
+        const reason = "there are too many packages, or their manifests are too large together";
+        throw new AppError("component_invalid", reason);
       }
       packages.push(entry);
     } catch (error) {

@@ -86,10 +86,8 @@ export function isDescribed(plan: StartPlan, { config }: Loaded): boolean {
 /** Refuses a tier that this version cannot start: a configured wall is never lowered, and the message says which word lowers it. */
 export function checkTier(tier: Tier): void {
   if (tier === "process") return;
-  throw new AppError(
-    "config_invalid",
-    `the ${tier} tier cannot be started by this version; --tier process runs without it, inside Deno's own sandbox`,
-  );
+  const instead = "--tier process runs without it, inside Deno's own sandbox";
+  throw new AppError("config_invalid", `the ${tier} tier cannot be started by this version; ${instead}`);
 }
 
 function toModelChoice(loaded: Loaded, selected: Selected, env: Environment): ModelChoice {

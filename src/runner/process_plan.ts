@@ -31,10 +31,8 @@ export interface ProcessPlan {
  */
 export function toFlagPath(path: string): string {
   if (!path.includes(",")) return path;
-  throw new AppError(
-    "config_invalid",
-    `${path}: a workspace path with a comma cannot be given to Deno as a permission; choose another folder`,
-  );
+  const why = "a workspace path with a comma cannot be given to Deno as a permission; choose another folder";
+  throw new AppError("config_invalid", `${path}: ${why}`);
 }
 
 /** The import map of a checkout. Only for a program from a file. */

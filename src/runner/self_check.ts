@@ -75,10 +75,8 @@ async function judge(tier: CheckedTier, options: SelfCheckOptions, signal: Abort
   })).flat().filter(({ held }) => !held);
   if (failed.length === 0) return;
   const what = failed.map(({ tried, detail }) => `${tried} (${detail.slice(0, 120)})`).join(", ");
-  throw new AppError(
-    "self_test_failed",
-    `The walls of the ${tier} do not hold here, so its tools are refused: ${what}`,
-  );
+  const text = `The walls of the ${tier} do not hold here, so its tools are refused: ${what}`;
+  throw new AppError("self_test_failed", text);
 }
 
 function toRefused(tier: CheckedTier, cause: unknown): AppError {

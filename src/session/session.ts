@@ -122,12 +122,7 @@ export class Sessions {
     yield* this.#inLane(message, deps, signal, (run) => this.#sendInLane(message, deps, run));
   }
 
-  async *#inLane(
-    place: TurnPlace,
-    deps: SendDeps,
-    signal: AbortSignal,
-    work: (run: RunSignals) => Events,
-  ): Events {
+  async *#inLane(place: TurnPlace, deps: SendDeps, signal: AbortSignal, work: (run: RunSignals) => Events): Events {
     // A signal of our own, so that a reader that leaves or a program that stops ends the turn like a cancel does.
     const control = new AbortController();
     const ending = AbortSignal.any([signal, this.#closing.signal, control.signal]);
