@@ -7,7 +7,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { concatBytes } from "#/lib/bytes.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
-import { type Connection, openConnection, type ServerFrame } from "#/cli/connection.ts";
+import { type Connection, openConnection } from "#/cli/connection.ts";
 import { answerApproval, readApprovals } from "#/cli/control_client.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
@@ -51,14 +51,13 @@ async function runSession(request: ClientRequest, connection: Connection, screen
   }
   screen.err(`oxydra: ${toOneLine(`${provider}/${model}. ${reason ?? ""}`, 600)}\n`);
   const interrupt = new Interrupt(screen);
-  const frames = connection.frames()[Symbol.asyncIterator]();
   if (request.mode === "run") {
     const prompt = await readPrompt();
     // stdin was the message; a person, if there is one, is at the terminal itself.
     const desk = toDesk(request, screen, request.json || !Deno.stderr.isTerminal() ? undefined : openTerminal());
-    return await runClientTurn(connection, frames, prompt, screen, { onCancel: interrupt.watch, desk });
+    return await runClientTurn(connection, prompt, screen, { onCancel: interrupt.watch, desk });
   }
-  return await runChat(request, { connection, frames }, screen, interrupt);
+  return await runChat(request, connection, screen, interrupt);
 }
 
 function toDesk(request: ClientRequest, screen: Screen, lines: LineReader | undefined): CardDesk {
@@ -83,7 +82,7 @@ function openTerminal(): LineReader | undefined {
 /** Line mode: on a terminal a prompt mark and a person; from a pipe one turn a line. */
 async function runChat(
   request: ClientRequest,
-  { connection, frames }: { connection: Connection; frames: AsyncIterator<ServerFrame> },
+  connection: Connection,
   screen: Screen,
   interrupt: Interrupt,
 ): Promise<number> {
@@ -94,7 +93,7 @@ async function runChat(
   const lines = new LineReader(readLines(Deno.stdin.readable, LIMITS.promptCharsMax));
   const desk = toDesk(request, screen, terminal ? lines : undefined);
   const watch = { onCancel: interrupt.watch, desk };
-  if (terminal) await takeUp(request, { connection, frames }, screen, watch);
+  if (terminal) await takeUp(request, connection, screen, watch);
   let worst: number = EXIT.done;
   for (;;) {
     mark();
@@ -108,25 +107,20 @@ async function runChat(
     if (prompt === undefined || prompt === "/exit" || prompt === "/quit") return worst;
     if (prompt === "/help") screen.err(CHAT_HELP);
     else if (prompt) {
-      const code = await runClientTurn(connection, frames, prompt, screen, watch);
+      const code = await runClientTurn(connection, prompt, screen, watch);
       if (code !== EXIT.done && !terminal) worst = code;
     }
   }
 }
 
 /** A turn of this session that waits for an approval since an earlier time is taken up: its cards are asked, and it is shown to its end. */
-async function takeUp(
-  request: ClientRequest,
-  { connection, frames }: { connection: Connection; frames: AsyncIterator<ServerFrame> },
-  screen: Screen,
-  watch: TurnWatch,
-): Promise<void> {
+async function takeUp(request: ClientRequest, connection: Connection, screen: Screen, watch: TurnWatch): Promise<void> {
   const cards = (await readApprovals(request.controlPath)).filter((card) => card.session === connection.sessionId);
   const turn = cards[0]?.turn;
   if (turn === undefined) return;
   screen.err("oxydra: an earlier turn of this session waits for you\n");
   for (const card of cards.filter((card) => card.turn === turn)) watch.desk.open(card.id);
-  await followTurn(connection, frames, { turn }, screen, watch);
+  await followTurn(connection, { turn }, screen, watch);
 }
 
 /** The first Ctrl-C cancels the turn, the second leaves; without a turn the first one leaves. */

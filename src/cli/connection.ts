@@ -26,8 +26,8 @@ export interface Connection {
   /** Model, its reason and the workspace, as the gateway says. */
   readonly info: ServerFrame["payload"];
   send(type: string, payload: Readonly<Record<string, unknown>>): void;
-  /** Frames in order; ends when the connection closes. One reader. */
-  frames(): AsyncIterable<ServerFrame>;
+  /** The next frame, in order; undefined when the connection has closed. One reader. */
+  next(): Promise<ServerFrame | undefined>;
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<void>;
   close(): void;
@@ -74,9 +74,7 @@ export async function openConnection(
     sessionId,
     info,
     send: (type, payload) => socket.send(JSON.stringify({ type, payload })),
-    async *frames() {
-      for (let frame = await queue.next(); frame !== undefined; frame = await queue.next()) yield frame;
-    },
+    next: () => queue.next(),
     closed: queue.closed,
     close: () => socket.close(1000),
   };

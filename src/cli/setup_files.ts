@@ -1,8 +1,9 @@
 import { AppError } from "#/core/error.ts";
 import type { Secret } from "#/lib/secret.ts";
-import { dirname, join } from "#/lib/path.ts";
+import { join } from "#/lib/path.ts";
 import type { Protocol } from "#/provider/base_url.ts";
 import { editToml, type TableEdit } from "#/config/edit_toml.ts";
+import { writePrivateFile } from "#/runner/lock.ts";
 
 /** What a person chose. */
 export interface Chosen {
@@ -41,7 +42,7 @@ export async function writeSetup(chosen: Chosen & { readonly model: string }, ho
     return [path, toText(path, edit)] as const;
   });
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const [path, text] of edited) await replace(path, text);
+  for (const [path, text] of edited) writePrivateFile(path, text);
   return edited.map(([path]) => path);
 }
 
@@ -74,16 +75,5 @@ function read(path: string): string {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";
     throw new AppError("config_invalid", `it cannot be read (${error instanceof Error ? error.message : error})`);
-  }
-}
-
-async function replace(path: string, text: string): Promise<void> {
-  const temporary = join(dirname(path), `.${crypto.randomUUID()}.new`);
-  try {
-    await Deno.writeTextFile(temporary, text, { mode: 0o600, createNew: true });
-    await Deno.rename(temporary, path);
-  } catch (cause) {
-    await Deno.remove(temporary).catch(() => {});
-    throw new AppError("config_invalid", `${path} cannot be written`, { cause });
   }
 }

@@ -22,7 +22,6 @@ export interface Screen {
  */
 export async function runClientTurn(
   connection: Connection,
-  frames: AsyncIterator<ServerFrame>,
   prompt: string,
   screen: Screen,
   watch: TurnWatch,
@@ -30,7 +29,7 @@ export async function runClientTurn(
   const turn = crypto.randomUUID();
   const request = crypto.randomUUID();
   connection.send("send_turn", { request_id: request, session_id: connection.sessionId, turn_id: turn, prompt });
-  return await followTurn(connection, frames, { turn, request }, screen, watch);
+  return await followTurn(connection, { turn, request }, screen, watch);
 }
 
 /** Who hears of a running turn: the one who may cancel it, and the desk where its cards are answered. */
@@ -42,7 +41,6 @@ export interface TurnWatch {
 /** Shows a turn that somebody sent, from now until it ends. Returns its exit code. */
 export async function followTurn(
   connection: Connection,
-  frames: AsyncIterator<ServerFrame>,
   { turn, request }: { readonly turn: string; readonly request?: string },
   screen: Screen,
   { onCancel, desk }: TurnWatch,
@@ -52,8 +50,8 @@ export async function followTurn(
   let render = RENDER_START;
   try {
     for (;;) {
-      const { value: frame, done } = await frames.next();
-      if (done) {
+      const frame = await connection.next();
+      if (frame === undefined) {
         screen.err("oxydra: the gateway went away in the middle of this turn; what it had recorded is kept\n");
         return EXIT.internal;
       }

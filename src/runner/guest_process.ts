@@ -7,6 +7,7 @@ import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import type { Broker } from "#/sandbox/broker.ts";
+import type { BrokerServer } from "#/sandbox/broker_server.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { RunnerNotice } from "#/sandbox/call_frames.ts";
 
@@ -65,9 +66,8 @@ class SpawnedGuest implements GuestProcess {
   readonly #child: Deno.ChildProcess;
   readonly #port = Promise.withResolvers<number>();
   readonly #handlers: GuestHandlers;
-  #closeLink: () => Promise<void> = () => Promise.resolve();
-  #fetch: FetchAttachment = () => Promise.reject(new AppError("tool_interrupted", "the guest is not there yet"));
-  #notify: (notice: RunnerNotice) => Promise<void> = () => Promise.resolve();
+  /** Absent until the guest has its bootstrap. */
+  #link: BrokerServer | undefined;
 
   constructor(child: Deno.ChildProcess, bootstrap: () => Promise<Bootstrap>, handlers: GuestHandlers) {
     this.#child = child;
@@ -92,14 +92,17 @@ class SpawnedGuest implements GuestProcess {
     return this.#clients;
   }
 
-  readonly attachment: FetchAttachment = (place, signal) => this.#fetch(place, signal);
+  readonly attachment: FetchAttachment = async (place, signal) => {
+    if (this.#link === undefined) throw new AppError("tool_interrupted", "the guest is not there yet");
+    return await this.#link.attachment(place, signal);
+  };
 
   notify(notice: RunnerNotice): void {
-    this.#notify(notice).catch(() => {});
+    this.#link?.notify(notice).catch(() => {});
   }
 
   async close(): Promise<void> {
-    await this.#closeLink();
+    await this.#link?.close();
     const timer = setTimeout(() => this.#kill(), LIMITS.guestStopMs);
     await this.exited;
     clearTimeout(timer);
@@ -113,14 +116,11 @@ class SpawnedGuest implements GuestProcess {
       // Not a literal import: it is evaluated while the guest starts, not before it.
       const { serveBroker }: typeof import("#/sandbox/broker_server.ts") = await import(BROKER_SERVER);
       const io = { input: new ByteReader(this.#child.stdout), output: this.#child.stdin };
-      const link = serveBroker(io, this.#handlers.broker, {
+      this.#link = serveBroker(io, this.#handlers.broker, {
         schema: GuestNotice,
         onNotice: (notice) => this.#take(notice),
       });
-      this.#closeLink = () => link.close();
-      this.#notify = (notice) => link.notify(notice);
-      this.#fetch = (place, signal) => link.attachment(place, signal);
-      const broken = await link.closed;
+      const broken = await this.#link.closed;
       // A guest that breaks the protocol is not talked to again.
       if (broken !== undefined) {
         this.#handlers.onLog(`runner: the guest's link ended: ${broken.message}`);

@@ -87,7 +87,7 @@ export function readLockHolder(runDir: string): LockHolder | null {
   }
 }
 
-/** Writes a file that is there whole or not at all, mode 0600. For folders that only the runner writes. Throws AppError `config_invalid` when the disk refuses. */
+/** Writes a file that is there whole or not at all, mode 0600. For folders that nobody else writes. Throws AppError `config_invalid` when the disk refuses. */
 export function writePrivateFile(path: string, text: string): void {
   const temporary = join(dirname(path), `.oxydra-tmp-${crypto.randomUUID()}`);
   try {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openConnection, type ServerFrame } from "#/cli/connection.ts";
+import { openConnection } from "#/cli/connection.ts";
 import { echoSource } from "../gateway/scripted_source.ts";
 import { openHouse } from "../gateway/house.ts";
 
@@ -37,7 +37,7 @@ Deno.test("openConnection() is greeted with session and model, sends a turn and 
   ]);
   connection.send("send_turn", { request_id: "r", session_id: "runtime-ann", turn_id: "t", prompt: "hello" });
   const types: string[] = [];
-  for await (const frame of connection.frames()) {
+  for (let frame = await connection.next(); frame !== undefined; frame = await connection.next()) {
     types.push(frame.type === "turn_event" ? frame.payload.event!.type : frame.type);
     if (frame.type === "turn_completed") break;
   }
@@ -96,15 +96,13 @@ Deno.test("openConnection() takes nothing that is no frame, before the greeting 
         socket.send(text);
       }, async (endpoint) => {
       const connection = await openConnection(endpoint, { user: "ann" });
-      const frames: ServerFrame[] = [];
-      for await (const frame of connection.frames()) frames.push(frame);
-      assert.deepEqual(frames, [], text);
+      assert.equal(await connection.next(), undefined, text);
       await connection.closed;
     });
   }
 });
 
-Deno.test("frames() ends with the connection, and closed resolves", async () => {
+Deno.test("next() ends with the connection, and closed resolves", async () => {
   await withGateway((socket) =>
     socket.onopen = () => {
       greet(socket);
@@ -113,9 +111,8 @@ Deno.test("frames() ends with the connection, and closed resolves", async () => 
       socket.close(1001);
     }, async (endpoint) => {
     const connection = await openConnection(endpoint, { user: "ann" });
-    const types: string[] = [];
-    for await (const frame of connection.frames()) types.push(frame.type);
-    assert.deepEqual(types, ["one", "two"]);
+    const frames = [await connection.next(), await connection.next(), await connection.next()];
+    assert.deepEqual(frames.map((frame) => frame?.type), ["one", "two", undefined]);
     await connection.closed;
   });
 });

@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { toLoadOptions } from "#/cli/place.ts";
+import { findPlace, toLoadOptions } from "#/cli/place.ts";
+import { makeMachine } from "../config/layers_on_disk.ts";
+import { enterRealm } from "./realm.ts";
+
+Deno.test("findPlace() finds user, program and cache, and makes nothing", async () => {
+  using machine = makeMachine({});
+  const env = { HOME: machine.home, DENO_DIR: "/cache" };
+  using _realm = enterRealm({ cwd: machine.cwd, env });
+  const place = await findPlace({ user: "ann" });
+  assert.deepEqual([place.user.id, place.denoDir, place.env, place.program.source], ["ann", "/cache", env, "file"]);
+  assert.throws(() => Deno.lstatSync(place.user.folders.root), Deno.errors.NotFound);
+});
 
 Deno.test("toLoadOptions() turns each flag into the key that it stands for", () => {
   const env = { HOME: "/h", OPENAI_API_KEY: "sk" };

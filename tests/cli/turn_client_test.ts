@@ -15,11 +15,12 @@ function script(frames: readonly ServerFrame[]) {
     );
     yield* JSON.parse(text) as ServerFrame[];
   }
+  const answers = answer();
   const connection: Connection = {
     sessionId: "s",
     info: {},
     send: (type, payload) => void sent.push({ type, payload }),
-    frames: answer,
+    next: async () => (await answers.next()).value as ServerFrame | undefined,
     closed: new Promise(() => {}),
     close: () => {},
   };
@@ -50,7 +51,6 @@ async function run(frames: readonly ServerFrame[], json = false, save?: Screen["
   const cancels: ((() => void) | undefined)[] = [];
   const code = await runClientTurn(
     connection,
-    connection.frames()[Symbol.asyncIterator](),
     "hello",
     screen,
     { onCancel: (cancel) => void cancels.push(cancel), desk },
