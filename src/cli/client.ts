@@ -4,7 +4,6 @@
  */
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { concatBytes } from "#/lib/bytes.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
 import { type Connection, openConnection } from "#/cli/connection.ts";
@@ -52,7 +51,7 @@ async function runSession(request: ClientRequest, connection: Connection, screen
   screen.err(`oxydra: ${toOneLine(`${provider}/${model}. ${reason ?? ""}`, 600)}\n`);
   const interrupt = new Interrupt(screen);
   if (request.mode === "run") {
-    const prompt = await readPrompt();
+    const prompt = await new Response(Deno.stdin.readable).text();
     // stdin was the message; a person, if there is one, is at the terminal itself.
     const desk = toDesk(request, screen, request.json || !Deno.stderr.isTerminal() ? undefined : openTerminal());
     return await runClientTurn(connection, prompt, screen, { onCancel: interrupt.watch, desk });
@@ -141,13 +140,6 @@ class Interrupt {
     this.#cancel = cancel;
     this.#asked = false;
   };
-}
-
-/** The message of `run`, whole. */
-async function readPrompt(): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of Deno.stdin.readable) chunks.push(chunk);
-  return new TextDecoder().decode(concatBytes(chunks));
 }
 
 /** Address and token from the endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */

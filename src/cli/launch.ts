@@ -114,18 +114,15 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
   };
   // The guest closes its clients, and with the last one this process ends.
   const onTerminate = () => void runner.close();
-  Deno.addSignalListener("SIGINT", onInterrupt);
-  Deno.addSignalListener("SIGTERM", onTerminate);
-  Deno.addSignalListener("SIGHUP", onTerminate);
+  const listeners = [["SIGINT", onInterrupt], ["SIGTERM", onTerminate], ["SIGHUP", onTerminate]] as const;
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   try {
     const code = await runClient(launch, runner.endpoint.port);
     await stayForOthers(runner);
     return code === EXIT.gatewayGone ? EXIT.internal : code;
   } finally {
     await runner.close();
-    Deno.removeSignalListener("SIGINT", onInterrupt);
-    Deno.removeSignalListener("SIGTERM", onTerminate);
-    Deno.removeSignalListener("SIGHUP", onTerminate);
+    for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
   }
 }
 
