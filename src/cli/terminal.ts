@@ -1,4 +1,5 @@
 import { AppError } from "#/core/error.ts";
+import { toPrintable } from "#/lib/printable.ts";
 
 const [CTRL_C, CTRL_D, BACKSPACE, DELETE, ESCAPE] = [3, 4, 8, 127, 27];
 const LINE_BYTES_MAX = 8_192;
@@ -8,9 +9,9 @@ export class Terminal {
   readonly isTerminal: boolean = Deno.stdin.isTerminal();
   #rest = new Uint8Array(0);
 
-  /** Prints a line. */
+  /** Prints a line. What a server calls its models is in some, and reaches the terminal as text. */
   say(line: string): void {
-    console.error(line);
+    console.error(toPrintable(line));
   }
 
   /** The answer to a question, without blanks around it; undefined at the end of input. */
@@ -37,7 +38,7 @@ export class Terminal {
   }
 
   #write(text: string): void {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
+    Deno.stderr.writeSync(new TextEncoder().encode(toPrintable(text)));
   }
 
   /** Bytes up to a line end, as `edit` leaves them; what follows stays for the next call. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { line } from "#/lib/field.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
 import { joinUrl, normalizeBaseUrl, type Protocol } from "#/provider/base_url.ts";
 import { fromStatus, fromTransport, toFailureContext } from "#/provider/failure.ts";
@@ -25,7 +26,7 @@ const PAGE: Readonly<Partial<Record<Protocol, Readonly<Record<string, string>>>>
 };
 
 /**
- * The ids of the models that an endpoint serves, as it lists them. A redirect is not followed: it would carry the key along. Throws AppError
+ * The ids of the models that an endpoint serves, as it lists them, less those with control characters. A redirect is not followed: it would carry the key along. Throws AppError
  * with a code of providers.
  */
 export async function listModels(
@@ -46,7 +47,8 @@ export async function listModels(
   });
   try {
     const text = await readBounded(response.body ?? new Blob([]).stream(), LIMITS.modelListBytesMax);
-    if (response.ok) return Listed.parse(JSON.parse(text));
+    // An id that no settings could hold cannot be chosen.
+    if (response.ok) return Listed.parse(JSON.parse(text)).filter((id) => line().safeParse(id).success);
     const { code, message } = fromStatus(response.status, response.headers, text, context);
     throw new AppError(code, message);
   } catch (cause) {

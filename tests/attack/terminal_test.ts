@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { planClient } from "#/runner/plan_client.ts";
 import { findProgram } from "#/runner/program.ts";
+import { reply, text } from "../fake/openai_reply.ts";
+import { startFakeOpenAi } from "../fake/openai_server.ts";
 import { SRC } from "../fixture/source_tree.ts";
 import { type Finished, makeMachine, runOxydra } from "../fixture/system.ts";
 
@@ -185,4 +187,33 @@ Deno.test("a folder, a model and an argument with escape sequences are shown as 
     [EVIL],
   ];
   for (const args of commands) assertText(await runOxydra(args, options), JSON.stringify(args));
+});
+
+Deno.test("a server that lists models by escape sequences is shown as text by setup, which takes no id that settings cannot hold", async () => {
+  const hidden = "safe\u202eexe";
+  for (
+    const [models, flags, model] of [[[EVIL, "a\nb", hidden], [], hidden], [
+      ["m"],
+      ["--model", EVIL],
+      undefined,
+    ]] as const
+  ) {
+    const vendor = await startFakeOpenAi(() => reply([text(EVIL)]), { models });
+    const machine = await makeMachine();
+    try {
+      const done = await runOxydra(["setup", "--base-url", vendor.url, ...flags], {
+        ...machine,
+        stdin: "sk-0123456789\n\n",
+      });
+      assertText(done, JSON.stringify(models));
+      assert.equal(done.code, model === undefined ? 2 : 0, done.err);
+      assert.deepEqual(vendor.requests.map(({ body }) => body.model), model === undefined ? [] : [model]);
+      assert.match(done.err, model === undefined ? /a model's id has no control characters/ : /written: /);
+      const shown = await runOxydra(["config", "show"], machine);
+      assertText(shown, "config");
+      assert.equal(shown.code, 0, shown.err);
+    } finally {
+      await vendor.close();
+    }
+  }
 });
