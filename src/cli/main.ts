@@ -130,7 +130,7 @@ function toProgram(version: string, run: Run): Command {
   add(program, "setup", "choose the model that answers: asks, tries it once, then writes it down")
     .option("--provider <name>", "openai, anthropic, gemini, a server on this machine, or a name for --base-url")
     .option("--model <id>", "the model's id")
-    .option("--base-url <url>", "a server that speaks OpenAI's protocol")
+    .option("--base-url <url>", "a server that speaks OpenAI's protocol, or that of the vendor named by --provider")
     .action(run("./setup.ts", (file, options) => file.runSetup(options)));
   const json = [...COMMON, DOCUMENT];
   add(program, "status", "say whether it runs, what waits for you, and the audit log's head", json)

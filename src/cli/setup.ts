@@ -1,8 +1,8 @@
-import type { Loaded } from "#/config/load.ts";
 import { AppError } from "#/core/error.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
-import { normalizeBaseUrl } from "#/provider/base_url.ts";
+import { isProtocol, normalizeBaseUrl } from "#/provider/base_url.ts";
 import { findApiKey, vendorOf } from "#/provider/select.ts";
+import { line } from "#/lib/field.ts";
 import { toOneLine } from "#/lib/printable.ts";
 import { Secret } from "#/lib/secret.ts";
 import { describeStart } from "#/runner/describe_start.ts";
@@ -105,8 +105,9 @@ function toOwnRow(name: string, baseUrl: string): Row {
   if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(name)) {
     throw new AppError("usage", "a provider's name has small letters, digits, - and _ only, at most 32");
   }
-  normalizeBaseUrl(baseUrl, "openai");
-  return { name, type: "openai", baseUrl, about: "" };
+  const type = isProtocol(name) ? name : "openai";
+  normalizeBaseUrl(baseUrl, type);
+  return { name, type, baseUrl, about: "" };
 }
 
 async function askKey(terminal: Terminal, row: Row, env: Environment): Promise<Chosen> {
@@ -125,7 +126,8 @@ async function askKey(terminal: Terminal, row: Row, env: Environment): Promise<C
     return { ...chosen, key: found.key };
   }
   if (fromEnv !== undefined) return { ...chosen, key: fromEnv.key, keyVariable: variable! };
-  if (baseUrl !== undefined) return chosen;
+  // An entry without a key is sent the vendor's own, when that is in the environment (SPEC §1): not meant for this server.
+  if (baseUrl !== undefined) return { ...chosen, key: new Secret("no-key") };
   throw new AppError("usage", `${name} wants an API key: type it, or set ${variable}`);
 }
 
@@ -147,26 +149,28 @@ async function chooseModel(
     await need(terminal.ask(first === undefined ? "Model: " : `Model [${toOneLine(first, LINE_CHARS)}]: `));
   const model = text === "" ? first : models.includes(text) ? text : shown[Number(text) - 1] ?? text;
   if (model === undefined || model === "") throw new AppError("usage", "a model is needed: type its id");
+  if (!line().safeParse(model).success) throw new AppError("usage", "a model's id has no control characters");
   return model;
 }
 
 /** Writes, and says when another layer of the configuration still decides otherwise. */
 async function finish(terminal: Terminal, chosen: Chosen & { readonly model: string }, home: string): Promise<number> {
   for (const path of await writeSetup(chosen, home)) terminal.say(`written: ${path}`);
-  const loaded = await loadFor({});
-  const { provider, model } = loaded.config.selection;
-  if (provider !== chosen.name || model !== chosen.model) {
-    terminal.say(`Here ${provider}/${model} answers all the same: see \`oxydra config show\` for what sets it.`);
-  }
-  await tellUnknown(terminal, loaded, Deno.env.toObject());
+  await tellOthers(terminal, chosen);
   terminal.say('Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it back"');
   return EXIT.done;
 }
 
-/** A vendor may serve a model that our catalog does not have yet, and a start would refuse it. */
-async function tellUnknown(terminal: Terminal, loaded: Loaded, env: Environment): Promise<void> {
+/** Another layer may decide otherwise or be broken, and a vendor may serve a model that our catalog does not have yet, which a start would refuse. */
+async function tellOthers(terminal: Terminal, { name, model }: Chosen & { readonly model: string }): Promise<void> {
   try {
-    const plan = planStart(loaded, env, []);
+    const loaded = await loadFor({});
+    const { selection } = loaded.config;
+    if (selection.provider !== name || selection.model !== model) {
+      const other = `${selection.provider}/${selection.model}`;
+      terminal.say(`Here ${other} answers all the same: see \`oxydra config show\` for what sets it.`);
+    }
+    const plan = planStart(loaded, Deno.env.toObject(), []);
     if (!isDescribed(plan, loaded)) await describeStart(plan, loaded);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

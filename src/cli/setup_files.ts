@@ -41,7 +41,9 @@ export async function writeSetup(chosen: Chosen & { readonly model: string }, ho
     const path = toTarget(join(folder, file));
     return [path, toText(path, edit)] as const;
   });
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 }).catch((error) => {
+    throw toUnwritable(folder, error);
+  });
   for (const [path, text] of edited) writePrivateFile(path, text);
   return edited.map(([path]) => path);
 }
@@ -52,7 +54,7 @@ function toTarget(path: string): string {
     return Deno.realPathSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
+    throw toUnwritable(path, error);
   }
 }
 
@@ -76,4 +78,9 @@ function read(path: string): string {
     if (error instanceof Deno.errors.NotFound) return "";
     throw new AppError("config_invalid", `it cannot be read (${error instanceof Error ? error.message : error})`);
   }
+}
+
+function toUnwritable(path: string, cause: unknown): AppError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new AppError("config_invalid", `${path} cannot be written (${why}). Nothing was changed there`, { cause });
 }

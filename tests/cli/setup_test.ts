@@ -5,6 +5,7 @@ import { runSetup } from "#/cli/setup.ts";
 import { writeSetup } from "#/cli/setup_files.ts";
 import { openModelTrial } from "#/cli/setup_trial.ts";
 import { Secret } from "#/lib/secret.ts";
+import { say } from "../fake/anthropic_dialect.ts";
 import { reply, text, usage, vendorError } from "../fake/openai_reply.ts";
 import { type Script, startFakeOpenAi } from "../fake/openai_server.ts";
 import { makeMachine, runOxydra } from "../fixture/system.ts";
@@ -90,6 +91,55 @@ Deno.test("oxydra setup says when a start will refuse the model that answered, b
     assert.equal(done.code, 0, done.err);
     assert.match(done.err, /Before it can start: .*openai has no model fake-1 .*oxydra catalog fetch/);
   });
+});
+
+Deno.test("oxydra setup says why it cannot write, without a stack, and what a broken project says, without undoing its own", async () => {
+  await withVendor(OK, async (url) => {
+    const machine = await makeMachine();
+    await Deno.writeTextFile(join(machine.env.HOME!, ".config"), "a file");
+    const flags = ["setup", "--base-url", url, "--model", "fake-1"];
+    const done = await runOxydra(flags, { ...machine, stdin: `${KEY}\n` });
+    assert.equal(done.code, 2, done.err);
+    assert.match(done.err, /\.config\/oxydra\/providers\.toml cannot be written \(.+\)\. Nothing was changed there/);
+    assert.ok(!done.err.includes("    at "), done.err);
+    await Deno.remove(join(machine.env.HOME!, ".config"));
+    await Deno.mkdir(join(machine.cwd, ".oxydra"));
+    await Deno.writeTextFile(join(machine.cwd, ".oxydra/agent.toml"), "[selectio\n");
+    const beside = await runOxydra(flags, { ...machine, stdin: `${KEY}\n` });
+    assert.equal(beside.code, 0, beside.err);
+    assert.match(beside.err, /Before it can start: \.oxydra\/agent\.toml:1: /);
+  });
+});
+
+Deno.test("oxydra setup takes a vendor's name at another address for that vendor's protocol", async () => {
+  const script: Script = () => say([{ kind: "text", text: "OK" }]);
+  const vendor = await startFakeOpenAi(script, { models: ["claude-x"] });
+  try {
+    const machine = await makeMachine();
+    const flags = ["setup", "--provider", "anthropic", "--base-url", vendor.url];
+    const done = await runOxydra(flags, { ...machine, stdin: `${KEY}\n\n` });
+    assert.equal(done.code, 0, done.err);
+    assert.deepEqual(vendor.requests.map(({ path }) => path), ["/v1/messages"]);
+    assert.match(await Deno.readTextFile(configOf(machine, "providers.toml")), /provider_type = "anthropic"/);
+  } finally {
+    await vendor.close();
+  }
+});
+
+Deno.test("a server that setup was given no key for gets none, also when a vendor's is in the environment", async () => {
+  const vendor = await startFakeOpenAi(OK, { models: ["fake-1"] });
+  try {
+    const machine = await makeMachine();
+    const env = { ...machine.env, OPENAI_API_KEY: KEY, API_KEY: KEY };
+    const done = await runOxydra(["setup", "--base-url", vendor.url], { ...machine, env, stdin: "\n\n" });
+    assert.equal(done.code, 0, done.err);
+    const ran = await runOxydra(["run", "hello"], { ...machine, env });
+    assert.equal(ran.code, 0, ran.err);
+    assert.equal(vendor.requests.length, 2);
+    assert.ok(!JSON.stringify(vendor.seen).includes(KEY));
+  } finally {
+    await vendor.close();
+  }
 });
 
 Deno.test("oxydra setup says which providers there are when it does not know one", async () => {
