@@ -21,13 +21,15 @@ export interface FailureContext {
   readonly keySource: string;
   /** The key itself: it is cut out of everything that a vendor says. */
   readonly key: string;
+  /** Values of headers that may be one. */
+  readonly otherKeys?: readonly string[];
   /** Integer ms UTC, for dates in Retry-After. */
   readonly now: number;
 }
 
 /** What messages about one call may name. Pure but for the clock. */
 export function toFailureContext(
-  options: Pick<ProviderOptions, "name" | "apiKey" | "apiKeySource" | "now">,
+  options: Pick<ProviderOptions, "name" | "apiKey" | "apiKeySource" | "extraHeaders" | "now">,
   call: { readonly model: string; readonly baseUrl: string; readonly what: string },
 ): FailureContext {
   return {
@@ -37,11 +39,15 @@ export function toFailureContext(
     where: toNetTarget(call.baseUrl),
     keySource: options.apiKeySource ?? "its api_key",
     key: options.apiKey?.reveal() ?? "",
+    otherKeys: Object.values(options.extraHeaders ?? {}).flatMap((value) => [value, ...value.split(/\s+/)])
+      .filter((value) => value.length >= KEY_CHARS_MIN),
     now: options.now?.() ?? Date.now(),
   };
 }
 
 const VENDOR_TEXT_CHARS_MAX = 300;
+/** A shorter header value is a word like `true`, which messages may hold. */
+const KEY_CHARS_MIN = 8;
 /** A message whose end, or whose object's end, is missing. */
 const CUT_MESSAGE = /"message"\s*:\s*"((?:[^"\\]+|\\.)*)/;
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
@@ -149,9 +155,13 @@ export function fromTransport(error: unknown, context: FailureContext): Failed {
     const message = `This process may not connect to ${context.where}: its --allow-net does not name it.`;
     return toFailed("provider_unavailable", message, { retryable: false });
   }
+  return toFailed("provider_unavailable", `Cannot reach ${context.name} at ${context.where}: ${toReason(error)}.`);
+}
+
+/** Why a connection failed, in words: the platform says "fetch failed" and keeps the rest in the cause. Pure. */
+export function toReason(error: unknown): string {
   const text = chain(error);
-  const reason = REASONS.find(([pattern]) => pattern.test(text))?.[1] ?? "the connection failed";
-  return toFailed("provider_unavailable", `Cannot reach ${context.name} at ${context.where}: ${reason}.`);
+  return REASONS.find(([pattern]) => pattern.test(text))?.[1] ?? "the connection failed";
 }
 
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -218,9 +228,10 @@ function fields(value: unknown): Record<string, unknown> {
 }
 
 // Vendors echo keys, whole or masked; a whole one must not reach a log or a screen.
-function redact(text: string, context: FailureContext): string {
-  const clean = context.key === "" ? text : text.replaceAll(context.key, "[key]");
-  return toOneLine(clean, VENDOR_TEXT_CHARS_MAX);
+function redact(text: string, { key, otherKeys = [] }: FailureContext): string {
+  // The longest first: one may hold another.
+  const keys = [...otherKeys, ...(key === "" ? [] : [key])].sort((a, b) => b.length - a.length);
+  return toOneLine(keys.reduce((clean, each) => clean.replaceAll(each, "[key]"), text), VENDOR_TEXT_CHARS_MAX);
 }
 
 function chain(error: unknown): string {

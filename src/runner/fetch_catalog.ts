@@ -2,7 +2,9 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { dirname } from "#/lib/path.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
+import { readPlainFile } from "#/config/read_file.ts";
 import { type CatalogFlaw, checkModels, readCatalog, toCatalogText } from "#/provider/catalog.ts";
+import { toReason } from "#/provider/failure.ts";
 
 /** Where models.dev serves its catalog. */
 export const MODELS_DEV = "https://models.dev/api.json";
@@ -66,8 +68,7 @@ async function download(address: string, { fetch, onProgress, timeoutMs }: Fetch
     if (signal.aborted) {
       throw new AppError("egress_timeout", `${address} took longer than ${limitMs / 1_000} s. Nothing was changed`);
     }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError("egress_failed", `${address} cannot be fetched: ${reason}. Nothing was changed`);
+    throw new AppError("egress_failed", `${address} cannot be fetched: ${toReason(error)}. Nothing was changed`);
   }
 }
 
@@ -104,8 +105,8 @@ function isHttp({ protocol }: URL): boolean {
 /** Returns false when the file was the same already. */
 async function replace(path: string, content: Uint8Array): Promise<boolean> {
   try {
-    const before = await Deno.readFile(path).catch(() => undefined);
-    if (before !== undefined && before.length === content.length && before.every((byte, i) => byte === content[i])) {
+    const before = readPlainFile(path, { bytesMax: content.length });
+    if ("bytes" in before && before.bytes.length === content.length && before.bytes.every((b, i) => b === content[i])) {
       return false;
     }
     await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });

@@ -185,3 +185,17 @@ Deno.test("fetchCatalog() takes https, and http from this machine only, before a
   );
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("fetchCatalog() says why it could not connect, and takes the place of a pipe instead of waiting for who writes into it", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const refused = { code: "egress_failed", message: /cannot be fetched: connection refused\. Nothing was changed/ };
+  await assert.rejects(fetchCatalog(`http://127.0.0.1:${port}`, "/nowhere", deps()), refused);
+  await withServer(() => new Response(GOOD), async (url, path) => {
+    await Deno.mkdir(join(path, ".."), { recursive: true });
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    assert.equal((await fetchCatalog(url, path, deps())).changed, true);
+    assert.ok((await Deno.lstat(path)).isFile);
+  });
+});
