@@ -58,6 +58,8 @@ const RULES: Readonly<Record<string, Widens>> = {
   "tools.shell.deny": guarded("tools.shell.deny"),
   "tools.shell.replace_defaults": guarded("tools.shell.replace_defaults"),
   "tools.shell.allow_operators": guarded("tools.shell.allow_operators"),
+  // Who hears a conversation when the person's model fails.
+  "selection.fallback": guarded("selection.fallback"),
   "runtime.max_cost": guarded("runtime.max_cost"),
   "runtime.max_cost_per_day": guarded("runtime.max_cost_per_day"),
   "agents.*.system_prompt_file": (value) => isAbsolute(String(value)) || String(value).split("/").includes(".."),
