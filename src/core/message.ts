@@ -40,6 +40,8 @@ export interface Replay {
   /** Entry name in the registry; no other entry reads it. */
   readonly provider: string;
   readonly model: string;
+  /** Host and port of the vendor; nobody else is sent it. */
+  readonly at?: string;
   /** JSON, at most `replayBytesMax`; its shape is that entry's own. */
   readonly data: unknown;
 }

@@ -37,7 +37,12 @@ const toolCall: z.ZodType<ToolCall> = z.looseObject({
 });
 
 const modelName = z.looseObject({ provider: text, model: text });
-const replay: z.ZodType<Replay> = z.looseObject({ provider: text, model: text, data: anything });
+const replay: z.ZodType<Replay> = z.looseObject({
+  provider: text,
+  model: text,
+  at: text.exactOptional(),
+  data: anything,
+});
 const blob = z.looseObject({ sha256: text, bytes: count, mimeType: text });
 
 const tool = z.looseObject({ name: text, package: text, version: text, sha256: text });

@@ -1,6 +1,7 @@
-import { isProtocol } from "#/provider/base_url.ts";
+import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import type { ProviderType } from "#/provider/config.ts";
 import { withFitted } from "#/provider/fitted.ts";
+import { withOwnReplay } from "#/provider/own_replay.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 type Open = (options: ProviderOptions) => Promise<WarmProvider>;
@@ -14,8 +15,9 @@ const PROVIDERS: Readonly<Record<ProviderType, Open>> = {
   demo: async () => (await import("#/provider/demo.ts")).openDemo(),
 };
 
-/** Opens a provider; each request is checked against its model before it is sent. Throws AppError `config_invalid` for settings that it cannot use. */
+/** Opens a provider; each request is checked against its model before it is sent, and has of earlier replies what this address asked for. Throws AppError `config_invalid` for settings that it cannot use. */
 export async function openProvider(type: ProviderType, options: ProviderOptions): Promise<WarmProvider> {
   const provider = await PROVIDERS[type](options);
-  return isProtocol(type) ? withFitted(provider, type) : provider;
+  if (!isProtocol(type)) return provider;
+  return withFitted(withOwnReplay(provider, toNetTarget(normalizeBaseUrl(options.baseUrl, type))), type);
 }
