@@ -29,7 +29,7 @@ export interface TurnSetup {
   readonly system: string;
   readonly tools: readonly TurnTool[];
   readonly budgets: TurnBudgets;
-  /** Tokens that the model takes in, and how many of these stay free. */
+  /** Tokens that the model takes in, and how many of these stay free: at most a quarter. */
   readonly window: { readonly limitTokens: number; readonly safetyTokens: number };
   readonly maxOutputTokens?: number;
   readonly descriptor?: ModelDescriptor;
@@ -181,7 +181,8 @@ async function planStep(run: Run): Promise<Step | SpentBudget | undefined> {
   const { session, descriptor } = input;
   const { history } = state;
   const system = state.wasEmpty ? `${input.system}\n\n${AFTER_EMPTY}` : input.system;
-  const limitTokens = input.window.limitTokens - input.window.safetyTokens;
+  const { limitTokens: most, safetyTokens } = input.window;
+  const limitTokens = most - Math.min(safetyTokens, Math.floor(most / 4));
   const measure = await deps.tokens.measure({ session, system, tools, history, limitTokens });
   let window: Window;
   try {

@@ -74,6 +74,14 @@ Deno.test("runTurn() refuses the calls of a reply that are over the budget, and 
   assert.equal(lines(events).at(-1), "turn_done enough");
 });
 
+Deno.test("runTurn() keeps at most a quarter of a small window free, and never speaks of one below nothing", async () => {
+  for (const [limitTokens, takes] of [[1, 1], [100, 75], [1_000, 750]]) {
+    const window = { limitTokens: limitTokens!, safetyTokens: 1_024 };
+    const events = await run(toInput({ window }, "x ".repeat(20_000)), toDeps(scriptedProvider(says("hi"))));
+    assert.match(lines(events).at(-1)!, new RegExp(`^turn_failed budget_exceeded .*the model takes ${takes}\\.`));
+  }
+});
+
 Deno.test("runTurn() fails with budget_exceeded when the message alone is over the window", async () => {
   const provider = scriptedProvider(says("hi"));
   const window = { limitTokens: 100, safetyTokens: 10 };
