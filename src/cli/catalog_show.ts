@@ -16,8 +16,9 @@ export async function runCatalogShow(what: string | undefined, options: JsonOpti
   const catalog = await loadCatalog(loaded);
   const [name, ...rest] = (what ?? "").split("/");
   const id = rest.length === 0 ? undefined : rest.join("/");
+  const own = id === undefined || id === "" ? undefined : toOwnModel(catalog, loaded, name!, id);
   const vendors = what === undefined ? listVendors(catalog) : [toCatalogVendor(catalog, loaded, name!)];
-  const models = vendors.flatMap((vendor) => listModels(catalog, loaded, vendor, id));
+  const models = own ?? vendors.flatMap((vendor) => listModels(catalog, loaded, vendor, id));
   if (options.json) console.log(toPrintableJson({ models }, 2));
   else if (what === undefined) console.log(toVendorTable(models, catalog.tiers.map(({ place }) => place)));
   else console.log(id === undefined ? toModelTable(models) : toModelCard(models[0]!));
@@ -36,6 +37,20 @@ function toCatalogVendor(catalog: Catalog, { config }: Loaded, name: string): st
   return toVendor(registry[name]!) ?? name;
 }
 
+/** A model of a server of one's own, which no catalog need have: it is what a start takes it for. */
+function toOwnModel(catalog: Catalog, { config }: Loaded, provider: string, model: string): ShownModel[] | undefined {
+  const { registry } = config.providers;
+  const entry = Object.hasOwn(registry, provider) ? registry[provider]! : undefined;
+  if (entry?.base_url === undefined) return undefined;
+  const described = describeModel(catalog, { ...toQuestion(config, model), provider, entry });
+  return typeof described === "string" ? undefined : [toShown(provider, described, undefined)];
+}
+
+function toQuestion(config: Loaded["config"], model: string) {
+  const fallbackContextTokens = config.runtime.context_budget.fallback_max_context_tokens;
+  return { model, skip: false, fallbackContextTokens, priced: true };
+}
+
 /** The newest first, what a vendor gives up last. */
 function listModels(catalog: Catalog, { config }: Loaded, vendor: string, only: string | undefined): ShownModel[] {
   const ids = catalog.tiers.flatMap(({ vendors }) =>
@@ -45,12 +60,9 @@ function listModels(catalog: Catalog, { config }: Loaded, vendor: string, only: 
   const wanted = only ?? (ids.length === 0 ? "" : undefined);
   return [...new Set(wanted === undefined ? ids : [wanted])].flatMap((id) => {
     const described = describeModel(catalog, {
+      ...toQuestion(config, id),
       provider: vendor,
       entry: { provider_type: "openai", catalog_provider: vendor },
-      model: id,
-      skip: false,
-      fallbackContextTokens: config.runtime.context_budget.fallback_max_context_tokens,
-      priced: true,
     });
     if (typeof described !== "string") return [toShown(vendor, described, findModel(catalog.tiers, vendor, id)?.model)];
     // One of many that does not fit the schema is for `catalog verify`.

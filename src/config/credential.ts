@@ -42,7 +42,10 @@ export function credentialFor(
   const foreignKey = found !== undefined && !(found.source.endsWith(".api_key") && wrote("api_key"));
   const foreignHeader = Object.keys(entry.extra_headers ?? {}).some((header) => !wrote("extra_headers", header));
   if (steering.length === 0 || (!foreignKey && !foreignHeader)) return found;
+  const what = foreignKey ? `the key from ${found.source}` : "your extra_headers";
+  const why = `decides where ${what} would go, and this file is not trusted; give the entry an api_key of its own ` +
+    "(any word for a server that wants none), or read the file";
   throw toConfigError(
-    steering.map(({ path, source }) => problemIn(source, path, toTrustSentence(source), "config_untrusted")),
+    steering.map(({ path, source }) => problemIn(source, path, toTrustSentence(source, why), "config_untrusted")),
   );
 }

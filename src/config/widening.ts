@@ -108,10 +108,13 @@ export function findWidening(source: Source, context: WideningContext): Problem[
   return problems;
 }
 
-/** What to do about a key that an untrusted file set. */
-export function toTrustSentence({ place }: Pick<Source, "place">): string {
+/** What to do about a key that an untrusted file set, and why. */
+export function toTrustSentence(
+  { place }: Pick<Source, "place">,
+  why = "widens what the agent may reach, and this file is not trusted; read it",
+): string {
   const file = /^[A-Za-z0-9_./-]+$/.test(place) ? place : `'${place.replaceAll("'", `'\\''`)}'`;
-  return `widens what the agent may reach, and this file is not trusted; read it, then run: oxydra trust ${file}`;
+  return `${why}, then run: oxydra trust ${file}`;
 }
 
 /** A key below `providers.registry` that an untrusted source set, and that is in force. */

@@ -47,6 +47,17 @@ Deno.test("runCatalogShow() takes the name of an entry, and lists by date, given
   await assert.rejects(run({}, () => runCatalogShow("openai/", {})), /no model {2}in the catalog|no model/);
 });
 
+Deno.test("runCatalogShow() shows what a model of a server of one's own is taken for, the overlay's changes included", async () => {
+  const files = {
+    "work/.oxydra/agent.toml":
+      '[providers.registry.local]\nprovider_type = "openai"\nbase_url = "http://127.0.0.1:11434/v1"\n',
+    "home/.config/oxydra/oxydra_caps_overrides.json":
+      '{"overrides":{"local/qwen3":{"max_context_tokens":32768,"cost":{"input":0,"output":0}}}}',
+  };
+  const { out } = await run(files, () => runCatalogShow("local/qwen3", {}));
+  assert.match(out, /^local\/qwen3\n.*\ncontext {3}32,768 tokens\n[^]*\$0\.00 in, \$0\.00 out/);
+});
+
 Deno.test("runCatalogShow() shows which place a model is from, with the overlay's changes, and passes over what does not fit", async () => {
   const files = {
     [YOURS]: catalogText({ "gpt-4.1": { name: "Mine" }, odd: { limit: 1 } }),

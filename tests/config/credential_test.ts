@@ -43,6 +43,14 @@ Deno.test("credentialFor() never sends a person's key where an untrusted project
   assert.equal(await outcome(entry(evil, 'api_key = "k"'), header), "refused base_url");
 });
 
+Deno.test("credentialFor() says whose key would go there, and what to write instead", async () => {
+  const text = entry(TYPE, 'base_url = "http://127.0.0.1:1/v1"');
+  using machine = makeMachine({ "work/.oxydra/providers.toml": text });
+  const loaded = await machine.load();
+  assert.throws(() => credentialFor(loaded, "x", ENV), /the key from OPENAI_API_KEY would go.*an api_key of its own/);
+  assert.equal(await outcome(`${text}\napi_key = "no-key"`), "providers.registry.x.api_key");
+});
+
 Deno.test("credentialFor() lets a project use its own key, no key, and the place where the key goes anyway", async () => {
   const url = 'base_url = "https://x.example"';
   assert.equal(await outcome(entry(TYPE, url, 'api_key = "sk-project"')), "providers.registry.x.api_key");
