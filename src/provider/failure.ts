@@ -109,9 +109,19 @@ export function fromStatus(status: number, headers: Headers, body: string, conte
   if (status < 400) {
     return toFailed("provider_protocol", `${where} answered ${status} instead of a stream. Check base_url of ${name}.`);
   }
+  if (status === 402) {
+    return toFailed("provider_rejected", `${name} wants to be paid first (402); see your account there${says}`);
+  }
+  if (TOOL_SCHEMA.test(`${vendor.code} ${vendor.message}`)) {
+    const fix = "choose another model, or remove its package (oxydra tools remove)";
+    return toFailed("provider_rejected", `${name} does not take the schema of a tool (${status}); ${fix}${says}`);
+  }
   const tooLarge = isAboutSize(vendor);
   return toFailed("provider_rejected", `${name} rejected the request (${status})${says}`, { tooLarge });
 }
+
+/** OpenAI, Anthropic, Gemini. */
+const TOOL_SCHEMA = /schema for function|invalid_function_parameters|input_schema|function_declarations/i;
 
 /** OpenAI: `context_length_exceeded`; Anthropic: "prompt is too long"; Gemini: "input token count … exceeds the maximum"; llama.cpp: "exceeds the available context size". */
 function isAboutSize({ message, code, type }: ReturnType<typeof vendorError>): boolean {

@@ -29,7 +29,10 @@ Deno.test("fromStatus() maps each status to a code, with words for the person", 
     [404, '{"detail":"Not Found"}', "provider_rejected", false, /base_url/],
     [400, vendor("no such model", "model_not_found"), "model_unknown", false, /gpt-x/],
     [400, vendor("Too long"), "provider_rejected", false, /Too long/],
-    [402, '{"message":"Pay first"}', "provider_rejected", false, /Pay first/],
+    [402, '{"message":"Pay first"}', "provider_rejected", false, /your account there.*Pay first/],
+    [400, vendor("Invalid schema for function 'a'", "invalid_function_parameters"), "provider_rejected", false, TOOL],
+    [400, vendor("tools.0.custom.input_schema: JSON schema is invalid"), "provider_rejected", false, TOOL],
+    [400, vendor("Unknown name \"x\" at 'tools[0].function_declarations[0]'"), "provider_rejected", false, TOOL],
     [413, "", "provider_rejected", false, /413.*smaller attachments/],
     [
       422,
@@ -55,6 +58,7 @@ Deno.test("fromStatus() maps each status to a code, with words for the person", 
   }
 });
 
+const TOOL = /a tool \(400\); choose another model, or remove its package \(oxydra tools remove\): /;
 const anthropic = (type: string, message: string) =>
   JSON.stringify({ type: "error", error: { type, message }, request_id: "req_1" });
 
