@@ -254,6 +254,8 @@ export const LIMITS = {
   modelProbeMs: 60_000,
   /** A model catalog, as a file and as it is fetched, inflated. */
   catalogBytesMax: 16_777_216,
+  /** US dollars per million tokens that a catalog may state: costs are recorded, and a sum beyond a number's range is none. */
+  priceDollarsMax: 1_000_000,
   /** Fetching a catalog, redirects and all. */
   catalogFetchMs: 60_000,
   /** A heartbeat of a running tool is shown this often. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { LIMITS } from "#/core/limits.ts";
 
 const Tokens = z.int().nonnegative();
-const Dollars = z.number().nonnegative();
+const Dollars = z.number().nonnegative().max(LIMITS.priceDollarsMax);
 /** Rates of a model; also `cost` in a person's own word about one. */
 export const Price = {
   input: Dollars,

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { LIMITS } from "#/core/limits.ts";
+import { CatalogOverlay } from "#/provider/catalog_overlay.ts";
 import {
   CatalogModel,
   CatalogVendor,
   checkModels,
   parseModel,
+  Price,
   readCatalog,
   toCatalogText,
 } from "#/provider/catalog.ts";
@@ -44,6 +47,16 @@ Deno.test("CatalogModel takes models.dev's fields, leaves out what vendors add, 
     assert.ok(!CatalogModel.safeParse({ ...MODEL, ...wrong }).success, JSON.stringify(wrong));
   }
   assert.ok(!CatalogVendor.safeParse({ id: "a", name: "A", models: [] }).success);
+});
+
+Deno.test("Price ends where a cost could no longer be recorded, in a catalog and in the overlay", () => {
+  const largest = LIMITS.priceDollarsMax;
+  assert.equal(Price.input.parse(largest), largest);
+  for (const output of [largest * 1.001, 1e308, -1]) {
+    const cost = { input: 1, output };
+    assert.ok(!CatalogModel.safeParse({ ...MODEL, cost }).success);
+    assert.ok(!CatalogOverlay.safeParse({ overrides: { "acme/river-1": { cost } } }).success);
+  }
 });
 
 Deno.test("readCatalog() says what is wrong, with the line, and never throws", () => {
