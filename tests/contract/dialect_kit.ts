@@ -84,9 +84,11 @@ export function saying(dialect: Dialect, said: readonly Said[], end: SaidEnd = {
   return dialect.toEvents(said, end).map((event) => toSse(event));
 }
 
-/** Deltas joined however they came; ids stay. */
+/** Deltas joined however they came; ids stay, and the port of a fake vendor, which is another one each time, is left out. */
 export function joined(events: readonly ModelEvent[]): ModelEvent[] {
-  return joinDeltas(events);
+  return joinDeltas(events).map((event) => {
+    return event.type === "replay" ? { type: "replay", replay: { ...event.replay, at: "vendor" } } : event;
+  });
 }
 
 /** Text or thoughts of a reply. */
