@@ -1,3 +1,4 @@
+import { resolveUser } from "#/config/user.ts";
 import { AppError } from "#/core/error.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { isProtocol, normalizeBaseUrl } from "#/provider/base_url.ts";
@@ -8,6 +9,7 @@ import { Secret } from "#/lib/secret.ts";
 import { describeStart } from "#/runner/describe_start.ts";
 import { isDescribed, planStart } from "#/runner/plan_start.ts";
 import type { Environment } from "#/runner/process_plan.ts";
+import { readEndpoint } from "#/runner/endpoint.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { loadFor, openProgram } from "#/cli/place.ts";
 import { type Chosen, writeSetup } from "#/cli/setup_files.ts";
@@ -169,6 +171,9 @@ async function tellOthers(terminal: Terminal, { name, model }: Chosen & { readon
     if (selection.provider !== name || selection.model !== model) {
       const other = `${selection.provider}/${selection.model}`;
       terminal.say(`Here ${other} answers all the same: see \`oxydra config show\` for what sets it.`);
+    }
+    if (readEndpoint(resolveUser(loaded).folders.ipc) !== null) {
+      terminal.say("The gateway that runs here keeps its model until its last client has left.");
     }
     const plan = planStart(loaded, Deno.env.toObject(), []);
     if (!isDescribed(plan, loaded)) await describeStart(plan, loaded);

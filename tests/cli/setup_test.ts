@@ -8,7 +8,7 @@ import { Secret } from "#/lib/secret.ts";
 import { say } from "../fake/anthropic_dialect.ts";
 import { reply, text, usage, vendorError } from "../fake/openai_reply.ts";
 import { type Script, startFakeOpenAi } from "../fake/openai_server.ts";
-import { makeMachine, runOxydra } from "../fixture/system.ts";
+import { makeMachine, runOxydra, startGateway } from "../fixture/system.ts";
 import { SRC } from "../fixture/source_tree.ts";
 import { thisProgram } from "../fixture/workspace.ts";
 
@@ -108,6 +108,20 @@ Deno.test("oxydra setup says why it cannot write, without a stack, and what a br
     const beside = await runOxydra(flags, { ...machine, stdin: `${KEY}\n` });
     assert.equal(beside.code, 0, beside.err);
     assert.match(beside.err, /Before it can start: \.oxydra\/agent\.toml:1: /);
+  });
+});
+
+Deno.test("oxydra setup says that a gateway which runs already keeps its model", async () => {
+  await withVendor(OK, async (url) => {
+    const machine = await makeMachine();
+    const setup = () => runOxydra(["setup", "--base-url", url, "--model", "m"], { ...machine, stdin: `${KEY}\n` });
+    assert.doesNotMatch((await setup()).err, /gateway/);
+    const gateway = await startGateway(machine);
+    try {
+      assert.match((await setup()).err, /The gateway that runs here keeps its model until its last client has left/);
+    } finally {
+      await gateway.stop();
+    }
   });
 });
 
