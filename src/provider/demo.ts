@@ -38,12 +38,11 @@ export const DEMO_HELP =
 
 Join them with "then", for example: write a haiku about rivers to /shared/haiku.txt, then read it back
 
-For a real model, set a key and start again: export OPENAI_API_KEY=…, ANTHROPIC_API_KEY=… or GEMINI_API_KEY=…
+For a real model: oxydra setup, or export OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY, and start again.
 Or choose one in the configuration: [selection] provider and model in .oxydra/agent.toml`;
 
 const DONE: ModelEvent = { type: "done", finishReason: "stop" };
-const DEMO_LINE =
-  "(This was the demo model. For a real one: export OPENAI_API_KEY=…, ANTHROPIC_API_KEY=… or GEMINI_API_KEY=…)";
+const DEMO_LINE = "(This was the demo model. For a real one: oxydra setup)";
 
 /**
  * A model without a model: it understands the requests of `DEMO_HELP`, drives the file tools in several steps through the same loop as

@@ -139,10 +139,10 @@ function selectFromEnvironment(type: ProviderType, model: string, { registry, en
 }
 
 const KEYS = VENDORS.map(({ env }) => env);
-const KEY_HINT = `For a real model: export ${KEYS.map((env) => `${env}=…`).join(" or ")}`;
+const KEY_HINT = `For a real model: oxydra setup, or export ${KEYS.join(" or ")}`;
 
 function selectDemo(localServers: readonly LocalServer[]): Selected {
-  const reasons = [`No model is configured and no key is set (${KEYS.join(", ")}), so the demo answers.`];
+  const reasons = ["No model is configured and no key is in the environment, so the demo answers."];
   const hints = [KEY_HINT];
   for (const server of localServers) {
     reasons.push(

@@ -30,9 +30,9 @@ Deno.test("selectProvider() chooses the demo when there is nothing, and says how
   assert.deepEqual([selected.kind, selected.type, selected.provider, selected.model], ["demo", "demo", "demo", "demo"]);
   assert.match(
     selected.reason,
-    /^No model is configured and no key is set \(OPENAI_API_KEY.*\), so the demo answers\.$/,
+    /^No model is configured and no key is in the environment, so the demo answers\.$/,
   );
-  assert.match(selected.hint!, /export OPENAI_API_KEY=…/);
+  assert.match(selected.hint!, /oxydra setup, or export OPENAI_API_KEY/);
 });
 
 Deno.test("selectProvider() takes a key of the environment with a default model", () => {

@@ -19,7 +19,7 @@ Deno.test("planStart() with nothing configured is the demo: no host, no key, and
   const { model, hosts, settings, timezone } = planStart(await machine.load(), {}, []);
   assert.deepEqual([model.provider, model.type, model.model, hosts], ["demo", "demo", "demo", []]);
   assert.equal(model.apiKey, undefined);
-  assert.match(model.reason, /no key is set \(OPENAI_API_KEY/);
+  assert.match(model.reason, /no key is in the environment/);
   assert.ok(settings.turnsMax > 0 && settings.turnTimeoutMs >= 1_000);
   assert.ok(timezone.length > 0);
 });
