@@ -115,7 +115,7 @@ Deno.test("openDemo() says what it is when it does not understand, and how to se
   const { text, tools } = await converse("what is the meaning of life?", new Map());
   assert.deepEqual(tools, []);
   assert.ok(text.startsWith('I do not understand "what is the meaning of life"') && text.endsWith(DEMO_HELP));
-  assert.match(text, /export OPENAI_API_KEY=/);
+  assert.match(text, /oxydra setup, or export OPENAI_API_KEY/);
   assert.ok((await converse("x".repeat(400_000), new Map())).text.length < 2_000);
 });
 
