@@ -3,7 +3,7 @@ import { USER_ID } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Modality, ModelDescriptor } from "#/core/model.ts";
 import { Secret } from "#/lib/secret.ts";
-import { ProviderType, ReasoningEffort } from "#/provider/config.ts";
+import { ProviderType, ReasoningEffort } from "#/provider/type.ts";
 import type { ProviderOptions } from "#/provider/warm_provider.ts";
 
 const Modalities: z.ZodType<readonly Modality[]> = z.array(

@@ -12,7 +12,6 @@ import { readOrMakeToken } from "#/app/token_file.ts";
 import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
-import { withFailover } from "#/provider/failover.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps, Sessions } from "#/session/session.ts";
@@ -227,6 +226,8 @@ async function toProvider(
   deps: ComposeDeps,
 ): Promise<{ answering: Provider; warm: () => Promise<void> }> {
   const first = await openChoice(model, deps);
+  if (model.type === "demo") return { answering: first, warm: () => first.warm() };
+  const { withFailover } = await import("#/provider/failover.ts");
   const answering = withFailover([
     { ...model, open: () => Promise.resolve(first) },
     ...fallback.map((choice) => ({ ...choice, open: () => openChoice(choice, deps) })),

@@ -1,17 +1,11 @@
 import { z } from "zod";
 import { LIMITS } from "#/core/limits.ts";
 import { count, envName, httpUrl, line, name, seconds, secretText } from "#/lib/field.ts";
-
-/** Which protocol an entry speaks. `demo` needs no key and no network. */
-export const ProviderType = z.enum(["openai", "anthropic", "gemini", "openai_responses", "demo"]);
-export type ProviderType = z.infer<typeof ProviderType>;
+import { ProviderType, ReasoningEffort } from "#/provider/type.ts";
 
 /** `[[selection.fallback]]`: who answers when the ones before cannot. */
 export const Fallback = z.strictObject({ provider: name(), model: line() });
 export type Fallback = z.infer<typeof Fallback>;
-
-/** What `reasoning_effort` may be; each vendor's request says it in its own words. */
-export const ReasoningEffort = z.enum(["none", "low", "medium", "high"]);
 
 /** `[selection]`: an entry of the registry and a model of it. What is absent is chosen at start, and the choice is printed. */
 export const Selection = z.strictObject({

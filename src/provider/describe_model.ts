@@ -3,7 +3,8 @@ import { nearestNames } from "#/lib/nearest.ts";
 import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
 import { type CatalogModel, parseModel, type Vendors } from "#/provider/catalog.ts";
 import { applyChange, type CatalogChange, type CatalogOverlay, toPrice } from "#/provider/catalog_overlay.ts";
-import type { ProviderEntry, ProviderType } from "#/provider/config.ts";
+import type { ProviderEntry } from "#/provider/config.ts";
+import type { ProviderType } from "#/provider/type.ts";
 import { CONTEXT_TOKENS, OUTPUT_TOKENS, toDemoDescriptor, toSyntheticDescriptor } from "#/provider/descriptor.ts";
 
 /** One place that models are looked up in. */

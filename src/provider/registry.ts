@@ -1,7 +1,4 @@
-import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
-import type { ProviderType } from "#/provider/config.ts";
-import { withFitted } from "#/provider/fitted.ts";
-import { withOwnReplay } from "#/provider/own_replay.ts";
+import type { ProviderType } from "#/provider/type.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 type Open = (options: ProviderOptions) => Promise<WarmProvider>;
@@ -18,6 +15,8 @@ const PROVIDERS: Readonly<Record<ProviderType, Open>> = {
 /** Opens a provider; each request is checked against its model before it is sent, and has of earlier replies what this address asked for. Throws AppError `config_invalid` for settings that it cannot use. */
 export async function openProvider(type: ProviderType, options: ProviderOptions): Promise<WarmProvider> {
   const provider = await PROVIDERS[type](options);
-  if (!isProtocol(type)) return provider;
-  return withFitted(withOwnReplay(provider, toNetTarget(normalizeBaseUrl(options.baseUrl, type))), type);
+  if (type === "demo") return provider;
+  // The demo's start does not wait for what it has no use for.
+  const { checked } = await import("#/provider/checked.ts");
+  return checked(provider, type, options.baseUrl);
 }

@@ -2,7 +2,8 @@ import { AppError } from "#/core/error.ts";
 import { nearestName } from "#/lib/nearest.ts";
 import { Secret } from "#/lib/secret.ts";
 import { normalizeBaseUrl } from "#/provider/base_url.ts";
-import { type ProviderEntry, ProviderType } from "#/provider/config.ts";
+import type { ProviderEntry } from "#/provider/config.ts";
+import { ProviderType } from "#/provider/type.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
 
 /** The fields of a registry entry that a choice depends on. */

@@ -1,6 +1,6 @@
 /** How one vendor writes on the wire, for the contract suite: what is said is the same for all of them. */
 import type { Usage } from "#/core/message.ts";
-import type { ProviderType } from "#/provider/config.ts";
+import type { ProviderType } from "#/provider/type.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
 /** A piece of a reply, before it is in any wire format. */

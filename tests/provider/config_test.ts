@@ -6,10 +6,10 @@ import {
   Fallback,
   ProviderEntry,
   ProvidersConfig,
-  ProviderType,
   ReliabilityConfig,
   Selection,
 } from "#/provider/config.ts";
+import { ProviderType, ReasoningEffort } from "#/provider/type.ts";
 
 Deno.test("ProviderEntry wraps keys and header values, and needs its type only", () => {
   const entry = ProviderEntry.parse({ provider_type: "openai", api_key: "k", extra_headers: { "X-A": "v" } });
@@ -47,4 +47,8 @@ Deno.test("Selection, ReliabilityConfig and CatalogConfig have the reference's d
     assert.ok(!Fallback.safeParse(wrong).success, JSON.stringify(wrong));
   }
   assert.deepEqual(CatalogConfig.parse({}), { skip_catalog_validation: false });
+});
+
+Deno.test("ReasoningEffort is what every vendor can be told", () => {
+  assert.deepEqual(ReasoningEffort.options, ["none", "low", "medium", "high"]);
 });

@@ -1,6 +1,6 @@
 /** Runs in a process with the guest's permissions; prints what two vendors said and what it may do. Arguments: their URLs, and a provider's type. */
 import { Secret } from "#/lib/secret.ts";
-import { ProviderType } from "#/provider/config.ts";
+import { ProviderType } from "#/provider/type.ts";
 import { openProvider } from "#/provider/registry.ts";
 
 const type = ProviderType.parse(Deno.args[2] ?? "openai");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import { ProviderType } from "#/provider/config.ts";
+import { ProviderType } from "#/provider/type.ts";
 import { isProtocol } from "#/provider/base_url.ts";
 import { openProvider } from "#/provider/registry.ts";
 import { collect } from "../contract/provider_contract.ts";
