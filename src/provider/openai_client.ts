@@ -28,7 +28,7 @@ export interface OpenAiClient {
 type OwnInit = object & { readonly wire: Wire };
 
 /**
- * The `openai` package over our wire. The package builds the request, eventsource-parser decodes the stream; retries are `withRetries`,
+ * The `openai` package over our wire. The package builds the request, eventsource-parser decodes the stream; retries are `tryAgain`,
  * deadlines, bounds and error texts are `streamReply`. `served` is for `openEndpoint`. Throws AppError `config_invalid` for a bad base URL or header.
  */
 export function openClient(

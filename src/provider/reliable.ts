@@ -28,16 +28,10 @@ export interface Patience {
 }
 
 /**
- * Tries a failed call again while nothing of a reply was shown: after the first text, reasoning, tool call or media a second attempt
- * would say things twice. Each attempt that failed is a `retry` event; the last failure comes through as it is. `request.timeoutMs`
- * covers all attempts and waits together. A vendor that asks for a wait over `retryAfterMsMax`, or past the deadline, is not tried again.
- */
-export function withRetries(provider: Provider, options: RetryOptions): Provider {
-  return { name: provider.name, stream: (request, signal) => tryAgain(provider, request, options, signal) };
-}
-
-/**
- * One call of `withRetries`. With `patience` somebody else could answer: then silence is not tried a second time, and a wait is at most
+ * One call, tried again when it failed while nothing of a reply was shown: after the first text, reasoning, tool call or media a second
+ * attempt would say things twice. Each attempt that failed is a `retry` event; the last failure comes through as it is.
+ * `request.timeoutMs` covers all attempts and waits together. A vendor that asks for a wait over `retryAfterMsMax`, or past the deadline,
+ * is not tried again. With `patience` somebody else could answer: then silence is not tried a second time, and a wait is at most
  * `backoffMaxMs`.
  */
 export async function* tryAgain(

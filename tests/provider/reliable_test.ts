@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
+import type { ModelEvent, ModelRequest, Provider } from "#/core/provider.ts";
 import { delay } from "#/lib/delay.ts";
 import { Secret } from "#/lib/secret.ts";
 import { openOpenAi } from "#/provider/openai.ts";
-import { isShown, type Patience, planWait, type RetryOptions, tryAgain, withRetries } from "#/provider/reliable.ts";
+import { isShown, type Patience, planWait, type RetryOptions, tryAgain } from "#/provider/reliable.ts";
 import { collect, testProvider, textOf } from "../contract/provider_contract.ts";
 import { SCRIPTS } from "../fake/openai_scripts.ts";
 import { startFakeOpenAi } from "../fake/openai_server.ts";
@@ -39,7 +39,12 @@ function retryOptions(more: Partial<RetryOptions> = {}): RetryOptions & { readon
 
 const types = (events: readonly ModelEvent[]) => events.map((event) => event.type);
 
-testProvider("withRetries", () => {
+/** A provider whose calls are `tryAgain`'s. */
+function withRetries(provider: Provider, options: RetryOptions): Provider {
+  return { name: provider.name, stream: (request, signal) => tryAgain(provider, request, options, signal) };
+}
+
+testProvider("tryAgain", () => {
   const provider = scriptedProvider((request) =>
     request.model === "act" ? calls(["file_read", { path: "/shared/a" }]) : [{ type: "text", text: "a" }, ...says("b")]
   );
@@ -51,7 +56,7 @@ testProvider("withRetries", () => {
   });
 });
 
-Deno.test("withRetries() tries again with a growing wait, and each failed attempt is an event", async () => {
+Deno.test("tryAgain() tries again with a growing wait, and each failed attempt is an event", async () => {
   const options = retryOptions({ maxAttempts: 6 });
   const provider = scriptedProvider([failed()], [failed()], [failed()], [failed()], [failed()], says("yes"));
   const events = await collect(withRetries(provider, options), REQUEST);
@@ -66,7 +71,7 @@ Deno.test("withRetries() tries again with a growing wait, and each failed attemp
   assert.deepEqual(types(events), ["retry", "retry", "retry", "retry", "retry", "text", "done"]);
 });
 
-Deno.test("withRetries() gives up after maxAttempts with the last failure", async () => {
+Deno.test("tryAgain() gives up after maxAttempts with the last failure", async () => {
   const provider = scriptedProvider([failed()]);
   const events = await collect(withRetries(provider, retryOptions()), REQUEST);
   assert.deepEqual(types(events), ["retry", "retry", "failed"]);
@@ -74,7 +79,7 @@ Deno.test("withRetries() gives up after maxAttempts with the last failure", asyn
   assert.equal(provider.requests.length, 3);
 });
 
-Deno.test("withRetries() never repeats what was shown", async () => {
+Deno.test("tryAgain() never repeats what was shown", async () => {
   const shown: readonly ModelEvent[] = [
     { type: "text", text: "a" },
     { type: "reasoning", text: "r" },
@@ -88,12 +93,12 @@ Deno.test("withRetries() never repeats what was shown", async () => {
   }
 });
 
-Deno.test("withRetries() does not repeat what cannot get better", async () => {
+Deno.test("tryAgain() does not repeat what cannot get better", async () => {
   const provider = scriptedProvider([failed({ code: "provider_auth", retryable: false })]);
   assert.deepEqual(types(await collect(withRetries(provider, retryOptions()), REQUEST)), ["failed"]);
 });
 
-Deno.test("withRetries() waits as long as the vendor asks, up to retryAfterMsMax", async () => {
+Deno.test("tryAgain() waits as long as the vendor asks, up to retryAfterMsMax", async () => {
   const asked = (retryAfterMs: number) => failed({ code: "provider_rate_limited", retryAfterMs });
   const options = retryOptions();
   await collect(withRetries(scriptedProvider([asked(LIMITS.retryAfterMsMax)], says("yes")), options), REQUEST);
@@ -106,7 +111,7 @@ Deno.test("withRetries() waits as long as the vendor asks, up to retryAfterMsMax
   assert.match(events[0]?.type === "failed" ? events[0].message : "", /asks to wait 31 s/);
 });
 
-Deno.test("withRetries() keeps all attempts within request.timeoutMs", async () => {
+Deno.test("tryAgain() keeps all attempts within request.timeoutMs", async () => {
   const provider = scriptedProvider([failed()]);
   const request = { ...REQUEST, timeoutMs: 600 };
   const events = await collect(withRetries(provider, retryOptions({ maxAttempts: 9 })), request);
@@ -114,7 +119,7 @@ Deno.test("withRetries() keeps all attempts within request.timeoutMs", async () 
   assert.deepEqual(provider.requests.map((seen) => seen.timeoutMs), [600, 350]);
 });
 
-Deno.test("withRetries() ends a silent attempt by attemptTimeoutMs, and tries it again", async () => {
+Deno.test("tryAgain() ends a silent attempt by attemptTimeoutMs, and tries it again", async () => {
   const provider = scriptedProvider([failed({ code: "provider_timeout" })], says("yes"));
   const events = await collect(withRetries(provider, retryOptions({ attemptTimeoutMs: 900 })), REQUEST);
   assert.deepEqual(types(events), ["retry", "text", "done"]);
@@ -153,7 +158,7 @@ Deno.test("isShown() is what a second attempt would say twice", () => {
   assert.ok(![failed(), { type: "usage", usage: {} } as const, ...says("").slice(1)].some(isShown));
 });
 
-Deno.test("withRetries() ends cancelled when the signal fires in a wait", async () => {
+Deno.test("tryAgain() ends cancelled when the signal fires in a wait", async () => {
   const controller = new AbortController();
   const options = retryOptions({ delay, backoffBaseMs: 60_000, backoffMaxMs: 60_000, now: () => 0 });
   const request = { ...REQUEST, timeoutMs: 600_000 };
@@ -173,7 +178,7 @@ Deno.test("planWait() spreads by half with jitter and never overflows", () => {
   assert.equal(planWait({}, 1_000, options), undefined);
 });
 
-Deno.test("withRetries() gets an answer from a vendor that says 429 first", async () => {
+Deno.test("tryAgain() gets an answer from a vendor that says 429 first", async () => {
   const vendor = await startFakeOpenAi(SCRIPTS["limited"]!);
   const provider = openOpenAi({ name: "acme", baseUrl: vendor.url, apiKey: new Secret("sk-1"), fetch });
   const options = retryOptions();
