@@ -4,7 +4,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
-import { normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
+import { toHost } from "#/provider/base_url.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { planModelProbe } from "#/runner/plan_model_probe.ts";
 import type { Program } from "#/runner/process_plan.ts";
@@ -65,7 +65,7 @@ async function ask(
   lockPath: string,
 ): Promise<ProbeAnswer> {
   const { name, type, baseUrl, key, keyVariable, model } = chosen;
-  const host = toNetTarget(normalizeBaseUrl(baseUrl, type));
+  const host = toHost(baseUrl, type);
   await writeGuestLock(program, lockPath);
   say(question === "models" ? `· asking ${host} for its models …` : `· asking ${model} for one word …`);
   const child = spawnPiped(planModelProbe({ program, env, lockPath, host }));

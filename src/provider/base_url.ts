@@ -52,6 +52,11 @@ export function toNetTarget(baseUrl: string): string {
   return `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
 }
 
+/** The same for an entry as it is written; without a base URL it is the vendor's own host. */
+export function toHost(baseUrl: string | undefined, protocol: Protocol): string {
+  return toNetTarget(normalizeBaseUrl(baseUrl, protocol));
+}
+
 function parse(text: string): URL {
   const url = URL.parse(text);
   if (!url || !url.host) {

@@ -1,6 +1,6 @@
 import type { Modality, ModelDescriptor } from "#/core/model.ts";
 import { nearestNames } from "#/lib/nearest.ts";
-import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
+import { isProtocol, toHost } from "#/provider/base_url.ts";
 import { type CatalogModel, parseModel, type Vendors } from "#/provider/catalog.ts";
 import { applyChange, type CatalogChange, type CatalogOverlay, toPrice } from "#/provider/catalog_overlay.ts";
 import type { ProviderEntry } from "#/provider/config.ts";
@@ -109,7 +109,7 @@ export function toDescriptor(model: CatalogModel, tier: CatalogTier, priced = tr
 /** True when an entry reaches the vendor itself, also by its address written out. */
 function isVendorsOwn({ provider_type: type, base_url }: ModelQuestion["entry"]): boolean {
   if (base_url === undefined || !isProtocol(type)) return true;
-  return toNetTarget(normalizeBaseUrl(base_url, type)) === toNetTarget(normalizeBaseUrl(undefined, type));
+  return toHost(base_url, type) === toHost(undefined, type);
 }
 
 function toMissing(tiers: readonly CatalogTier[], vendor: string, model: string): string {

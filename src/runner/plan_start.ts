@@ -2,7 +2,7 @@ import { AppError } from "#/core/error.ts";
 import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
 import { credentialFor } from "#/config/credential.ts";
 import type { Loaded } from "#/config/load.ts";
-import { isProtocol, normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
+import { isProtocol, toHost } from "#/provider/base_url.ts";
 import type { Fallback } from "#/provider/config.ts";
 import type { Environment } from "#/runner/process_plan.ts";
 import type { Tier } from "#/sandbox/config.ts";
@@ -48,7 +48,7 @@ export function planStart(loaded: Loaded, env: Environment, localServers: readon
 
 /** `host:port` of a model; none for the demo. Pure. */
 export function toModelHosts({ type, baseUrl }: ModelChoice): string[] {
-  return isProtocol(type) ? [toNetTarget(normalizeBaseUrl(baseUrl, type))] : [];
+  return isProtocol(type) ? [toHost(baseUrl, type)] : [];
 }
 
 /** The demo cannot fail, and needs nobody's network; an entry that is the chosen one already, as by `--model`, is left out. */

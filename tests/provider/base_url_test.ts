@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import { normalizeBaseUrl, toNetTarget } from "#/provider/base_url.ts";
+import { normalizeBaseUrl, toHost, toNetTarget } from "#/provider/base_url.ts";
 
 const CASES: readonly (readonly [given: string, normalized: string])[] = [
   ["https://api.openai.com", "https://api.openai.com/v1"],
@@ -66,4 +66,9 @@ Deno.test("toNetTarget() names host and port as --allow-net wants them", () => {
   assert.equal(toNetTarget("http://host/v1"), "host:80");
   assert.equal(toNetTarget("http://127.0.0.1:11434/v1?x=1"), "127.0.0.1:11434");
   assert.equal(toNetTarget("http://[::1]:8080/v1"), "[::1]:8080");
+});
+
+Deno.test("toHost() is the vendor's own without a base URL, and the written one's with it", () => {
+  assert.equal(toHost(undefined, "anthropic"), "api.anthropic.com:443");
+  assert.equal(toHost("http://127.0.0.1:8000/v1/", "openai"), "127.0.0.1:8000");
 });
