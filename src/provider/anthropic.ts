@@ -5,6 +5,7 @@ import { toBody } from "#/provider/anthropic_request.ts";
 import { joinUrl } from "#/provider/base_url.ts";
 import { openEndpoint, post } from "#/provider/endpoint.ts";
 import type { Failed } from "#/provider/failure.ts";
+import { isMadeBy } from "#/provider/own_replay.ts";
 import { untilRefused, withTimeLeft } from "#/provider/second_try.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 
@@ -22,7 +23,7 @@ export function openAnthropic(options: ProviderOptions): WarmProvider {
   // Thoughts that the vendor did not want back.
   const refused = new WeakSet<Replay>();
   const isSent = (replay: Replay, { model }: ModelRequest) =>
-    replay.provider === name && replay.model === model && !refused.has(replay);
+    isMadeBy(replay, { provider: name, model }) && !refused.has(replay);
   const call = (request: ModelRequest, signal: AbortSignal) =>
     endpoint.stream(request, {
       reader: new MessageReply(request, name),

@@ -3,6 +3,7 @@ import type { ModelRequest } from "#/core/provider.ts";
 import { isTextFile } from "#/provider/attachments.ts";
 import { Signed, SignedText } from "#/provider/gemini_reply.ts";
 import { toGeminiThinking } from "#/provider/gemini_thinking.ts";
+import { isMadeBy } from "#/provider/own_replay.ts";
 import { present } from "#/provider/present.ts";
 import { toJsonArguments } from "#/provider/tool_arguments.ts";
 
@@ -130,7 +131,7 @@ function toTexts({ content, replay }: Extract<Message, { role: "assistant" }>, r
 }
 
 function isSent(from: Pick<Replay, "provider" | "model"> | undefined, { name, model, signed }: Reader): boolean {
-  return signed && from?.provider === name && from.model === model;
+  return signed && isMadeBy(from, { provider: name, model });
 }
 
 /** `withFitted` has left only what this format carries. It knows few kinds of text by name, and every one as text. */

@@ -1,5 +1,5 @@
 import type { Message, ToolCall } from "#/core/message.ts";
-import type { ModelEvent } from "#/core/provider.ts";
+import type { ModelEvent, ModelName } from "#/core/provider.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 
 /**
@@ -15,6 +15,11 @@ export function withOwnReplay(provider: WarmProvider, at: string): WarmProvider 
       for await (const event of provider.stream({ ...request, messages }, signal)) yield toMarked(event, at);
     },
   };
+}
+
+/** Whether this entry and model made what `mark` names: nobody else is sent what a vendor wanted back. */
+export function isMadeBy(mark: ModelName | undefined, { provider, model }: ModelName): boolean {
+  return mark?.provider === provider && mark.model === model;
 }
 
 function toMarked(event: ModelEvent, at: string): ModelEvent {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Message } from "#/core/message.ts";
 import type { ModelRequest } from "#/core/provider.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
+import { isMadeBy } from "#/provider/own_replay.ts";
 import { toItems } from "#/provider/responses_request.ts";
 
 /** Thoughts of a reply as the vendor wants them back: sealed, for a request that does not go on from one that it keeps. */
@@ -29,10 +30,8 @@ export interface Chain {
 
 /** What the entry `provider` kept with a message; undefined for one that another entry or model made. */
 export function toReplay(message: Message | undefined, provider: string, model: string): ResponsesReplay | undefined {
-  if (message?.role !== "assistant" || message.replay === undefined) return undefined;
-  const { replay } = message;
-  if (replay.provider !== provider || replay.model !== model) return undefined;
-  return ResponsesReplay.safeParse(replay.data).data;
+  if (message?.role !== "assistant" || !isMadeBy(message.replay, { provider, model })) return undefined;
+  return ResponsesReplay.safeParse(message.replay?.data).data;
 }
 
 /** Hex sha256 of what the vendor is shown of `messages`; the system prompt is not in it, since it is sent each time. */

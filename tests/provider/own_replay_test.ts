@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Message } from "#/core/message.ts";
 import type { ModelEvent, ModelRequest } from "#/core/provider.ts";
-import { withOwnReplay } from "#/provider/own_replay.ts";
+import { isMadeBy, withOwnReplay } from "#/provider/own_replay.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 
 const REPLAY = { provider: "acme", model: "m", data: { seal: 1 } };
@@ -51,4 +51,12 @@ Deno.test("withOwnReplay() sends it to that address only", async () => {
   await ask(withOwnReplay(vendor(asked), "a:443"), [user, said({ at: "a:443" }), said({ at: "b:443" }), said({})]);
   const bare = { role: "assistant", content: "Hi", toolCalls: [CALL] };
   assert.deepEqual(asked[0]!.messages, [user, said({ at: "a:443" }), bare, bare]);
+});
+
+Deno.test("isMadeBy() wants the entry and the model", () => {
+  const name = { provider: "a", model: "m" };
+  assert.ok(isMadeBy(name, name));
+  for (const other of [undefined, { provider: "b", model: "m" }, { provider: "a", model: "n" }]) {
+    assert.equal(isMadeBy(other, name), false);
+  }
 });
