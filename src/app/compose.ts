@@ -209,12 +209,12 @@ async function openLedger(bootstrap: Bootstrap, { now }: ComposeDeps, log: Event
   const { model, fallback = [], settings: { costPerDayMax: dayMax } } = bootstrap;
   const today = dayMax === undefined ? [] : await log.usage(toDay(now()) * DAY_MS);
   const models = [model, ...fallback].map((
-    { provider, type, model, descriptor, maxOutputTokens },
+    { provider, model, descriptor, maxOutputTokens },
     at,
   ): PricedModel => ({
     provider,
     model,
-    price: type === "demo" ? { input: 0, output: 0 } : descriptor?.price,
+    price: descriptor?.price,
     outputTokensMax: at === 0 ? undefined : maxOutputTokens ?? descriptor?.outputTokens,
   }));
   return new Ledger({ models, dayMax, spentToday: today.reduce((sum, { cost }) => sum + cost, 0), now });
