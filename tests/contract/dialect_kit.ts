@@ -9,7 +9,7 @@ import { openProvider } from "#/provider/registry.ts";
 import type { ProviderOptions, WarmProvider } from "#/provider/warm_provider.ts";
 import type { Dialect, Said, SaidEnd } from "../fake/dialect.ts";
 import { type Ending, raw, type Reply, type Step } from "../fake/openai_reply.ts";
-import { type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import { type Script, withVendor } from "../fake/openai_server.ts";
 import { collect } from "./provider_contract.ts";
 import { toSse } from "./sse_forms.ts";
 
@@ -44,16 +44,6 @@ export async function openAgainst(
   const provider = await openProvider(dialect.type, { ...options, ...more });
   await provider.warm();
   return provider;
-}
-
-/** Runs `body` with a vendor that plays a script. */
-export async function withVendor<T>(script: Script | Reply, body: (vendor: FakeOpenAi) => Promise<T>): Promise<T> {
-  const vendor = await startFakeOpenAi(typeof script === "function" ? script : () => script);
-  try {
-    return await body(vendor);
-  } finally {
-    await vendor.close();
-  }
 }
 
 /** All events of one call against a vendor of its own. */

@@ -8,7 +8,8 @@ import type { ProviderOptions } from "#/provider/warm_provider.ts";
 import type { Dialect, Said } from "../fake/dialect.ts";
 import { answer, noAnswer, pause, ping, raw, type Reply, reply, type Step, waitFor } from "../fake/openai_reply.ts";
 import { ask, failureOf, KEY, KEY_SOURCE, NOW, openAgainst, saying, stream } from "./dialect_kit.ts";
-import { testDialect, toReply, toRequest, withVendor, wordsOf } from "./dialect_kit.ts";
+import { testDialect, toReply, toRequest, wordsOf } from "./dialect_kit.ts";
+import { withVendor } from "../fake/openai_server.ts";
 import { collect } from "./provider_contract.ts";
 import { toSse } from "./sse_forms.ts";
 

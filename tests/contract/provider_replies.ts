@@ -16,7 +16,8 @@ import {
   toReply,
   toRequest,
 } from "./dialect_kit.ts";
-import { usageOf, withVendor, wordsOf } from "./dialect_kit.ts";
+import { usageOf, wordsOf } from "./dialect_kit.ts";
+import { withVendor } from "../fake/openai_server.ts";
 import { collect } from "./provider_contract.ts";
 
 const HALF: readonly Said[] = [{ kind: "text", text: "half" }];

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import type { Message } from "#/core/message.ts";
 import type { Dialect, Said } from "../fake/dialect.ts";
-import { KEY, openAgainst, saying, stream, testDialect, withVendor } from "./dialect_kit.ts";
+import { KEY, openAgainst, saying, stream, testDialect } from "./dialect_kit.ts";
 import { CONVERSATIONS } from "./conversations.ts";
 import { collect } from "./provider_contract.ts";
 import { assertSpeakable } from "./provider_faults.ts";
+import { withVendor } from "../fake/openai_server.ts";
 
 /** Runs every conversation against its snapshot in `__snapshots__/<type>.json`. */
 export function testRequests(dialect: Dialect): void {

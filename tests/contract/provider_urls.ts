@@ -6,9 +6,10 @@ import { openProvider } from "#/provider/registry.ts";
 import { findApiKey } from "#/provider/select.ts";
 import type { Dialect } from "../fake/dialect.ts";
 import type { FakeOpenAi } from "../fake/openai_server.ts";
-import { KEY, openAgainst, saying, stream, testDialect, toRequest, toRoot, withVendor } from "./dialect_kit.ts";
+import { KEY, openAgainst, saying, stream, testDialect, toRequest, toRoot } from "./dialect_kit.ts";
 import { collect } from "./provider_contract.ts";
 import { assertSpeakable } from "./provider_faults.ts";
+import { withVendor } from "../fake/openai_server.ts";
 
 /** Version in the path, endpoint behind it, and the query that the vendor wants. */
 const SHAPES: Readonly<Record<Dialect["type"], { version: string; endpoint: string; query: string }>> = {

@@ -94,6 +94,16 @@ export async function startFakeOpenAi(
   return { url: `http://127.0.0.1:${port}/v1`, port, requests, seen, close };
 }
 
+/** A vendor that plays this script, or gives this reply to everybody, for as long as `body` runs. */
+export async function withVendor<T>(script: Script | Reply, body: (vendor: FakeOpenAi) => Promise<T>): Promise<T> {
+  const vendor = await startFakeOpenAi(typeof script === "function" ? script : () => script);
+  try {
+    return await body(vendor);
+  } finally {
+    await vendor.close();
+  }
+}
+
 async function serve(socket: net.Socket, route: (request: SeenRequest) => Promise<Reply>): Promise<void> {
   const input = new Input(socket);
   socket.setNoDelay(true);

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
-import { type Script, startFakeOpenAi } from "../fake/openai_server.ts";
-import { isAlive, makeMachine, processTree, runOxydra, spawnOxydra, vendorEnv, waitUntil } from "../fixture/system.ts";
+import type { Script } from "../fake/openai_server.ts";
+import { isAlive, makeMachine, processTree, runOxydra, spawnOxydra, waitUntil } from "../fixture/system.ts";
+import { withVendorMachine } from "../fixture/vendor_machine.ts";
 
 const WORKSPACE = ".oxydra/workspaces/default";
 const ENDPOINT = `${WORKSPACE}/ipc/gateway-endpoint`;
@@ -40,19 +41,6 @@ function start(
     }),
     input: options.pipeStdin ? child.stdin.getWriter() : null,
   };
-}
-
-async function withVendor(
-  script: Script,
-  check: (machine: { cwd: string; env: Record<string, string> }) => Promise<void>,
-): Promise<void> {
-  const vendor = await startFakeOpenAi(script);
-  try {
-    const machine = await makeMachine();
-    await check({ cwd: machine.cwd, env: { ...machine.env, ...vendorEnv(vendor.url) } });
-  } finally {
-    await vendor.close();
-  }
 }
 
 function pidOf(running: Running, entry: string): number {
@@ -124,7 +112,7 @@ Deno.test("two chats started in the same millisecond share one gateway", async (
 });
 
 Deno.test("Ctrl-C cancels the turn: exit 130, the cancel is recorded, no process is left", async () => {
-  await withVendor(stalls, async (machine) => {
+  await withVendorMachine(stalls, async (machine) => {
     const run = start(["run", "--json", "think"], machine);
     await waitUntil(() => run.out().includes("text_delta"), "no delta");
     const pids = processTree(run.pid);
@@ -137,7 +125,7 @@ Deno.test("Ctrl-C cancels the turn: exit 130, the cancel is recorded, no process
 });
 
 Deno.test("Ctrl-C while a tool loops ends the turn and the tool", async () => {
-  await withVendor(loops, async (machine) => {
+  await withVendorMachine(loops, async (machine) => {
     await prepareLoop(machine.cwd);
     const run = start(["run", "--json", "search"], machine);
     await waitUntil(() => run.out().includes("tool_intent"), `no intent: ${run.err()}`);
@@ -152,7 +140,7 @@ Deno.test("Ctrl-C while a tool loops ends the turn and the tool", async () => {
 });
 
 Deno.test("SIGKILL of the runner while a tool loops leaves no process", async () => {
-  await withVendor(loops, async (machine) => {
+  await withVendorMachine(loops, async (machine) => {
     await prepareLoop(machine.cwd);
     const run = start(["run", "--json", "search"], machine);
     await waitUntil(() => run.out().includes("tool_intent"), `no intent: ${run.err()}`);
@@ -167,7 +155,7 @@ Deno.test("SIGKILL of the runner while a tool loops leaves no process", async ()
 
 for (const victim of ["app/guest.ts", "mod.ts"]) {
   Deno.test(`SIGKILL of ${victim} in mid-turn: what was shown is recorded, and the next start goes on`, async () => {
-    await withVendor(reads, async (machine) => {
+    await withVendorMachine(reads, async (machine) => {
       await Deno.mkdir(join(machine.cwd, WORKSPACE, "shared"), { recursive: true });
       await Deno.writeTextFile(join(machine.cwd, WORKSPACE, "shared/a.txt"), "alpha");
       const run = start(["run", "--json", "read it often"], machine);

@@ -4,29 +4,13 @@ import { join } from "node:path";
 import type { SessionEvent } from "#/core/event.ts";
 import { interleave, ping, reply, type ReplyOptions, text, toolCall, usage } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
-import { type ChatBody, type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import type { ChatBody, Script } from "../fake/openai_server.ts";
 import { checkSeqs, eventsOf, readEvents, shownText, storedOf } from "../fixture/events.ts";
-import { makeMachine, runOxydra, vendorEnv } from "../fixture/system.ts";
-
-interface Setting {
-  readonly vendor: FakeOpenAi;
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** A machine whose model is this script. */
-async function withVendor(script: Script, body: (setting: Setting) => Promise<void>): Promise<void> {
-  const vendor = await startFakeOpenAi(script);
-  const machine = await makeMachine();
-  try {
-    await body({ vendor, cwd: machine.cwd, env: { ...machine.env, ...vendorEnv(vendor.url) } });
-  } finally {
-    await vendor.close();
-  }
-}
+import { runOxydra } from "../fixture/system.ts";
+import { type VendorMachine, withVendorMachine } from "../fixture/vendor_machine.ts";
 
 /** Runs one prompt and returns its events; fails when it does not exit with 0. */
-async function runJson(setting: Setting, args: readonly string[]): Promise<SessionEvent[]> {
+async function runJson(setting: VendorMachine, args: readonly string[]): Promise<SessionEvent[]> {
   const { code, out, err } = await runOxydra(["run", "--json", ...args], setting);
   assert.equal(code, 0, err);
   return readEvents(out);
@@ -61,7 +45,7 @@ const WIRES: readonly (readonly [name: string, options: ReplyOptions, fragments:
 
 for (const [name, options, fragments] of WIRES) {
   Deno.test(`oxydra run --json prints a turn of three steps: ${name}`, async () => {
-    await withVendor(twoSteps(options, fragments), async (setting) => {
+    await withVendorMachine(twoSteps(options, fragments), async (setting) => {
       const events = await runJson(setting, ["go"]);
       assert.equal(storedOf(events)[0]!.seq, 1);
       assert.deepEqual(storedOf(events).map((event) => event.type), [
@@ -99,7 +83,7 @@ for (const [name, options, fragments] of WIRES) {
 }
 
 Deno.test("a call's intent, decision and result stand in this order, with the grant and the component's identity", async () => {
-  await withVendor(twoSteps({}, 3), async (setting) => {
+  await withVendorMachine(twoSteps({}, 3), async (setting) => {
     const events = storedOf(await runJson(setting, ["go"]));
     for (const intent of eventsOf(events, "tool_intent")) {
       const { callId } = intent.payload;
@@ -121,7 +105,7 @@ Deno.test("a call's intent, decision and result stand in this order, with the gr
 });
 
 Deno.test("the vendor gets the key, the model, the tools and the results, and nothing about this machine", async () => {
-  await withVendor(twoSteps({}, 3), async (setting) => {
+  await withVendorMachine(twoSteps({}, 3), async (setting) => {
     await runJson(setting, ["go"]);
     for (const request of setting.vendor.requests) {
       assert.equal(request.headers["authorization"], "Bearer sk-test-0123456789abcdef");
@@ -146,7 +130,7 @@ function prompts(body: ChatBody): string[] {
 }
 
 Deno.test("a session goes on in the next run, and another --session starts empty", async () => {
-  await withVendor(echo, async (setting) => {
+  await withVendorMachine(echo, async (setting) => {
     const first = await runJson(setting, ["alpha"]);
     const second = await runJson(setting, ["beta"]);
     assert.equal(shownText(second), "heard: alpha | beta");
@@ -165,7 +149,7 @@ Deno.test("a session goes on in the next run, and another --session starts empty
 });
 
 Deno.test("--json writes events to stdout and words to stderr, never the key to either", async () => {
-  await withVendor(twoSteps({}, 3), async (setting) => {
+  await withVendorMachine(twoSteps({}, 3), async (setting) => {
     const { out, err } = await runOxydra(["run", "--json", "go"], setting);
     readEvents(out);
     assert.match(err, /^oxydra: fake\/fake-1\. /);

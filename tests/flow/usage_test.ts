@@ -4,27 +4,12 @@ import { join } from "node:path";
 import type { Usage } from "#/core/message.ts";
 import { reply, text, toolCall, usage } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
-import { type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import type { Script } from "../fake/openai_server.ts";
 import { eventsOf, readEvents } from "../fixture/events.ts";
-import { connectRaw, makeMachine, runOxydra, startGateway, vendorEnv } from "../fixture/system.ts";
+import { connectRaw, runOxydra, startGateway } from "../fixture/system.ts";
+import { type VendorMachine, withVendorMachine } from "../fixture/vendor_machine.ts";
 
-interface Setting {
-  readonly vendor: FakeOpenAi;
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-async function withVendor(script: Script, body: (setting: Setting) => Promise<void>): Promise<void> {
-  const vendor = await startFakeOpenAi(script);
-  const machine = await makeMachine();
-  try {
-    await body({ vendor, cwd: machine.cwd, env: { ...machine.env, ...vendorEnv(vendor.url) } });
-  } finally {
-    await vendor.close();
-  }
-}
-
-async function readUsage(setting: Setting, ...args: string[]) {
+async function readUsage(setting: VendorMachine, ...args: string[]) {
   const { code, out, err } = await runOxydra(["usage", "--json", ...args], setting);
   assert.equal(code, 0, err);
   return JSON.parse(out);
@@ -37,7 +22,7 @@ const twoSteps: Script = (body, n) =>
     : reply([text("done")], { usage: usage(1_100 + n, 7, 900) });
 
 Deno.test("oxydra usage equals the log, while a gateway runs and when none does", async () => {
-  await withVendor(twoSteps, async (setting) => {
+  await withVendorMachine(twoSteps, async (setting) => {
     const said: Usage[] = [];
     for (let run = 0; run < 2; run++) {
       const { code, out, err } = await runOxydra(["run", "--json", "go"], setting);
@@ -79,7 +64,7 @@ Deno.test("oxydra usage equals the log, while a gateway runs and when none does"
 });
 
 Deno.test("a limit of a day ends a turn before its call when the price is not known, and says what to do", async () => {
-  await withVendor(twoSteps, async (setting) => {
+  await withVendorMachine(twoSteps, async (setting) => {
     await Deno.mkdir(join(setting.cwd, ".oxydra"), { recursive: true });
     const env = { ...setting.env, OXYDRA__RUNTIME__MAX_COST_PER_DAY: "5" };
     const { code, err } = await runOxydra(["run", "go"], { ...setting, env });
@@ -99,7 +84,7 @@ Deno.test("a vendor's impossible counts leave a session that can be read again, 
     total_tokens: -1,
     prompt_tokens_details: { cached_tokens: -7 },
   };
-  await withVendor(() => reply([text("hi")], { usage: counts }), async (setting) => {
+  await withVendorMachine(() => reply([text("hi")], { usage: counts }), async (setting) => {
     for (let run = 0; run < 2; run++) {
       const { code, err } = await runOxydra(["run", "--session", "s", "go"], setting);
       assert.equal(code, 0, err);
@@ -110,7 +95,7 @@ Deno.test("a vendor's impossible counts leave a session that can be read again, 
 });
 
 Deno.test("a turn costs what the catalog says, the log and oxydra usage agree, and a day's limit ends the turn that passes it", async () => {
-  await withVendor(twoSteps, async (setting) => {
+  await withVendorMachine(twoSteps, async (setting) => {
     const env = {
       ...setting.env,
       OXYDRA__SELECTION__MODEL: "gpt-4.1-mini",

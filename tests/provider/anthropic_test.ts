@@ -9,7 +9,7 @@ import { collect, textOf } from "../contract/provider_contract.ts";
 import { ANTHROPIC, say, sse, toEvent } from "../fake/anthropic_dialect.ts";
 import type { Said } from "../fake/dialect.ts";
 import { answer, noAnswer, type Reply } from "../fake/openai_reply.ts";
-import { type ChatBody, type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import { type ChatBody, type Script, startFakeOpenAi, withVendor } from "../fake/openai_server.ts";
 import { RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { assertSoundTurn, lines, run, toDeps, toInput } from "../turn/turn_kit.ts";
 
@@ -21,15 +21,6 @@ function request(prompt = "Hi", more: Partial<ModelRequest> = {}): ModelRequest 
 
 function open(vendor: { readonly url: string }, more: Partial<Parameters<typeof openAnthropic>[0]> = {}) {
   return openAnthropic({ name: "acme", baseUrl: vendor.url, apiKey: new Secret(KEY), fetch, ...more });
-}
-
-async function withVendor<T>(script: Script | Reply, body: (vendor: FakeOpenAi) => Promise<T>): Promise<T> {
-  const vendor = await startFakeOpenAi(typeof script === "function" ? script : () => script);
-  try {
-    return await body(vendor);
-  } finally {
-    await vendor.close();
-  }
 }
 
 function ask(script: Script | Reply, more: Partial<Parameters<typeof openAnthropic>[0]> = {}): Promise<ModelEvent[]> {

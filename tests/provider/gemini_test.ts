@@ -7,7 +7,7 @@ import { openGemini } from "#/provider/gemini.ts";
 import { collect, testProvider, textOf } from "../contract/provider_contract.ts";
 import { geminiStream } from "../fake/gemini_dialect.ts";
 import { answer, pause, type Reply } from "../fake/openai_reply.ts";
-import { type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import { type Script, startFakeOpenAi, withVendor } from "../fake/openai_server.ts";
 
 const KEY = "AIza-test-1234567890";
 const STOP = { reason: "stop" } as const;
@@ -24,15 +24,6 @@ function open(vendor: { readonly url: string }, more: Partial<Options> = {}) {
   // The fake's URL ends with OpenAI's version.
   const options = { name: "acme", baseUrl: vendor.url.replace("/v1", ""), apiKey: new Secret(KEY), fetch };
   return openGemini({ ...options, apiKeySource: "ACME_KEY", ...more });
-}
-
-async function withVendor<T>(script: Script | Reply, body: (vendor: FakeOpenAi) => Promise<T>): Promise<T> {
-  const vendor = await startFakeOpenAi(typeof script === "function" ? script : () => script);
-  try {
-    return await body(vendor);
-  } finally {
-    await vendor.close();
-  }
 }
 
 function ask(script: Script | Reply): Promise<ModelEvent[]> {

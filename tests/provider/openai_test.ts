@@ -16,7 +16,7 @@ import {
   usage,
 } from "../fake/openai_reply.ts";
 import { SCRIPTS } from "../fake/openai_scripts.ts";
-import { type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import { type Script, startFakeOpenAi, withVendor } from "../fake/openai_server.ts";
 
 const KEY = "sk-test-1234567890";
 
@@ -26,15 +26,6 @@ function request(prompt = "Hi", more: Partial<ModelRequest> = {}): ModelRequest 
 
 function open(vendor: { readonly url: string }, more: Partial<Parameters<typeof openOpenAi>[0]> = {}) {
   return openOpenAi({ name: "acme", baseUrl: vendor.url, apiKey: new Secret(KEY), fetch, ...more });
-}
-
-async function withVendor<T>(script: Script | Reply, body: (vendor: FakeOpenAi) => Promise<T>): Promise<T> {
-  const vendor = await startFakeOpenAi(typeof script === "function" ? script : () => script);
-  try {
-    return await body(vendor);
-  } finally {
-    await vendor.close();
-  }
 }
 
 function ask(script: Script | Reply, more: Partial<Parameters<typeof openOpenAi>[0]> = {}): Promise<ModelEvent[]> {

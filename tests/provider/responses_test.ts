@@ -9,7 +9,7 @@ import { toHistory } from "#/turn/history.ts";
 import { collect, textOf } from "../contract/provider_contract.ts";
 import type { Said } from "../fake/dialect.ts";
 import { answer, pause, raw, type Reply, vendorError, waitFor } from "../fake/openai_reply.ts";
-import { type ChatBody, type FakeOpenAi, type Script, startFakeOpenAi } from "../fake/openai_server.ts";
+import { type ChatBody, type FakeOpenAi, type Script, withVendor } from "../fake/openai_server.ts";
 import { RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { responds } from "../fake/responses_dialect.ts";
 import { run, toDeps, toInput } from "../turn/turn_kit.ts";
@@ -38,15 +38,6 @@ function request(prompt = "Hi", more: Partial<ModelRequest> = {}): ModelRequest 
 
 function open(vendor: { readonly url: string }) {
   return openResponses({ name: "acme", baseUrl: vendor.url, apiKey: new Secret(KEY), apiKeySource: "ACME_KEY", fetch });
-}
-
-async function withVendor<T>(script: Script | Reply, body: (vendor: FakeOpenAi) => Promise<T>): Promise<T> {
-  const vendor = await startFakeOpenAi(typeof script === "function" ? script : () => script);
-  try {
-    return await body(vendor);
-  } finally {
-    await vendor.close();
-  }
 }
 
 /** A vendor that keeps responses: the n-th is `resp_n`, and it says so when it goes on from one. */
