@@ -10,6 +10,7 @@ import { sha256Hex } from "#/lib/sha256.ts";
 import { type Bootstrap, type ModelChoice, toProviderOptions } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
 import { type Gateway, type Listener, openGateway } from "#/gateway/app.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
@@ -115,7 +116,12 @@ async function listen(
   parts: Parts,
 ): Promise<{ listener: Listener; resume: Gateway["resume"] }> {
   const { settings, model, user } = bootstrap;
-  const tokens = [bootstrap.startToken, await readOrMakeToken(bootstrap.internalDir)];
+  const owners = { start: bootstrap.startToken, file: await readOrMakeToken(bootstrap.internalDir) };
+  const tokens = await Promise.all(
+    Object.entries(owners).map(async ([id, token]): Promise<GatewayToken> => {
+      return { id, sha256: await sha256Hex(token), scope: "owner" };
+    }),
+  );
   const gateway = openGateway({
     source: {
       async *send(turn, signal) {
@@ -135,7 +141,7 @@ async function listen(
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,
-    tokenHashes: await Promise.all(tokens.map((token) => sha256Hex(token))),
+    tokens: () => tokens,
     info: { version: bootstrap.version, provider: model.provider, model: model.model, reason: model.reason },
     startupStatus: bootstrap.startupStatus,
     sessionsMax: settings.sessionsMax,

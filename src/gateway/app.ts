@@ -2,11 +2,13 @@ import { type Context, Hono } from "hono";
 import type { ApprovalResolution, GivenAnswer } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
-import { chooseProtocol, isAuthorized, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
+import { chooseProtocol, findCaller, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
 import { type After, Connection, type ConnectionDeps } from "#/gateway/connection.ts";
 import { Directory } from "#/gateway/directory.ts";
+import { toHttpError } from "#/gateway/http_error.ts";
 import { Hub } from "#/gateway/hub.ts";
 import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
 import { Turns, type TurnSource } from "#/gateway/turns.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
@@ -16,8 +18,8 @@ export interface GatewayDeps {
   readonly source: TurnSource;
   readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "turn" | "blob">;
   readonly user: string;
-  /** Hex sha256 of each token that opens this gateway; never a token. */
-  readonly tokenHashes: readonly string[];
+  /** What opens this gateway, as it is now: asked for each request. */
+  readonly tokens: () => readonly GatewayToken[];
   readonly info: GatewayInfo;
   readonly startupStatus: StartupStatus;
   readonly sessionsMax: number;
@@ -108,7 +110,7 @@ class House implements Gateway {
 
   async #upgrade(c: Context): Promise<Response> {
     const request = c.req.raw;
-    if (!await isAuthorized(request, this.#deps.tokenHashes)) {
+    if (await findCaller(request, this.#deps.tokens(), this.#deps.now()) === undefined) {
       c.header("www-authenticate", "Bearer");
       return refuse(c, 401, "a token is needed: Authorization: Bearer, subprotocol oxydra.token.<token>, or ?token=");
     }
@@ -167,5 +169,5 @@ class House implements Gateway {
 }
 
 function refuse(c: Context, status: 400 | 401 | 403 | 404 | 426 | 500 | 503, message: string): Response {
-  return c.json({ error: message }, status);
+  return c.json(toHttpError("gateway_refused", message, status), status);
 }

@@ -1,4 +1,5 @@
 import { LIMITS } from "#/core/limits.ts";
+import type { Caller, GatewayToken } from "#/gateway/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 
 /** Subprotocol that carries a token, for browsers: they can set no header. */
@@ -8,17 +9,24 @@ const TOKEN_PROTOCOL = "oxydra.token.";
 const GATEWAY_PROTOCOL = "oxydra.v2";
 
 /**
- * True when the request presents a token whose sha256 is one of `hashes` (hex), by `Authorization: Bearer`, by the subprotocol
- * `oxydra.token.<token>` or by `?token=`. One right token among several is enough. What is longer than `tokenCharsMax` is no token.
+ * Who asks: the holder of the first presented token that is one of `tokens` and has not expired at `now` (integer ms UTC), or undefined. A
+ * token comes by `Authorization: Bearer`, by the subprotocol `oxydra.token.<token>` or by `?token=`. What is longer than `tokenCharsMax`
+ * is no token.
  */
-export async function isAuthorized(request: Request, hashes: readonly string[]): Promise<boolean> {
+export async function findCaller(
+  request: Request,
+  tokens: readonly GatewayToken[],
+  now: number,
+): Promise<Caller | undefined> {
   for (const token of tokensOf(request)) {
     if (token === "" || token.length > LIMITS.tokenCharsMax) continue;
     const hash = await sha256Hex(token);
+    let found: GatewayToken | undefined;
     // Every hash is compared, also after a match: how long it takes says nothing about which one matched.
-    if (hashes.reduce((found, known) => isSameHash(hash, known) || found, false)) return true;
+    for (const known of tokens) if (isSameHash(hash, known.sha256)) found ??= known;
+    if (found !== undefined && now < (found.expiresAt ?? Infinity)) return { id: found.id, scope: found.scope };
   }
-  return false;
+  return undefined;
 }
 
 /**

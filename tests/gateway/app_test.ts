@@ -79,7 +79,7 @@ Deno.test("/healthz answers without a token, to its own host only; the rest is n
   ) {
     const response = await at(path, init);
     assert.equal(response.status, status, path);
-    assert.equal(typeof (await response.json()).error, "string");
+    assert.equal(typeof (await response.json()).error.message, "string");
   }
   assert.equal(await upgradeStatus(house, { Host: "evil.example" }, "/healthz"), 403);
   assert.deepEqual(house.reports, []);

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { chooseProtocol, isAuthorized, isOwnHost, isOwnOrigin, isSameHash } from "#/gateway/auth.ts";
+import { chooseProtocol, findCaller, isOwnHost, isOwnOrigin, isSameHash } from "#/gateway/auth.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
 import { newToken } from "#/lib/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 
 function request(headers: Record<string, string> = {}, query = ""): Request {
   return new Request(`http://127.0.0.1:4000/ws${query}`, { headers });
+}
+
+/** Owner's tokens of these hashes. */
+function owners(...hashes: readonly string[]): GatewayToken[] {
+  return hashes.map((sha256, at) => ({ id: `t${at}`, sha256, scope: "owner" }));
 }
 
 Deno.test("newToken() is 256 random bits in characters that fit a header, a subprotocol and a URL", () => {
@@ -14,7 +20,7 @@ Deno.test("newToken() is 256 random bits in characters that fit a header, a subp
   for (const token of tokens) assert.match(token, /^[A-Za-z0-9_-]{43}$/);
 });
 
-Deno.test("isAuthorized() takes a token three ways and nothing else", async () => {
+Deno.test("findCaller() takes a token three ways and nothing else", async () => {
   const token = newToken();
   const hashes = [await sha256Hex("another"), await sha256Hex(token)];
   const right: Request[] = [
@@ -24,7 +30,10 @@ Deno.test("isAuthorized() takes a token three ways and nothing else", async () =
     request({}, `?token=${token}`),
     request({ authorization: "Bearer wrong" }, `?token=${token}`),
   ];
-  for (const [at, good] of right.entries()) assert.equal(await isAuthorized(good, hashes), true, `right ${at}`);
+  const tokens = owners(...hashes);
+  for (const [at, good] of right.entries()) {
+    assert.deepEqual(await findCaller(good, tokens, 0), { id: "t1", scope: "owner" }, `right ${at}`);
+  }
   const wrong: Request[] = [
     request(),
     request({ authorization: "Bearer" }),
@@ -38,16 +47,24 @@ Deno.test("isAuthorized() takes a token three ways and nothing else", async () =
     request({}, "?token="),
     request({}, `?Token=${token}`),
   ];
-  for (const [at, bad] of wrong.entries()) assert.equal(await isAuthorized(bad, hashes), false, `wrong ${at}`);
-  assert.equal(await isAuthorized(right[0]!, []), false, "no hash, no entry");
+  for (const [at, bad] of wrong.entries()) assert.equal(await findCaller(bad, tokens, 0), undefined, `wrong ${at}`);
+  assert.equal(await findCaller(right[0]!, [], 0), undefined, "no hash, no entry");
 });
 
-Deno.test("isAuthorized() refuses a token longer than tokenCharsMax, takes one at the limit", async () => {
+Deno.test("findCaller() says whose token it is, and knows none that has expired", async () => {
+  const token = newToken();
+  const known: GatewayToken = { id: "phone", sha256: await sha256Hex(token), scope: "channel", expiresAt: 1_000 };
+  const asking = request({ authorization: `Bearer ${token}` });
+  assert.deepEqual(await findCaller(asking, [known], 999), { id: "phone", scope: "channel" });
+  assert.equal(await findCaller(asking, [known], 1_000), undefined);
+});
+
+Deno.test("findCaller() refuses a token longer than tokenCharsMax, takes one at the limit", async () => {
   const longest = "a".repeat(LIMITS.tokenCharsMax);
   const tooLong = longest + "a";
-  const hashes = [await sha256Hex(longest), await sha256Hex(tooLong)];
-  assert.equal(await isAuthorized(request({ authorization: `Bearer ${longest}` }), hashes), true);
-  assert.equal(await isAuthorized(request({ authorization: `Bearer ${tooLong}` }), hashes), false);
+  const tokens = owners(await sha256Hex(longest), await sha256Hex(tooLong));
+  assert.equal((await findCaller(request({ authorization: `Bearer ${longest}` }), tokens, 0))?.id, "t0");
+  assert.equal(await findCaller(request({ authorization: `Bearer ${tooLong}` }), tokens, 0), undefined);
 });
 
 Deno.test("isSameHash() sees every difference", () => {

@@ -41,6 +41,8 @@ export async function openHouse(
   const folder = await Deno.makeTempDir();
   const log = await openEventLog({ path: join(folder, "log.db"), now: deps.now ?? Date.now });
   const token = newToken();
+  const owners = { other: "0".repeat(64), test: await sha256Hex(token) };
+  const tokens = Object.entries(owners).map(([id, sha256]) => ({ id, sha256, scope: "owner" as const }));
   const source = new ScriptedSource();
   const counts: number[] = [];
   let recount = Promise.withResolvers<void>();
@@ -50,7 +52,7 @@ export async function openHouse(
     source: toSource === undefined ? source : await toSource(log),
     log,
     user: "ann",
-    tokenHashes: ["0".repeat(64), await sha256Hex(token)],
+    tokens: () => tokens,
     info: { version: "9.9.9", provider: "demo", model: "demo", reason: "no key is set", workspace: "/w" },
     startupStatus: {
       sandbox_tier: "process",

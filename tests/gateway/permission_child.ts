@@ -6,11 +6,12 @@ import { MemoryLog } from "../fake/memory_log.ts";
 import { echoSource } from "./scripted_source.ts";
 
 const token = newToken();
+const tokens = [{ id: "test", sha256: await sha256Hex(token), scope: "owner" as const }];
 const listener = openGateway({
   source: echoSource(),
   log: new MemoryLog(),
   user: "ann",
-  tokenHashes: [await sha256Hex(token)],
+  tokens: () => tokens,
   info: { version: "1", provider: "demo", model: "demo", reason: "a test" },
   startupStatus: {
     sandbox_tier: "process",
