@@ -15,7 +15,8 @@ import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
-import type { SendDeps, Sessions } from "#/session/session.ts";
+import type { SendDeps } from "#/session/drive.ts";
+import type { Sessions } from "#/session/session.ts";
 import type { Ledger, PricedModel } from "#/turn/ledger.ts";
 
 /** What the guest's parts need from the process that they run in. */

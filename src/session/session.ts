@@ -1,38 +1,27 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
-import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
-import {
-  isDurable,
-  isTurnEnd,
-  type NewEvent,
-  type SessionEvent,
-  type StoredEvent,
-  type TurnEvent,
-} from "#/core/event.ts";
-import { uuidv7 } from "#/core/id.ts";
+import { AppError } from "#/core/error.ts";
+import { isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
 import {
-  cancelParked,
-  closeTurn,
-  readHistory,
-  readTurn,
-  TurnLog,
-  type TurnPlace,
-  type TurnText,
-} from "#/session/turn_log.ts";
-import { isParked, planResume, type Resume } from "#/turn/resume.ts";
-import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
+  type DriveOptions,
+  driveTurn,
+  type EarlyEnd,
+  type Events,
+  isStoreError,
+  type RunSignals,
+  type SendDeps,
+  toFailed,
+  toUnrecorded,
+  type TurnRun,
+} from "#/session/drive.ts";
+import { cancelParked, closeTurn, readTurn, TurnLog, type TurnPlace, type TurnText } from "#/session/turn_log.ts";
+import { isParked, planResume } from "#/turn/resume.ts";
 
 /** What the sessions of one user stand on. */
-export interface SessionsOptions {
-  readonly log: EventLog;
+export interface SessionsOptions extends DriveOptions {
   /** How many turns run and wait at once, a user. */
   readonly lanes: LaneBounds;
-  /** Integer ms UTC. */
-  now(): number;
-  /** Told of a programmer error that ended a turn, with the id that the person sees. */
-  report(error: unknown, id: string): void;
 }
 
 /** One message to a session. `turn` is unique in its session: the same id again is a retry. */
@@ -40,14 +29,6 @@ export interface SessionMessage extends TurnText {
   /** Where it came from, e.g. `cli`. */
   readonly channel: string;
   readonly requestId?: string;
-}
-
-/** What a turn tells, one event each time that its reader asks. */
-type Events<Event = SessionEvent> = AsyncGenerator<Event, void, void>;
-
-/** How a turn is run, made for this message; `setup.principal.user` owns the session. */
-export interface SendDeps extends TurnDeps {
-  readonly setup: TurnSetup;
 }
 
 /**
@@ -205,6 +186,15 @@ export class Sessions {
     yield* this.#drive(place, deps, { ...run, turnLog, recorded, resume });
   }
 
+  #drive(place: TurnPlace, deps: SendDeps, run: Omit<TurnRun, "onParked">): Events {
+    const onParked = () => void this.#parked.set(place.session, place.turn);
+    return driveTurn(this.#options, place, deps, { ...run, onParked });
+  }
+
+  #unrecorded(place: TurnPlace, event: EarlyEnd): StoredEvent {
+    return toUnrecorded(place, event, this.#options.now());
+  }
+
   async #ensureSession(message: SessionMessage, deps: SendDeps): Promise<void> {
     const { user, agent } = deps.setup.principal;
     const { session: id, channel } = message;
@@ -219,116 +209,13 @@ export class Sessions {
     // The same words as for a session that is not there: whose it is, is nobody's business.
     if (row.user !== user) throw new AppError("session_unknown", `There is no session ${id}`);
   }
-
-  /** Reads the turn one event at a time: record, then yield, then ask for the next. */
-  async *#drive(message: TurnPlace, deps: SendDeps, run: TurnRun): Events {
-    const events = this.#runRecorded(message, deps, run);
-    let isEnded = false;
-    try {
-      if (run.resume === undefined) yield run.recorded;
-      while (true) {
-        const next = await events.next();
-        if (next.done) return;
-        const event = next.value;
-        if (!isDurable(event)) {
-          yield event;
-          continue;
-        }
-        if (event.type === "parked") {
-          isEnded = true;
-          this.#parked.set(message.session, message.turn);
-          // It waited before and nothing has happened since: said again, recorded once.
-          if (run.turnLog.isParked) return yield run.recorded;
-        }
-        const stored = await run.turnLog.append(event);
-        isEnded ||= isTurnEnd(stored);
-        yield stored;
-      }
-    } catch (error) {
-      isEnded = true;
-      // First what runs is stopped, then it is told.
-      await events.return();
-      yield await this.#fail(message, run.turnLog, error);
-    } finally {
-      if (!isEnded) await this.#leave(events, run);
-      await events.return();
-    }
-  }
-
-  async *#runRecorded(message: TurnPlace, deps: SendDeps, run: TurnRun): Events<TurnEvent> {
-    const { session, turn } = message;
-    const lastSeq = run.recorded.seq;
-    const { resume } = run;
-    const history = await readHistory(this.#options.log, session, {
-      toSeq: lastSeq,
-      turn,
-      goesOn: resume !== undefined,
-    });
-    const input = { ...deps.setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
-    yield* runTurn(input, deps, run.ending);
-  }
-
-  /** The reader is gone: cancels the turn and records how it ends. */
-  async #leave(events: Events<TurnEvent>, run: TurnRun): Promise<void> {
-    run.control.abort("the reader left");
-    try {
-      for await (const event of events) {
-        if (isDurable(event)) await run.turnLog.append(event);
-      }
-    } catch (error) {
-      // Nobody is left to tell about a broken store, and the next start closes the turn.
-      if (!isStoreError(error)) this.#options.report(error, this.#newId());
-    }
-  }
-
-  async #fail(message: TurnPlace, turnLog: TurnLog, error: unknown): Promise<StoredEvent> {
-    const id = this.#newId();
-    if (!(error instanceof AppError)) this.#options.report(error, id);
-    const { code, message: text } = toPublicError(error, id);
-    const event = toFailed(code, text, turnLog.steps);
-    try {
-      return await turnLog.append(event);
-    } catch (again) {
-      if (!isStoreError(again)) throw again;
-      return this.#unrecorded(message, event);
-    }
-  }
-
-  #unrecorded(message: TurnPlace, event: TurnEnd): StoredEvent {
-    const { session, turn } = message;
-    return { seq: 0, session, turn, at: this.#options.now(), blobs: [], ...event };
-  }
-
-  #newId(): string {
-    return uuidv7(this.#options.now());
-  }
 }
 
-interface RunSignals {
-  /** Cancels this turn. */
-  readonly control: AbortController;
-  /** Fires when the turn must end, whoever wants it. */
-  readonly ending: AbortSignal;
-}
-
-interface TurnRun extends RunSignals {
-  readonly turnLog: TurnLog;
-  /** The newest event of the session: the user message, or what a parked turn ended with. */
-  readonly recorded: StoredEvent;
-  readonly resume?: Resume;
-}
-
-type TurnEnd = Extract<NewEvent, { type: "turn_failed" | "turn_cancelled" }>;
-
-const CANCELLED_IN_QUEUE: TurnEnd = {
+const CANCELLED_IN_QUEUE: EarlyEnd = {
   type: "turn_cancelled",
   v: 1,
   payload: { reason: "cancelled before its turn came", steps: 0 },
 };
-
-function toFailed(code: ErrorCode, message: string, steps: number): TurnEnd {
-  return { type: "turn_failed", v: 1, payload: { code, message, steps } };
-}
 
 function toUserMessage(message: SessionMessage): NewEvent {
   const { text, channel, requestId, attachments } = message;
@@ -342,8 +229,4 @@ function toUserMessage(message: SessionMessage): NewEvent {
       ...(requestId === undefined ? {} : { requestId }),
     },
   };
-}
-
-function isStoreError(error: unknown): error is AppError {
-  return error instanceof AppError && error.code.startsWith("store_");
 }
