@@ -303,5 +303,8 @@ function toFrame(id: number, head: Head): Uint8Array<ArrayBuffer> {
 }
 
 function linkEnded(cause?: AppError): AppError {
-  return new AppError("tool_interrupted", "The link to the other process has ended", { cause });
+  return new AppError("tool_interrupted", "The link to the other process has ended", {
+    cause,
+    params: { ended: true },
+  });
 }

@@ -9,7 +9,7 @@ import {
 } from "#/core/event.ts";
 import { uuidv7 } from "#/core/id.ts";
 import type { EventLog } from "#/core/store.ts";
-import { readHistory, type TurnLog, type TurnPlace } from "#/session/turn_log.ts";
+import { type LeaseTerms, readHistory, type TurnLog, type TurnPlace } from "#/session/turn_log.ts";
 import type { Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
@@ -27,6 +27,8 @@ export interface RunSignals {
   readonly control: AbortController;
   /** Fires when the turn must end, whoever wants it. */
   readonly ending: AbortSignal;
+  /** Fires when the turn stops without an end, to go on in another process. */
+  readonly suspending: AbortSignal;
 }
 
 /** One turn that is about to run. */
@@ -42,6 +44,8 @@ export interface TurnRun extends RunSignals {
 /** Where a turn is recorded, and who hears of trouble. */
 export interface DriveOptions {
   readonly log: EventLog;
+  /** Under which leases turns run; none where nobody else can have the log. */
+  readonly lease?: LeaseTerms;
   /** Integer ms UTC. */
   now(): number;
   /** Told of a programmer error that ended a turn, with the id that the person sees. */
@@ -51,6 +55,9 @@ export interface DriveOptions {
 /**
  * Runs a turn for its reader, one event at a time: record, then yield, then ask for the next. A reader that leaves cancels the turn, which
  * is recorded. What is thrown becomes the turn's end; one that could not be recorded has `seq` 0.
+ *
+ * Without an end, and with nothing recorded, it throws AppError `turn_suspended` (the signal fired and what ran has come to a recorded
+ * boundary, or the runner is gone) and `session_taken` (another gateway has the session).
  */
 export async function* driveTurn(options: DriveOptions, place: TurnPlace, deps: SendDeps, run: TurnRun): Events {
   const events = runRecorded(options.log, place, deps, run);
@@ -71,6 +78,8 @@ export async function* driveTurn(options: DriveOptions, place: TurnPlace, deps: 
         // It waited before and nothing has happened since: said again, recorded once.
         if (run.turnLog.isParked) return yield run.recorded;
       }
+      // What would begin now begins in the next process.
+      if (run.suspending.aborted && (event.type === "model_request" || event.type === "tool_intent")) throw suspended();
       const stored = await run.turnLog.append(event);
       isEnded ||= isTurnEnd(stored);
       yield stored;
@@ -79,6 +88,7 @@ export async function* driveTurn(options: DriveOptions, place: TurnPlace, deps: 
     isEnded = true;
     // First what runs is stopped, then it is told.
     await events.return();
+    if (isLeft(error)) throw await letGo(options, place, error);
     yield await recordFailure(options, place, run.turnLog, error);
   } finally {
     if (!isEnded) await leave(options, events, run);
@@ -95,6 +105,25 @@ async function* runRecorded(log: EventLog, place: TurnPlace, deps: SendDeps, run
   yield* runTurn(input, deps, run.ending);
 }
 
+/** Says that a turn stops here and goes on in another process. */
+export function suspended(): AppError {
+  return new AppError("turn_suspended", "The gateway is stopping; what is begun goes on after its next start");
+}
+
+/** The turn goes on elsewhere, and what is recorded of it stays as it is. */
+function isLeft(error: unknown): error is AppError {
+  return error instanceof AppError && LEFT.has(error.code);
+}
+
+const LEFT: ReadonlySet<ErrorCode> = new Set(["turn_suspended", "session_taken", "tool_interrupted"]);
+
+async function letGo({ log, lease }: DriveOptions, { session }: TurnPlace, error: AppError): Promise<AppError> {
+  if (error.code === "session_taken") return error;
+  // One that cannot be given back runs out.
+  if (lease !== undefined) await log.release(session, lease.owner).catch(() => {});
+  return suspended();
+}
+
 /** The reader is gone: cancels the turn and records how it ends. */
 async function leave(options: DriveOptions, events: Events<TurnEvent>, run: TurnRun): Promise<void> {
   run.control.abort("the reader left");
@@ -104,7 +133,7 @@ async function leave(options: DriveOptions, events: Events<TurnEvent>, run: Turn
     }
   } catch (error) {
     // Nobody is left to tell about a broken store, and the next start closes the turn.
-    if (!isStoreError(error)) options.report(error, uuidv7(options.now()));
+    if (!isStoreError(error) && !isLeft(error)) options.report(error, uuidv7(options.now()));
   }
 }
 

@@ -14,7 +14,14 @@ Deno.test("driveTurn() yields the message first, then each event after it was re
   const turnLog = new TurnLog(log, "s", "t");
   const recorded = await turnLog.append({ type: "user_message", v: 1, payload: { text: "hi", channel: "c" } });
   const control = new AbortController();
-  const run = { turnLog, recorded, control, ending: control.signal, onParked: () => assert.fail("nothing waits") };
+  const run = {
+    turnLog,
+    recorded,
+    control,
+    ending: control.signal,
+    suspending: control.signal,
+    onParked: () => assert.fail("nothing waits"),
+  };
   const options = { log, now: Date.now, report: (error: unknown) => assert.fail(String(error)) };
   const events = await collect(driveTurn(options, PLACE, toSendDeps(scriptedProvider(says("ok"))), run));
   assert.deepEqual(types(events.filter((event) => "seq" in event)), [
