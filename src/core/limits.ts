@@ -39,6 +39,13 @@ export const LIMITS = {
   brokerCallsMax: 64,
   /** A call waits for a tool child at most this long. */
   brokerWaitMs: 60_000,
+  /** Outcomes that a runner keeps for a guest that asks again, and their bytes together; the oldest go first. */
+  callsRememberedMax: 256,
+  callsRememberedBytesMax: 16_777_216,
+  /** What is read of the audit log to find what became of one call. */
+  auditLookBytesMax: 67_108_864,
+  /** A runner that stops waits so long for calls whose guest is gone. */
+  callDrainMs: 1_000,
   /** Requests that one end of a link may have open; more of them ends the link. */
   linkRequestsMax: 256,
   /** An id or a tool name in a frame between our own processes, in UTF-16 code units. */
