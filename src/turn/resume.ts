@@ -49,9 +49,11 @@ export function isParked(events: readonly StoredEvent[]): boolean {
   return events.findLast((event) => event.type !== "approval_answered")?.type === "parked";
 }
 
-/** How many times the turn was resumed since its last reply or result. Pure. */
+const PROGRESS: ReadonlySet<string> = new Set(["model_result", "tool_result", "parked"]);
+
+/** How many times the turn was resumed since its last reply or result, or since it waited for a person. Pure. */
 export function countResumes(events: readonly StoredEvent[]): number {
-  const last = events.findLastIndex((event) => event.type === "model_result" || event.type === "tool_result");
+  const last = events.findLastIndex((event) => PROGRESS.has(event.type));
   return events.slice(last + 1).filter((event) => event.type === "resumed").length;
 }
 
