@@ -124,15 +124,15 @@ async function listen(
   );
   const gateway = openGateway({
     source: {
-      async *send(turn, signal) {
+      async *send(turn, signal, steering) {
         deps.onTurn();
         const { sessions, send } = await parts.turns;
-        yield* sessions.send(turn, send(), signal);
+        yield* sessions.send(turn, { ...send(), steering }, signal);
       },
-      async *resume(place, answer, signal) {
+      async *resume(place, answer, signal, steering) {
         deps.onTurn();
         const { sessions, send } = await parts.turns;
-        yield* sessions.resume(place, answer, send(), signal);
+        yield* sessions.resume(place, answer, { ...send(), steering }, signal);
       },
       async endParked({ session, turn }, reason) {
         return await (await parts.turns).sessions.endParked(session, turn, reason);

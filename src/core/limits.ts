@@ -208,6 +208,12 @@ export const LIMITS = {
   historyEventsMax: 10_000,
   /** Turns of one user waiting for their lane. */
   queuedTurnsMax: 32,
+  /** What a person says to a running turn, in UTF-16 code units. */
+  steeringCharsMax: 65_536,
+  /** Messages to one turn that it has not recorded yet. */
+  steeringWaitingMax: 16,
+  /** Messages to one turn, over all its time. */
+  steeringsPerTurnMax: 64,
   /** Text of one model reply, in UTF-16 code units. */
   replyCharsMax: 4_000_000,
   /** A provider's error body that is read. */

@@ -7,8 +7,10 @@ import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
 import type { SessionMessage } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
+import type { SteeringSource } from "#/turn/steering.ts";
 
 /** One message on its way into a session. */
 export type InboundTurn = Required<SessionMessage>;
@@ -19,9 +21,14 @@ export type InboundTurn = Required<SessionMessage>;
  * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it.
  */
 export interface TurnSource {
-  send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  send(turn: InboundTurn, signal: AbortSignal, steering: SteeringSource): AsyncIterable<SessionEvent>;
   /** Goes on with a turn that waits for a person; no event when it does not (any more). The last event ends it, or parks it again. */
-  resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  resume(
+    place: TurnPlace,
+    answer: ApprovalResolution | undefined,
+    signal: AbortSignal,
+    steering: SteeringSource,
+  ): AsyncIterable<SessionEvent>;
   /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
   endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
 }
@@ -67,10 +74,16 @@ export class Turns {
   readonly #turns = new Map<string, Map<string, Turn>>();
   readonly #outcomes = new Map<string, readonly Outgoing[]>();
   readonly #running = new Set<Promise<void>>();
+  readonly #steering: Steering<Turn>;
   #stopped = false;
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
+    this.#steering = new Steering({
+      log: deps.log,
+      find: ({ session, turn }) => turn === "" ? this.#head(session) : this.#turns.get(session)?.get(turn),
+      queue: (message) => this.#queue(message),
+    });
   }
 
   /**
@@ -85,7 +98,7 @@ export class Turns {
     if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
     const turn = this.#register({ ...message, sender });
     const asked = Promise.withResolvers<void>();
-    this.#track(this.#run(turn, () => this.#deps.source.send(toMessage(turn), turn.abort.signal), asked.resolve));
+    this.#track(this.#run(turn, () => this.#send(turn), asked.resolve));
     await asked.promise;
   }
 
@@ -106,7 +119,29 @@ export class Turns {
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
-    this.#track(this.#run(turn, () => this.#deps.source.resume(place, answer, turn.abort.signal), () => {}));
+    this.#track(this.#run(
+      turn,
+      () => this.#deps.source.resume(place, answer, turn.abort.signal, this.#steering.inbox(turn)),
+      () => {},
+    ));
+  }
+
+  /** What a person says to a turn that runs; see `Steering.steer`. */
+  steer(place: TurnPlace, text: SteeringText): Promise<Steered> {
+    return this.#steering.steer(place, text);
+  }
+
+  #queue(message: InboundTurn): Turn {
+    if (this.#stopped) throw new AppError("cancelled", CLOSING);
+    const known = this.#turns.get(message.session)?.get(message.turn);
+    if (known !== undefined) return known;
+    const turn = this.#register({ ...message, sender: undefined });
+    this.#track(this.#run(turn, () => this.#send(turn), () => {}));
+    return turn;
+  }
+
+  #send(turn: Turn): AsyncIterable<SessionEvent> {
+    return this.#deps.source.send(toMessage(turn), turn.abort.signal, this.#steering.inbox(turn));
   }
 
   /** What a session waits for a person to answer, as its clients are told. */
@@ -256,12 +291,14 @@ export class Turns {
 
   #begin(turn: Turn): void {
     turn.started = true;
+    this.#steering.begun(turn);
     if (!turn.replay) this.#outcomes.delete(turn.session);
     this.#publish(turn, [{ frame: toFrame("turn_started", this.#address(turn, "running")), droppable: false }]);
   }
 
   #tell(turn: Turn, event: SessionEvent): void {
     let shown = event;
+    if (event.type === "steering") this.#steering.inbox(turn).recorded(event.payload.id);
     if (event.type === "text_delta") {
       const pair = joinPair(turn.waiting, event.payload.text);
       turn.waiting = pair.waiting;
@@ -289,6 +326,8 @@ export class Turns {
 
   #fail(turn: Turn, error: unknown): void {
     const cancelled = error instanceof AppError && error.code === "cancelled";
+    // A message of nobody who is connected: whoever said it to a turn before hears of it.
+    if (this.#steering.failed(turn, error) && !turn.started) return this.#remove(turn);
     if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
     this.#remove(turn);
     const frame = cancelled
@@ -344,6 +383,7 @@ export class Turns {
     if (turns?.get(turn.turn) !== turn) return;
     turns.delete(turn.turn);
     if (turns.size === 0) this.#turns.delete(turn.session);
+    this.#steering.ended(turn);
   }
 }
 
