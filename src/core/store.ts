@@ -1,4 +1,5 @@
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
+import type { SessionStore } from "#/core/session_store.ts";
 
 /** A session as the log knows it. Times are integer ms UTC. */
 export interface SessionRow {
@@ -68,6 +69,8 @@ export interface EventLog {
   parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** What models were used for since `at` (integer ms UTC), the newest first. */
   usage(at: number): Promise<readonly UsageRow[]>;
+  /** What is done to sessions as a whole; its code is loaded when it is first asked for. */
+  sessions(): Promise<SessionStore>;
   /** Content of a blob, or undefined. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;

@@ -38,6 +38,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // Calls of models by time, so that what today cost is found without reading the log.
   [`CREATE INDEX events_calls ON events (at) WHERE type = 'model_request'`],
+  // Up to where a session's events were copied into it, by a branch or an import: what they cost was paid elsewhere.
+  [`CREATE TABLE copies (session TEXT PRIMARY KEY, last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID`],
 ];
 
 /** The schema's version; 0 for an empty database. Throws AppError `store_corrupt` for a database that is not an event log. */

@@ -135,7 +135,9 @@ function toBound(value: SqlValue): null | bigint | number | string | Uint8Array 
 
 function pragmas(options: SqliteOptions): readonly string[] {
   return [
-    ...(options.isReadOnly ? [] : ["PRAGMA journal_mode=WAL"]),
+    // Before anything is in the file, or never: room of a deleted session can be given back only then. VACUUM needs an ATTACH, which a
+    // process without all permissions has none of (measured, Deno 2.9.6).
+    ...(options.isReadOnly ? [] : ["PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=WAL"]),
     "PRAGMA synchronous=NORMAL",
     // macOS: fsync alone does not reach the platter (https://www.sqlite.org/pragma.html#pragma_fullfsync).
     "PRAGMA fullfsync=ON",
