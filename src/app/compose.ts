@@ -138,6 +138,11 @@ async function listen(
         return await (await parts.turns).sessions.endParked(session, turn, reason);
       },
     },
+    async exclusive(session, work) {
+      const { sessions } = await parts.turns;
+      return await sessions.exclusive(user, session, "its session is deleted", work);
+    },
+    derived: (session, from) => deps.sandbox.derived(session, from),
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,

@@ -1,4 +1,15 @@
-import type { SessionRow } from "#/core/store.ts";
+/** A session as the log knows it. Times are integer ms UTC. */
+export interface SessionRow {
+  readonly id: string;
+  readonly user: string;
+  readonly agent: string;
+  readonly displayName: string | null;
+  readonly channel: string;
+  readonly parent: string | null;
+  readonly createdAt: number;
+  readonly lastActiveAt: number;
+  readonly archived: boolean;
+}
 
 /** What a person may change of a session. */
 export interface SessionChange {
@@ -27,6 +38,8 @@ export interface SessionQuery {
   readonly includeArchived: boolean;
   /** Only those that this channel began. */
   readonly channel?: string;
+  /** Only those whose id begins like this. */
+  readonly prefix?: string;
   readonly after?: SessionCursor;
   readonly limit: number;
 }
@@ -47,6 +60,14 @@ export interface NewBranch {
   /** Absent means that of the session that it is taken from. */
   readonly agent?: string;
   readonly channel: string;
+}
+
+/** Whose an imported session becomes. */
+export interface ImportTarget {
+  readonly user: string;
+  readonly channel: string;
+  /** Told of the session's id before it is anybody's; what it throws ends the import. */
+  readonly onId?: (id: string) => Promise<void>;
 }
 
 /**
@@ -78,6 +99,6 @@ export interface SessionStore {
    */
   importLines(
     bytes: AsyncIterable<Uint8Array>,
-    into: { readonly user: string; readonly channel: string },
+    into: ImportTarget,
   ): Promise<SessionRow>;
 }

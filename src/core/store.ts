@@ -1,18 +1,7 @@
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
-import type { SessionStore } from "#/core/session_store.ts";
+import type { SessionRow, SessionStore } from "#/core/session_store.ts";
 
-/** A session as the log knows it. Times are integer ms UTC. */
-export interface SessionRow {
-  readonly id: string;
-  readonly user: string;
-  readonly agent: string;
-  readonly displayName: string | null;
-  readonly channel: string;
-  readonly parent: string | null;
-  readonly createdAt: number;
-  readonly lastActiveAt: number;
-  readonly archived: boolean;
-}
+export type { SessionRow };
 
 /** Calls of one model on one day in one session. */
 export interface UsageRow {

@@ -16,7 +16,7 @@ import type { TurnPlace } from "#/session/turn_log.ts";
 export interface GatewayDeps {
   /** Sessions, as the floor below runs them. */
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "turn" | "blob">;
+  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "read" | "turn" | "blob" | "sessions">;
   readonly user: string;
   /** What opens this gateway, as it is now: asked for each request. */
   readonly tokens: () => readonly GatewayToken[];
@@ -28,6 +28,10 @@ export interface GatewayDeps {
   readonly now: () => number;
   /** Passes on what a client answered to an approval; see `Sandbox.answer`. */
   readonly answer: (given: GivenAnswer) => Promise<void>;
+  /** Runs `work` while no turn runs in a session; one that waits there for a person is ended before. */
+  readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
+  /** Resolves when it is kept that a session may hold what another one (or, without `from`, anybody) was shown in private. */
+  readonly derived: (session: string, from: string | undefined) => Promise<void>;
   /** How many clients are connected, after each change. */
   readonly onClients: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
@@ -72,6 +76,7 @@ class House implements Gateway {
   readonly #shared: ConnectionDeps;
   /** Every client, and what frees its place. */
   readonly #sockets = new Map<WebSocket, () => void>();
+  #doors: Promise<Hono> | undefined;
   #port: number | undefined;
   #closing = false;
 
@@ -90,6 +95,7 @@ class House implements Gateway {
       return await next();
     });
     this.app.get("/healthz", (c) => c.json({ status: "ok", version: deps.info.version }));
+    for (const path of ["/api/v1/sessions", "/api/v1/sessions/*"]) this.app.all(path, (c) => this.#serve(c));
     this.app.get("/ws", (c) => this.#upgrade(c));
     this.app.notFound((c) => refuse(c, 404, "not found"));
     this.app.onError((error, c) => {
@@ -107,6 +113,24 @@ class House implements Gateway {
   }
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
+
+  /** What serves programs is loaded at their first request: a start waits for nothing that it may never need. */
+  async #serve(c: Context): Promise<Response> {
+    if (this.#closing) return refuse(c, 503, "the gateway is closing");
+    this.#doors ??= this.#openDoors();
+    return await (await this.#doors).fetch(c.req.raw);
+  }
+
+  async #openDoors(): Promise<Hono> {
+    const [{ mountRoutes }, { toSessionRoutes }] = await Promise.all([
+      import("#/gateway/route.ts"),
+      import("#/gateway/api_sessions.ts"),
+    ]);
+    const doors = new Hono();
+    mountRoutes(doors, toSessionRoutes({ ...this.#deps, turns: this.#turns }), this.#deps);
+    doors.notFound((c) => refuse(c, 404, "not found"));
+    return doors;
+  }
 
   async #upgrade(c: Context): Promise<Response> {
     const request = c.req.raw;

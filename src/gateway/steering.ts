@@ -59,9 +59,11 @@ export class SteeringInbox implements SteeringSource {
     this.#known.get(id)?.answer.resolve("injected");
   }
 
-  /** The turn is over: gives what it has not recorded, in order, each to be made a turn of its own. */
+  /** Takes nothing more: gives what was not recorded, in order. */
   close(): readonly Unrecorded[] {
-    return [...this.#known.values()].filter(({ id }) => !this.#recorded.has(id));
+    const left = [...this.#known.values()].filter(({ id }) => !this.#recorded.has(id));
+    this.#known.clear();
+    return left;
   }
 }
 
@@ -129,6 +131,11 @@ export class Steering<Turn extends Steerable> {
     const { begun, inbox } = this.#entry(turn);
     begun.reject(new AppError("cancelled", "cancelled before its turn came"));
     for (const left of inbox.close()) this.#queue(turn.session, left).then(left.answer.resolve, left.answer.reject);
+  }
+
+  /** What was said to it is nothing any more. */
+  drop(turn: Turn, reason: string): void {
+    for (const { answer } of this.inbox(turn).close()) answer.reject(new AppError("cancelled", reason));
   }
 
   async #queue(session: string, { id, text, channel, requestId }: SteeringText): Promise<Steered> {

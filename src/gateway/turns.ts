@@ -6,6 +6,7 @@ import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
+import { isSameMessage, toMessage } from "#/gateway/turn_message.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
 import type { SessionMessage } from "#/session/session.ts";
@@ -127,9 +128,7 @@ export class Turns {
   }
 
   /** What a person says to a turn that runs; see `Steering.steer`. */
-  steer(place: TurnPlace, text: SteeringText): Promise<Steered> {
-    return this.#steering.steer(place, text);
-  }
+  readonly steer = (place: TurnPlace, text: SteeringText): Promise<Steered> => this.#steering.steer(place, text);
 
   #queue(message: InboundTurn): Turn {
     if (this.#stopped) throw new AppError("cancelled", CLOSING);
@@ -170,6 +169,19 @@ export class Turns {
     const turns = [...this.#turns.values()].flatMap((session) => [...session.values()]);
     for (const turn of turns) this.#cancel(turn, reason);
     return turns.length;
+  }
+
+  /** Cancels what a session runs or has queued, also what was said to its turns and is not on record. */
+  drop(session: string, reason: string): void {
+    for (const turn of [...this.#turns.get(session)?.values() ?? []]) {
+      this.#steering.drop(turn, reason);
+      this.#cancel(turn, reason);
+    }
+  }
+
+  /** Forgets how the last turn of a session ended. */
+  dropOutcome(session: string): void {
+    this.#outcomes.delete(session);
   }
 
   /** The turn that a session works on, or will work on next. */
@@ -385,16 +397,4 @@ export class Turns {
     if (turns.size === 0) this.#turns.delete(turn.session);
     this.#steering.ended(turn);
   }
-}
-
-function toMessage(turn: Turn): InboundTurn {
-  const { session, text, channel, requestId, attachments } = turn;
-  return { session, turn: turn.turn, text, channel, requestId, attachments };
-}
-
-function isSameMessage(left: Omit<InboundTurn, "requestId">, right: InboundTurn): boolean {
-  return left.text === right.text && left.attachments.length === right.attachments.length &&
-    left.attachments.every(({ mimeType, data }, at) =>
-      mimeType === right.attachments[at]?.mimeType && data === right.attachments[at]?.data
-    );
 }

@@ -11,9 +11,10 @@ const OVERVIEW = `SELECT ${ROW}, s.last_seq,
 /** Session 2; 1 characters of its last message. */
 export const ONE = `${OVERVIEW} WHERE s.id = ?2`;
 
-/** Sessions of user 2; 3 = 1 with archived ones; 4 its channel or NULL; behind 5 last active and 6 id; at most 7. */
+/** Sessions of user 2; 3 = 1 with archived ones; 4 its channel or NULL; behind 5 last active and 6 id; at most 7; 8 begins its id. */
 export const PAGE = `${OVERVIEW}
   WHERE s.user = ?2 AND (?3 = 1 OR s.archived = 0) AND (?4 IS NULL OR s.channel = ?4) AND (s.last_active_at, s.id) < (?5, ?6)
+    AND substr(s.id, 1, length(?8)) = ?8
   ORDER BY s.last_active_at DESC, s.id DESC LIMIT ?7`;
 
 /** Session 1: with 2 = 1 its name is 3, and 4 says whether it is archived unless it is NULL. */

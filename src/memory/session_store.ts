@@ -4,6 +4,7 @@ import type { NewEvent, StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type {
   Forgotten,
+  ImportTarget,
   NewBranch,
   SessionChange,
   SessionOverview,
@@ -56,10 +57,10 @@ export class SqlSessionStore implements SessionStore {
   }
 
   async list(user: string, query: SessionQuery): Promise<readonly SessionOverview[]> {
-    const { includeArchived, channel = null, after, limit } = query;
+    const { includeArchived, channel = null, prefix = "", after, limit } = query;
     const { lastActiveAt, id } = after ?? { lastActiveAt: Number.MAX_SAFE_INTEGER, id: "" };
     const max = LIMITS.sessionTextCharsMax;
-    const values = [max, user, includeArchived ? 1 : 0, channel, lastActiveAt, id, limit];
+    const values = [max, user, includeArchived ? 1 : 0, channel, lastActiveAt, id, limit, prefix];
     return (await this.#deps.driver.all({ sql: SQL.PAGE, values })).map((row) => this.#toOverview(row));
   }
 
@@ -153,12 +154,13 @@ export class SqlSessionStore implements SessionStore {
 
   async importLines(
     bytes: AsyncIterable<Uint8Array>,
-    { user, channel }: { readonly user: string; readonly channel: string },
+    { user, channel, onId }: ImportTarget,
   ): Promise<SessionRow> {
     const { driver, name } = this.#deps;
     const work = new SessionImport(this.#deps, channel);
     try {
       const { id, lastSeq } = await work.run(bytes);
+      await onId?.(id);
       const now = this.#deps.now();
       const ends = await this.#toEnds(id, lastSeq, { id, now });
       const results = await driver.transaction(

@@ -11,7 +11,7 @@ import {
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
-import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
+import { type LaneBounds, Lanes, type Lease, type Priority } from "#/lib/lane.ts";
 import {
   cancelParked,
   closeTurn,
@@ -48,6 +48,8 @@ type Events<Event = SessionEvent> = AsyncGenerator<Event, void, void>;
 /** How a turn is run, made for this message; `setup.principal.user` owns the session. */
 export interface SendDeps extends TurnDeps {
   readonly setup: TurnSetup;
+  /** `chat` when absent. */
+  readonly priority?: Priority;
 }
 
 /**
@@ -139,6 +141,21 @@ export class Sessions {
     }
   }
 
+  /**
+   * Runs `work` while no turn runs in a session, behind those that came before; one that waits there for a person is ended. Throws AppError
+   * `queue_full`, `cancelled` when the sessions are closing, and what `work` throws.
+   */
+  async exclusive<T>(user: string, session: string, reason: string, work: () => Promise<T>): Promise<T> {
+    const lease = await this.#lanes.enter(user, session, this.#closing.signal);
+    try {
+      const waiting = this.#parked.get(session);
+      if (waiting !== undefined) await this.endParked(session, waiting, reason);
+      return await work();
+    } finally {
+      lease.release();
+    }
+  }
+
   /** Cancels every turn, running or queued, and resolves when their readers have read them to the end. Later messages are cancelled. */
   async close(reason: string): Promise<void> {
     this.#closing.abort(reason);
@@ -147,7 +164,7 @@ export class Sessions {
 
   async #enter(message: TurnPlace, deps: SendDeps, signal: AbortSignal): Promise<Lease | undefined> {
     try {
-      return await this.#lanes.enter(deps.setup.principal.user, message.session, signal);
+      return await this.#lanes.enter(deps.setup.principal.user, message.session, signal, deps.priority);
     } catch (error) {
       if (error instanceof AppError && error.code === "cancelled") return undefined;
       throw error;
@@ -218,6 +235,8 @@ export class Sessions {
     });
     // The same words as for a session that is not there: whose it is, is nobody's business.
     if (row.user !== user) throw new AppError("session_unknown", `There is no session ${id}`);
+    // Whoever says something takes it out of the archive.
+    if (row.archived) await (await this.#options.log.sessions()).update(id, { archived: false });
   }
 
   /** Reads the turn one event at a time: record, then yield, then ask for the next. */
