@@ -94,8 +94,6 @@ export class SqlSessionStore implements SessionStore {
     if (known !== undefined) return Sizes.parse(JSON.parse(String(known["payload"])));
     const [size] = await driver.all({ sql: SQL.SIZE, values: [id] });
     const forgotten = Sizes.parse(size);
-    // Freed pages are overwritten: what was said must not be read from the file any more.
-    await this.#tidy("PRAGMA secure_delete=ON");
     const left = { sql: SQL.INSERT_FORGOTTEN, values: [id, this.#deps.now(), JSON.stringify(forgotten)] };
     const statements = [...await this.#deletes(id), { sql: SQL.EMPTY, values: [id] }, left];
     await driver.transaction(statements, { durability: "full" });

@@ -145,6 +145,8 @@ function pragmas(options: SqliteOptions): readonly string[] {
     `PRAGMA journal_size_limit=${LIMITS.walBytesMax}`,
     // SQLite's own temporary files would lie in /tmp: its C code is not bound by Deno's permissions.
     "PRAGMA temp_store=MEMORY",
+    // What a session said that was deleted is not left in the file: also not where a page was split while it was written.
+    "PRAGMA secure_delete=ON",
     // A database file is input: functions in its schema do not run, and cell sizes are checked before they are used.
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
