@@ -225,7 +225,7 @@ Deno.test("a channel's token that knows the id of another's session learns and c
   ];
   for (const [path, body] of tries) {
     const response = await ask("b", path, body);
-    assert.deepEqual([response.status, (await response.json()).error.code], [404, "session_unknown"], path);
+    assert.deepEqual([response.status, (await response.json()).error?.code], [404, "session_unknown"], path);
   }
   assert.deepEqual((await (await ask("b", "?archived=true")).json()).sessions, []);
   assert.equal((await (await ask("a", `/${id}`)).json()).turns, 0);
