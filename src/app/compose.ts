@@ -17,6 +17,7 @@ import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps, Sessions } from "#/session/session.ts";
 import type { Ledger, PricedModel } from "#/turn/ledger.ts";
+import type { TokenCounter } from "#/turn/tokens.ts";
 
 /** What the guest's parts need from the process that they run in. */
 export interface ComposeDeps {
@@ -101,6 +102,7 @@ async function readAttachment(
 /** What runs turns. */
 interface Turns {
   readonly sessions: Sessions;
+  readonly tokens: TokenCounter;
   /** What the next turn runs with. */
   readonly send: () => SendDeps;
 }
@@ -142,6 +144,7 @@ async function listen(
       const { sessions } = await parts.turns;
       return await sessions.exclusive(user, session, "its session is deleted", work);
     },
+    letGo: (session) => void parts.turns.then(({ tokens }) => tokens.drop(session), () => {}),
     derived: (session, from) => deps.sandbox.derived(session, from),
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
@@ -211,7 +214,7 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
       ...(settings.reasoning === undefined ? {} : { reasoning: settings.reasoning }),
     },
   });
-  return { sessions, send };
+  return { sessions, tokens, send };
 }
 
 /** The ledger, which knows from the log what today cost already. */

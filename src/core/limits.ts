@@ -320,6 +320,8 @@ export const LIMITS = {
   importBatchBytesMax: 8_388_608,
   /** What an import that was cut off left behind goes when nothing was added for this long. */
   importStaleMs: 600_000,
+  /** Between two looks for idle sessions. */
+  idleSweepMs: 3_600_000,
   /** Pages of 4 KiB that are given back to the system at once after a session was deleted. */
   vacuumPagesMax: 2_048,
   /** The event log's file. What would make it larger is refused with `store_failed`; nothing is dropped. */

@@ -7,6 +7,7 @@ import { type After, Connection, type ConnectionDeps } from "#/gateway/connectio
 import { Directory } from "#/gateway/directory.ts";
 import { toHttpError } from "#/gateway/http_error.ts";
 import { Hub } from "#/gateway/hub.ts";
+import { sweepIdle } from "#/gateway/idle.ts";
 import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
 import { Turns, type TurnSource } from "#/gateway/turns.ts";
@@ -32,6 +33,8 @@ export interface GatewayDeps {
   readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
   /** Resolves when it is kept that a session may hold what another one (or, without `from`, anybody) was shown in private. */
   readonly derived: (session: string, from: string | undefined) => Promise<void>;
+  /** What memory below holds of an idle session may go. */
+  readonly letGo?: (session: string) => void;
   /** How many clients are connected, after each change. */
   readonly onClients: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
@@ -77,6 +80,7 @@ class House implements Gateway {
   /** Every client, and what frees its place. */
   readonly #sockets = new Map<WebSocket, () => void>();
   #doors: Promise<Hono> | undefined;
+  #cancelSweep: () => void = () => {};
   #port: number | undefined;
   #closing = false;
 
@@ -108,11 +112,17 @@ class House implements Gateway {
   listen(address: { readonly hostname: string; readonly port: number }): Listener {
     const server = Deno.serve({ ...address, onListen() {} }, (request) => this.app.fetch(request));
     this.#port = (server.addr as Deno.NetAddr).port;
+    this.#cancelSweep = sweepIdle({ ...this.#deps, after: afterTimeout, letGo: (session) => this.#letGo(session) });
     let closed: Promise<void> | undefined;
     return { port: this.#port, close: () => closed ??= this.#close(server) };
   }
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
+
+  #letGo(session: string): void {
+    this.#turns.dropOutcome(session);
+    this.#deps.letGo?.(session);
+  }
 
   /** What serves programs is loaded at their first request: a start waits for nothing that it may never need. */
   async #serve(c: Context): Promise<Response> {
@@ -177,6 +187,7 @@ class House implements Gateway {
 
   async #close(server: Deno.HttpServer): Promise<void> {
     this.#closing = true;
+    this.#cancelSweep();
     await this.#within(LIMITS.guestStopMs, this.#turns.stop());
     // Deno tells every WebSocket 1001 behind what is queued for it.
     // A client that reads nothing, or left in mid-handshake, holds a shutdown up for ever and nothing cuts it off (measured in Deno

@@ -165,11 +165,11 @@ Deno.test("what an import that was cut off by a crash left behind is seen by nob
     const lines = await exported(source, "s");
     // Half of a file, and then nothing: the process is gone before it could tidy up.
     const half = Promise.withResolvers<void>();
-    async function* stalling() {
+    const stalling = async function* () {
       yield* toBytes(lines.slice(0, 28), 1_000_000);
       half.resolve();
       await new Promise(() => {});
-    }
+    };
     void source.importLines(stalling(), INTO);
     await half.promise;
     const staged = async (log: EventLog) => await log.listSessions(".importing", { includeArchived: true });

@@ -4,10 +4,11 @@ import type { StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { Steering, SteeringInbox, type SteeringText } from "#/gateway/steering.ts";
 import { RecordingSandbox } from "../fake/recording_sandbox.ts";
+import type { SteeringSource } from "#/turn/steering.ts";
 import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
 import { type Client, openHouse } from "./house.ts";
 import { sessionsOver } from "./real_sessions.ts";
-import { stored } from "./scripted_source.ts";
+import { ScriptedSource, stored, turnDone, userMessage } from "./scripted_source.ts";
 
 const text = (id: string, said = id): SteeringText => ({ id, text: said, channel: "tui", requestId: `r-${id}` });
 
@@ -174,4 +175,32 @@ Deno.test("a client that did not announce steering is told nothing of it", async
   steer(client, "a");
   const frames = [...await client.until("turn_completed"), ...await client.drain()];
   assert.ok(frames.every((frame) => frame.type !== "steer_accepted"));
+});
+
+Deno.test("what is said to a turn that waits for a person is taken when the turn goes on", async () => {
+  const source = new ScriptedSource();
+  const taken: string[] = [];
+  const inboxes: SteeringSource[] = [];
+  await using house = await openHouse({}, () =>
+    Promise.resolve({
+      send: (message, signal, steering) => (inboxes.push(steering), source.send(message, signal)),
+      resume: (place, answer, signal, steering) => (inboxes.push(steering), source.resume(place, answer, signal)),
+      endParked: (place, reason) => source.endParked(place, reason),
+    }));
+  await using client = await house.client({ capabilities: CAN });
+  client.turn("t");
+  const first = await source.next();
+  await first.emit(userMessage());
+  await first.finish(stored("parked", { callId: "c", reason: "asks" }, 5));
+  await client.drain();
+  steer(client, "and quickly", { turn_id: "t" });
+  assert.ok((await client.drain()).every((frame) => frame.type !== "steer_accepted"));
+  house.resume({ session: "runtime-ann", turn: "t" }, undefined);
+  const again = await source.next();
+  taken.push(...inboxes[1]!.take().map(({ text }) => text));
+  await again.emit(stored("steering", { id: "and quickly", text: "and quickly" }, 6));
+  assert.equal((await client.next("steer_accepted")).payload.how, "injected");
+  await again.finish(turnDone("done"));
+  await client.next("turn_completed");
+  assert.deepEqual([taken, inboxes[0] === inboxes[1]], [["and quickly"], true]);
 });
