@@ -309,13 +309,15 @@ export const LIMITS = {
   eventsPageMax: 1_000,
   /** What a list shows of a session's last message, in UTF-16 code units. */
   sessionTextCharsMax: 120,
-  /** Payloads of the events that an export reads at once, unless one alone is larger. */
-  exportReadBytesMax: 4_194_304,
-  /** A file that is made a session; one line of it; its events; and the blobs that one event may bring. */
+  /** Payloads of the events of one such page, and of what an export reads at once, unless one alone is larger. */
+  eventsPageBytesMax: 4_194_304,
+  /** A file that is made a session; one line of it; the blobs that one event may bring; and its events. */
   importBytesMax: 1_073_741_824,
   importLineBytesMax: 100_663_296,
   importEventsMax: 200_000,
-  importBlobBytesMax: 134_217_728,
+  /** Imports at the same time. */
+  importsMax: 2,
+  importBlobBytesMax: 67_108_864,
   /** What an import records at once, unless one event alone is larger. */
   importBatchBytesMax: 8_388_608,
   /** What an import that was cut off left behind goes when nothing was added for this long. */

@@ -1,3 +1,5 @@
+import type { StoredEvent } from "#/core/event.ts";
+
 /** A session as the log knows it. Times are integer ms UTC. */
 export interface SessionRow {
   readonly id: string;
@@ -62,6 +64,19 @@ export interface NewBranch {
   readonly channel: string;
 }
 
+/** Which events, by their places. */
+export interface PageQuery {
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  readonly limit: number;
+}
+
+/** Events in their order, and the last place that was looked at: a kind that this version does not know is left out. */
+export interface EventPage {
+  readonly events: readonly StoredEvent[];
+  readonly toSeq: number;
+}
+
 /** Whose an imported session becomes. */
 export interface ImportTarget {
   readonly user: string;
@@ -91,6 +106,8 @@ export interface SessionStore {
    * ended by then has in the branch. Throws AppError `usage` for a place that the other session does not have.
    */
   branch(from: string, at: number | undefined, branch: NewBranch): Promise<SessionRow>;
+  /** As `EventLog.read`, but never more at once than `eventsPageBytesMax` of payloads, unless one alone is larger. */
+  readPage(id: string, query: PageQuery): Promise<EventPage>;
   /** Lines of JSON, each with its newline: what the session held when this was called. One event or blob at a time is in memory. */
   exportLines(id: string): AsyncIterable<string>;
   /**

@@ -4,6 +4,7 @@ import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { SessionOverview, SessionStore } from "#/core/session_store.ts";
 import type { EventLog } from "#/core/store.ts";
+import { toPrintable } from "#/lib/printable.ts";
 import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
 import { toPublicEvent } from "#/gateway/public_event.ts";
 import { type AnyRoute, defineRoute } from "#/gateway/route.ts";
@@ -13,7 +14,7 @@ import type { Turns } from "#/gateway/turns.ts";
 /** What the doors to sessions are made of. */
 export interface SessionApiDeps extends RoomDeps {
   readonly turns: Turns;
-  readonly log: RoomDeps["log"] & Pick<EventLog, "ensureSession" | "read">;
+  readonly log: RoomDeps["log"] & Pick<EventLog, "ensureSession">;
   /** Runs `work` while no turn runs in a session. */
   readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
   /** A session has what another one said, or, without `from`, what somebody else's file says: it may be private. Resolves when that is kept. */
@@ -22,7 +23,10 @@ export interface SessionApiDeps extends RoomDeps {
 
 const Id = z.string().min(1).max(LIMITS.logIdCharsMax);
 const Params = z.object({ id: Id });
-const Name = z.string().max(LIMITS.sessionNameCharsMax).refine((text) => text.isWellFormed() && !text.includes("\0"));
+// Clients of the reference show a name as it is: no control characters, which move a terminal.
+const Name = z.string().max(LIMITS.sessionNameCharsMax).refine((text) =>
+  text.isWellFormed() && text === toPrintable(text)
+);
 const Flag = z.enum(["true", "false"]).default("false").transform((text) => text === "true");
 const Count = (max: number, most: number) => z.coerce.number().int().min(1).max(most).default(max);
 const Place = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
@@ -233,6 +237,7 @@ function createRoute(desk: Desk): AnyRoute {
 }
 
 function importRoute(desk: Desk): AnyRoute {
+  let running = 0;
   return defineRoute({
     method: "post",
     path: "/api/v1/sessions/import",
@@ -243,10 +248,18 @@ function importRoute(desk: Desk): AnyRoute {
     async run({ stream, caller }) {
       const { deps } = desk;
       if (stream === null) throw new AppError("usage", "the body is the file");
-      await makeRoom(deps);
-      const into = { user: deps.user, channel: "import", onId: (id: string) => deps.derived(id, undefined) };
-      const { id } = await (await desk.store()).importLines(stream, into);
-      return desk.show(await desk.own(id, caller));
+      if (running >= LIMITS.importsMax) {
+        throw new AppError("queue_full", `at most ${LIMITS.importsMax} imports at once`);
+      }
+      running++;
+      try {
+        await makeRoom(deps);
+        const into = { user: deps.user, channel: "import", onId: (id: string) => deps.derived(id, undefined) };
+        const { id } = await (await desk.store()).importLines(stream, into);
+        return desk.show(await desk.own(id, caller));
+      } finally {
+        running--;
+      }
     },
   });
 }
@@ -262,9 +275,8 @@ function eventsRoute(desk: Desk): AnyRoute {
     answer: { about: "Events", schema: z.object({ events: z.array(z.unknown()), next: z.number().nullable() }) },
     async run({ params, query: { from, limit }, caller }) {
       const { id, lastSeq } = await desk.own(params.id, caller);
-      const events = await desk.deps.log.read(id, { fromSeq: from, limit });
-      const last = events.at(-1)?.seq ?? lastSeq;
-      return { events: events.map(toPublicEvent), next: last < lastSeq ? last + 1 : null };
+      const { events, toSeq } = await (await desk.store()).readPage(id, { fromSeq: from, toSeq: lastSeq, limit });
+      return { events: events.map(toPublicEvent), next: toSeq < lastSeq ? toSeq + 1 : null };
     },
   });
 }

@@ -2,6 +2,7 @@ import type { AppError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { splitLines } from "#/lib/byte_lines.ts";
+import { toPrintable } from "#/lib/printable.ts";
 import { toPayload } from "#/memory/event_row.ts";
 import { INSERT_BLOB } from "#/memory/event_sql.ts";
 import { type FileEvent, type FileLine, SessionFileReader } from "#/memory/session_file.ts";
@@ -84,7 +85,8 @@ export class SessionImport {
       const [taken] = await this.#deps.driver.all({ sql: SQL.ONE, values: [1, id] });
       if (taken === undefined) free = id;
     }
-    const values = [free, STAGING_USER, agent, name, this.#channel, now];
+    const shown = name === null ? null : toPrintable(name).slice(0, LIMITS.sessionNameCharsMax).toWellFormed();
+    const values = [free, STAGING_USER, agent, shown, this.#channel, now];
     await this.#deps.driver.transaction([{ sql: SQL.INSERT_STAGED, values }], { durability: "normal" });
     this.#id = free;
   }

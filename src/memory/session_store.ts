@@ -3,9 +3,11 @@ import { AppError } from "#/core/error.ts";
 import type { NewEvent, StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type {
+  EventPage,
   Forgotten,
   ImportTarget,
   NewBranch,
+  PageQuery,
   SessionChange,
   SessionOverview,
   SessionQuery,
@@ -36,8 +38,8 @@ const Sizes = z.object({ events: z.number().int(), blobs: z.number().int(), byte
 const Prefix = z.object({ events: z.number().int(), seq: z.number().int().nullable() });
 
 const CUT = "the session was copied here before this turn had ended";
-/** Places of events that are looked at, at once, to read as many events as memory is to hold. */
-const SIZES_MAX = 1_000;
+/** Events that an export reads at once at most. */
+const PAGE_EVENTS = 1_000;
 
 /** Operations on sessions over any driver that speaks SQLite's SQL. */
 export class SqlSessionStore implements SessionStore {
@@ -130,6 +132,22 @@ export class SqlSessionStore implements SessionStore {
     }
   }
 
+  async readPage(id: string, { fromSeq, toSeq, limit }: PageQuery): Promise<EventPage> {
+    const { driver, name } = this.#deps;
+    const sizes = await driver.all({ sql: SQL.SIZES, values: [id, fromSeq, toSeq, limit] });
+    let [bytes, count] = [0, 0];
+    for (const { bytes: more } of sizes) {
+      bytes += Number(more);
+      if (count > 0 && bytes > LIMITS.eventsPageBytesMax) break;
+      count++;
+    }
+    if (count === 0) return { events: [], toSeq };
+    const last = Number(sizes[count - 1]!["seq"]);
+    const rows = await driver.all({ sql: EVENTS, values: [id, fromSeq, count, JSON.stringify(knownKinds())] });
+    const events = rows.map((row) => toStoredEvent(row, name)).filter(({ seq }) => seq <= last);
+    return { events, toSeq: last };
+  }
+
   async *exportLines(id: string): AsyncGenerator<string, void, void> {
     const { lastSeq, ...session } = await this.overview(id);
     const writer = new SessionFileWriter(this.#deps.now());
@@ -191,25 +209,11 @@ export class SqlSessionStore implements SessionStore {
     });
   }
 
-  /** The events up to `lastSeq`, so many at a time as memory is to hold. */
   async *#events(id: string, lastSeq: number): AsyncGenerator<StoredEvent, void, void> {
-    const kinds = JSON.stringify(knownKinds());
-    for (let from = 1; from <= lastSeq;) {
-      const sizes = await this.#deps.driver.all({ sql: SQL.SIZES, values: [id, from, lastSeq, SIZES_MAX] });
-      if (sizes.length === 0) return;
-      let [bytes, events] = [0, 0];
-      for (const { bytes: more } of sizes) {
-        bytes += Number(more);
-        if (events > 0 && bytes > LIMITS.exportReadBytesMax) break;
-        events++;
-      }
-      const to = Number(sizes[events - 1]!["seq"]);
-      const rows = await this.#deps.driver.all({ sql: EVENTS, values: [id, from, events, kinds] });
-      for (const row of rows) {
-        const event = toStoredEvent(row, this.#deps.name);
-        if (event.seq <= to) yield event;
-      }
-      from = to + 1;
+    for (let fromSeq = 1; fromSeq <= lastSeq;) {
+      const { events, toSeq } = await this.readPage(id, { fromSeq, toSeq: lastSeq, limit: PAGE_EVENTS });
+      yield* events;
+      fromSeq = toSeq + 1;
     }
   }
 

@@ -138,16 +138,15 @@ Deno.test("a file that nests deeper than a stack, or holds too many blobs before
     const deep = `{"type":"event","event":${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}}\n`;
     const begun = chain([HEADER, sessionLine("x")]);
     await assert.rejects(store.importLines(toBytes([...begun, deep]), INTO), { code: "usage", message: /^line 3: / });
-    const half = new Uint8Array(LIMITS.blobBytesMax - 8);
-    const blobs = await Promise.all([1, 2, 3].map(async (n) => {
-      half[0] = n;
-      const copy = half.slice();
-      return { type: "blob", content: (await blobOf(copy)).sha256, bytes: copy.length, data: copy.toBase64() };
+    const sizes = [LIMITS.importBlobBytesMax - 8, 16];
+    const blobs = await Promise.all(sizes.map(async (size) => {
+      const content = new Uint8Array(size);
+      return { type: "blob", content: (await blobOf(content)).sha256, bytes: size, data: content.toBase64() };
     }));
     const lines = chain([HEADER, sessionLine("x"), ...blobs]);
     await assert.rejects(store.importLines(toBytes(lines, 8_388_608), INTO), {
       code: "usage",
-      message: /^line 5: more than \d+ bytes of blobs before an event/,
+      message: /^line 4: more than \d+ bytes of blobs before an event/,
     });
   });
 });

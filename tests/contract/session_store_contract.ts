@@ -105,6 +105,25 @@ function testLists(test: Test): void {
     await assert.rejects(store.overview("nobody"), { code: "session_unknown" });
   });
 
+  test("readPage() holds no more at once than its bounds, and says how far it looked", async (log, store) => {
+    const half = "x".repeat(LIMITS.eventsPageBytesMax / 2);
+    await log.append(
+      ID,
+      "t",
+      [messageOf(half), messageOf(half), messageOf("c"), messageOf(half + half + half)],
+      NORMAL,
+    );
+    const page = async (fromSeq: number, limit = 9) => {
+      const { events, toSeq } = await store.readPage(ID, { fromSeq, toSeq: 4, limit });
+      return [events.map(({ seq }) => seq), toSeq];
+    };
+    assert.deepEqual(await page(1), [[1], 1], "two halves and their frames are more than a page");
+    assert.deepEqual(await page(2), [[2, 3], 3]);
+    assert.deepEqual(await page(4), [[4], 4], "one alone is read whatever it has");
+    assert.deepEqual(await page(2, 1), [[2], 2]);
+    assert.deepEqual(await page(5), [[], 4]);
+  });
+
   test("archiveIdle() archives what is idle, and not what runs or waits", async (log, store) => {
     for (const id of ["idle", "open", "parked"]) await log.ensureSession(sessionOf(id));
     await record(log, "idle", "t");

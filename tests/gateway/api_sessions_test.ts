@@ -288,7 +288,9 @@ Deno.test("odd ids and bodies are refused in words", async () => {
     assert.ok(status === 404 || status === 400, `${id}: ${status}`);
   }
   for (
-    const body of [[], { name: 1 }, { name: "x".repeat(201) }, { name: "a\0b" }, { user: "bob" }, { archived: "yes" }]
+    const body of [[], { name: 1 }, { name: "x".repeat(201) }, { name: "a\0b" }, { name: "\x1b[2J" }, { user: "bob" }, {
+      archived: "yes",
+    }]
   ) {
     assert.equal((await api.ask("PATCH", "/s", body)).status, 400, JSON.stringify(body).slice(0, 40));
   }
@@ -299,4 +301,28 @@ Deno.test("odd ids and bodies are refused in words", async () => {
 Deno.test("toSessionRoutes() gives each door a place of its own", () => {
   const routes = toSessionRoutes({} as Parameters<typeof toSessionRoutes>[0]);
   assert.equal(new Set(routes.map(({ method, path }) => `${method} ${path}`)).size, 10);
+});
+
+Deno.test("no more imports than may be run at once, and a place is free again after one", async () => {
+  await using api = await openApi();
+  const gates = Array.from({ length: LIMITS.importsMax }, () => Promise.withResolvers<void>());
+  const begun = gates.map(() => Promise.withResolvers<void>());
+  const slow = gates.map((gate, at) =>
+    api.ask(
+      "POST",
+      "/import",
+      new ReadableStream({
+        async pull(controller) {
+          begun[at]!.resolve();
+          await gate.promise;
+          controller.close();
+        },
+      }),
+    )
+  );
+  await Promise.all(begun.map(({ promise }) => promise));
+  while ((await api.ask("POST", "/import", "x")).status !== 429);
+  gates.forEach(({ resolve }) => resolve());
+  for (const answer of slow) assert.equal((await answer).status, 400);
+  assert.equal((await api.ask("POST", "/import", "x")).status, 400);
 });
