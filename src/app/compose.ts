@@ -18,6 +18,7 @@ import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps } from "#/session/drive.ts";
 import type { Sessions } from "#/session/session.ts";
 import type { Ledger, PricedModel } from "#/turn/ledger.ts";
+import type { TokenCounter } from "#/turn/tokens.ts";
 
 /** What the guest's parts need from the process that they run in. */
 export interface ComposeDeps {
@@ -103,6 +104,7 @@ async function readAttachment(
 /** What runs turns. */
 interface Turns {
   readonly sessions: Sessions;
+  readonly tokens: TokenCounter;
   /** What the next turn runs with. */
   readonly send: () => SendDeps;
 }
@@ -126,15 +128,15 @@ async function listen(
   );
   const gateway = openGateway({
     source: {
-      async *send(turn, signal) {
+      async *send(turn, signal, steering) {
         deps.onTurn();
         const { sessions, send } = await parts.turns;
-        yield* sessions.send(turn, send(), signal);
+        yield* sessions.send(turn, { ...send(), steering }, signal);
       },
-      async *resume(place, answer, signal) {
+      async *resume(place, answer, signal, steering) {
         deps.onTurn();
         const { sessions, send } = await parts.turns;
-        yield* sessions.resume(place, answer, send(), signal);
+        yield* sessions.resume(place, answer, { ...send(), steering }, signal);
       },
       async endParked({ session, turn }, reason) {
         return await (await parts.turns).sessions.endParked(session, turn, reason);
@@ -143,6 +145,12 @@ async function listen(
         await parts.turns.then(({ sessions }) => sessions.stop("suspend", "the gateway is stopping"), () => {});
       },
     },
+    async exclusive(session, work) {
+      const { sessions } = await parts.turns;
+      return await sessions.exclusive(user, session, "its session is deleted", work);
+    },
+    letGo: (session) => void parts.turns.then(({ tokens }) => tokens.drop(session), () => {}),
+    derived: (session, from) => deps.sandbox.derived(session, from),
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,
@@ -212,7 +220,7 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
       ...(settings.reasoning === undefined ? {} : { reasoning: settings.reasoning }),
     },
   });
-  return { sessions, send };
+  return { sessions, tokens, send };
 }
 
 /** The ledger, which knows from the log what today cost already. */

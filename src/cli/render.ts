@@ -86,6 +86,8 @@ function toStatusLine(event: SessionEvent): string | null {
       const isNo = answer === "no" || answer === "never";
       return `  ${isNo ? "✗" : "✓"} ${answer} (${by === "silence" ? "nobody answered" : by})`;
     }
+    case "steering":
+      return `› ${toOneLine(event.payload.text, RESULT_CHARS)}`;
     case "budget":
       return `· stopped by its ${event.payload.kind} budget: ${event.payload.used} of ${event.payload.limit}`;
     case "turn_failed":

@@ -115,6 +115,10 @@ export interface EventPayloads {
   resumed: { readonly attempt: number };
   summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };
   budget: { readonly kind: BudgetKind; readonly used: number; readonly limit: number };
+  /** What the person said while the turn ran; the next model call sees it. `id` is the client's, the same again is a retry. */
+  steering: { readonly id: string; readonly text: string };
+  /** All that is left of a session that was deleted: how much there was. */
+  forgotten: { readonly events: number; readonly blobs: number; readonly bytes: number };
   turn_done: {
     readonly text: string;
     readonly finishReason: string;

@@ -1,17 +1,7 @@
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
+import type { SessionRow, SessionStore } from "#/core/session_store.ts";
 
-/** A session as the log knows it. Times are integer ms UTC. */
-export interface SessionRow {
-  readonly id: string;
-  readonly user: string;
-  readonly agent: string;
-  readonly displayName: string | null;
-  readonly channel: string;
-  readonly parent: string | null;
-  readonly createdAt: number;
-  readonly lastActiveAt: number;
-  readonly archived: boolean;
-}
+export type { SessionRow };
 
 /** Calls of one model on one day in one session. */
 export interface UsageRow {
@@ -84,6 +74,8 @@ export interface EventLog {
   parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** What models were used for since `at` (integer ms UTC), the newest first. */
   usage(at: number): Promise<readonly UsageRow[]>;
+  /** What is done to sessions as a whole; its code is loaded when it is first asked for. */
+  sessions(): Promise<SessionStore>;
   /** Content of a blob, or undefined. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;

@@ -6,9 +6,12 @@ import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
+import { isSameMessage, toMessage } from "#/gateway/turn_message.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
 import type { SessionMessage, StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
+import type { SteeringSource } from "#/turn/steering.ts";
 
 /** One message on its way into a session. */
 export type InboundTurn = Required<SessionMessage>;
@@ -20,9 +23,14 @@ export type InboundTurn = Required<SessionMessage>;
  * `turn_suspended` or `session_taken`: the turn goes on after the next start, or in another gateway.
  */
 export interface TurnSource {
-  send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  send(turn: InboundTurn, signal: AbortSignal, steering: SteeringSource): AsyncIterable<SessionEvent>;
   /** Goes on with a turn that waits for a person, or that an interruption left open; no event when it is neither (any more). */
-  resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  resume(
+    place: TurnPlace,
+    answer: ApprovalResolution | undefined,
+    signal: AbortSignal,
+    steering: SteeringSource,
+  ): AsyncIterable<SessionEvent>;
   /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
   endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
   /** Suspends the turns that run and takes no more; resolves when they have come to a recorded boundary. */
@@ -73,10 +81,16 @@ export class Turns {
   readonly #turns = new Map<string, Map<string, Turn>>();
   readonly #outcomes = new Map<string, readonly Outgoing[]>();
   readonly #running = new Set<Promise<void>>();
+  readonly #steering: Steering<Turn>;
   #stopped = false;
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
+    this.#steering = new Steering({
+      log: deps.log,
+      find: ({ session, turn }) => turn === "" ? this.#head(session) : this.#turns.get(session)?.get(turn),
+      queue: (message) => this.#queue(message),
+    });
   }
 
   /**
@@ -91,7 +105,7 @@ export class Turns {
     if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
     const turn = this.#register({ ...message, sender });
     const asked = Promise.withResolvers<void>();
-    this.#track(this.#run(turn, () => this.#deps.source.send(toMessage(turn), turn.abort.signal), asked.resolve));
+    this.#track(this.#run(turn, () => this.#send(turn), asked.resolve));
     await asked.promise;
   }
 
@@ -112,7 +126,27 @@ export class Turns {
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
-    this.#track(this.#run(turn, () => this.#deps.source.resume(place, answer, turn.abort.signal), () => {}));
+    this.#track(this.#run(
+      turn,
+      () => this.#deps.source.resume(place, answer, turn.abort.signal, this.#steering.inbox(turn)),
+      () => {},
+    ));
+  }
+
+  /** What a person says to a turn that runs; see `Steering.steer`. */
+  readonly steer = (place: TurnPlace, text: SteeringText): Promise<Steered> => this.#steering.steer(place, text);
+
+  #queue(message: InboundTurn): Turn {
+    if (this.#stopped) throw new AppError("cancelled", CLOSING);
+    const known = this.#turns.get(message.session)?.get(message.turn);
+    if (known !== undefined) return known;
+    const turn = this.#register({ ...message, sender: undefined });
+    this.#track(this.#run(turn, () => this.#send(turn), () => {}));
+    return turn;
+  }
+
+  #send(turn: Turn): AsyncIterable<SessionEvent> {
+    return this.#deps.source.send(toMessage(turn), turn.abort.signal, this.#steering.inbox(turn));
   }
 
   /** What a session waits for a person to answer, as its clients are told. */
@@ -141,6 +175,19 @@ export class Turns {
     const turns = [...this.#turns.values()].flatMap((session) => [...session.values()]);
     for (const turn of turns) this.#cancel(turn, reason);
     return turns.length;
+  }
+
+  /** Cancels what a session runs or has queued, also what was said to its turns and is not on record. */
+  drop(session: string, reason: string): void {
+    for (const turn of [...this.#turns.get(session)?.values() ?? []]) {
+      this.#steering.drop(turn, reason);
+      this.#cancel(turn, reason);
+    }
+  }
+
+  /** Forgets how the last turn of a session ended. */
+  dropOutcome(session: string): void {
+    this.#outcomes.delete(session);
   }
 
   /** The turn that a session works on, or will work on next. */
@@ -279,12 +326,14 @@ export class Turns {
 
   #begin(turn: Turn): void {
     turn.started = true;
+    this.#steering.begun(turn);
     if (!turn.replay) this.#outcomes.delete(turn.session);
     this.#publish(turn, [{ frame: toFrame("turn_started", this.#address(turn, "running")), droppable: false }]);
   }
 
   #tell(turn: Turn, event: SessionEvent): void {
     let shown = event;
+    if (event.type === "steering") this.#steering.inbox(turn).recorded(event.payload.id);
     if (event.type === "text_delta") {
       const pair = joinPair(turn.waiting, event.payload.text);
       turn.waiting = pair.waiting;
@@ -315,6 +364,8 @@ export class Turns {
     // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
     const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
     if (isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
+    // A message of nobody who is connected: whoever said it to a turn before hears of it.
+    if (this.#steering.failed(turn, error) && !turn.started) return this.#remove(turn);
     if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
     this.#remove(turn);
     const frame = cancelled
@@ -370,17 +421,6 @@ export class Turns {
     if (turns?.get(turn.turn) !== turn) return;
     turns.delete(turn.turn);
     if (turns.size === 0) this.#turns.delete(turn.session);
+    this.#steering.ended(turn);
   }
-}
-
-function toMessage(turn: Turn): InboundTurn {
-  const { session, text, channel, requestId, attachments } = turn;
-  return { session, turn: turn.turn, text, channel, requestId, attachments };
-}
-
-function isSameMessage(left: Omit<InboundTurn, "requestId">, right: InboundTurn): boolean {
-  return left.text === right.text && left.attachments.length === right.attachments.length &&
-    left.attachments.every(({ mimeType, data }, at) =>
-      mimeType === right.attachments[at]?.mimeType && data === right.attachments[at]?.data
-    );
 }

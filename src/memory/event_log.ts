@@ -1,6 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
+import type { SessionStore } from "#/core/session_store.ts";
 import type { AppendOptions, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 import { planAppend } from "#/memory/append_plan.ts";
 import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
@@ -24,6 +25,7 @@ export interface SqlEventLogDeps {
 /** The event log over any driver that speaks SQLite's SQL. Ids that hold a NUL, a lone surrogate, nothing or too much: RangeError. */
 export class SqlEventLog implements EventLog {
   readonly #deps: SqlEventLogDeps;
+  #sessions: Promise<SessionStore> | undefined;
 
   constructor(deps: SqlEventLogDeps) {
     this.#deps = deps;
@@ -125,6 +127,15 @@ export class SqlEventLog implements EventLog {
       throw corruptStore(this.#deps.name, `blob ${sha256} has another content`);
     }
     return content;
+  }
+
+  sessions(): Promise<SessionStore> {
+    return this.#sessions ??= this.#openSessions();
+  }
+
+  async #openSessions(): Promise<SessionStore> {
+    const { SqlSessionStore } = await import("#/memory/session_store.ts");
+    return await SqlSessionStore.open({ ...this.#deps, now: () => this.#now(), blob: (sha256) => this.blob(sha256) });
   }
 
   async close(): Promise<void> {

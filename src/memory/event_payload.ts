@@ -135,6 +135,8 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
   resumed: z.looseObject({ attempt: count }),
   summary: z.looseObject({ fromSeq: count, toSeq: count, text, epoch: count }),
   budget: z.looseObject({ kind: budgetKind, used: z.number(), limit: z.number() }),
+  steering: z.looseObject({ id: text, text }),
+  forgotten: z.looseObject({ events: count, blobs: count, bytes: count }),
   turn_done: z.looseObject({
     text,
     finishReason: text,

@@ -135,7 +135,9 @@ function toBound(value: SqlValue): null | bigint | number | string | Uint8Array 
 
 function pragmas(options: SqliteOptions): readonly string[] {
   return [
-    ...(options.isReadOnly ? [] : ["PRAGMA journal_mode=WAL"]),
+    // Before anything is in the file, or never: room of a deleted session can be given back only then. VACUUM needs an ATTACH, which a
+    // process without all permissions has none of (measured, Deno 2.9.6).
+    ...(options.isReadOnly ? [] : ["PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=WAL"]),
     "PRAGMA synchronous=NORMAL",
     // macOS: fsync alone does not reach the platter (https://www.sqlite.org/pragma.html#pragma_fullfsync).
     "PRAGMA fullfsync=ON",
@@ -143,6 +145,8 @@ function pragmas(options: SqliteOptions): readonly string[] {
     `PRAGMA journal_size_limit=${LIMITS.walBytesMax}`,
     // SQLite's own temporary files would lie in /tmp: its C code is not bound by Deno's permissions.
     "PRAGMA temp_store=MEMORY",
+    // What a session said that was deleted is not left in the file: also not where a page was split while it was written.
+    "PRAGMA secure_delete=ON",
     // A database file is input: functions in its schema do not run, and cell sizes are checked before they are used.
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",

@@ -160,6 +160,7 @@ function spawnGuest(
       broker: {
         call: async (request, signal) => (await tools).broker.call(request, signal),
         answer: async (given) => await (await tools).broker.answer(given),
+        derived: async (session, from) => await (await tools).broker.derived(session, from),
       },
       onClients: (count) => idle.set(count),
       onTurn: () => void tools.then((host) => host.warm()).catch(() => {}),

@@ -1,3 +1,4 @@
+import type { Priority } from "#/lib/lane.ts";
 import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 import {
   isDurable,
@@ -19,6 +20,8 @@ export type Events<Event = SessionEvent> = AsyncGenerator<Event, void, void>;
 /** How a turn is run, made for this message; `setup.principal.user` owns the session. */
 export interface SendDeps extends TurnDeps {
   readonly setup: TurnSetup;
+  /** `chat` when absent. */
+  readonly priority?: Priority;
 }
 
 /** What stops a turn. */

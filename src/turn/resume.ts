@@ -62,7 +62,8 @@ export function planResume(events: readonly StoredEvent[]): Resume | undefined {
   if (events.length === 0 || events.some(isTurnEnd)) return undefined;
   const replies = events.filter((event) => event.type === "model_result").map((event) => event.payload);
   const behind = events.slice(events.findLastIndex((event) => event.type === "model_result") + 1);
-  const isOver = behind.some((event) => event.type === "model_request");
+  // A person's word is taken only where a model call is next.
+  const isOver = behind.some((event) => event.type === "model_request" || event.type === "steering");
   const last = isOver ? undefined : replies.at(-1);
   const results = events.filter((event) => event.type === "tool_result").map((event) => event.payload);
   const budget = behind.findLast((event) => event.type === "budget");

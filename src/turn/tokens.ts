@@ -67,6 +67,11 @@ export class TokenCounter {
     this.#factor = options.factor;
   }
 
+  /** Lets go of what was counted of a session; it is counted anew when it goes on. */
+  drop(session: string): void {
+    this.#sessions.delete(session);
+  }
+
   /** Tokens of a text, not kept. */
   count(text: string): number {
     return this.#tokensOf(toCounted([text]), [text]);

@@ -10,6 +10,7 @@ import { type HistoryMessage, toReplyMessage } from "#/turn/history.ts";
 import { CostAccount, type Ledger, type Reservation } from "#/turn/ledger.ts";
 import { callModel, type LastReply, type Reply } from "#/turn/model_call.ts";
 import { restoreState, type Resume } from "#/turn/resume.ts";
+import { type SteeringSource, takeSteering } from "#/turn/steering.ts";
 import { NOTHING_KNOWN, runCalls } from "#/turn/run_calls.ts";
 import type { TokenCounter } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
@@ -59,6 +60,8 @@ export interface TurnDeps {
   /** Of the user: what all turns together may cost, and what a reply did. */
   readonly ledger: Ledger;
   readonly tokens: TokenCounter;
+  /** What the person says while the turn runs. */
+  readonly steering?: SteeringSource;
 }
 
 /**
@@ -72,6 +75,7 @@ export interface TurnDeps {
  *   no tool calls, and the finish reason `failed` or `cancelled`: nothing that the person saw is lost, and the history stays valid.
  * - After `signal` fires, calls whose intent was yielded get their result, nothing starts, and the turn ends cancelled. The signal's
  *   reason, when it is a string or an AppError, becomes the event's reason.
+ * - What `steering` has is yielded as `steering` before a model call, which sees it; a last reply that it came in on is answered by one more.
  * - An empty reply is asked for once more; a second one in a row fails the turn with `provider_protocol`, unless text was shown before.
  * - The third equal call with equal results in a row is answered, not run; one more in a later reply fails the turn with `turn_stuck`.
  */
@@ -125,7 +129,7 @@ function toReason(reason: unknown): string {
 }
 
 async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent, void, void> {
-  const { input: { resume }, control, state } = run;
+  const { input: { resume, budgets }, deps, control, state } = run;
   const calls = toCallContext(run);
   if (resume?.spent !== undefined) return yield failTurn(run, resume.spent.code, resume.spent.message);
   let left = resume?.reply;
@@ -138,8 +142,12 @@ async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent,
     if (reply.end.kind === "aborted") return yield* stopTurn(run);
     if (reply.end.kind === "failed") return yield failTurn(run, reply.end.code, reply.end.message);
     if (reply.toolCalls.length === 0) {
-      if (reply.text !== "" || reply.media.length > 0 || state.wasEmpty) return yield endTurn(run, reply);
-      state.wasEmpty = true;
+      // Where no further call may be made, nothing is taken: what waits becomes a turn of its own.
+      const isSteered = deps.steering !== undefined && findSpentBudget(state, budgets) === undefined &&
+        (yield* takeSteering(deps.steering, state));
+      const hasAnswer = reply.text !== "" || reply.media.length > 0;
+      if (!isSteered && (hasAnswer || state.wasEmpty)) return yield endTurn(run, reply);
+      state.wasEmpty = !hasAnswer;
       continue;
     }
     state.wasEmpty = false;
@@ -159,6 +167,7 @@ async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent,
 async function* askModel(run: Run): AsyncGenerator<TurnEvent, LastReply | undefined, void> {
   const spent = findSpentBudget(run.state, run.input.budgets);
   if (spent !== undefined) return yield* endSpent(run, spent);
+  if (run.deps.steering !== undefined) yield* takeSteering(run.deps.steering, run.state);
   const step = await planStep(run);
   if (step === undefined) return yield* stopTurn(run);
   if ("kind" in step) return yield* endSpent(run, step);

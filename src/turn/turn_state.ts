@@ -2,7 +2,7 @@ import { addUsage } from "#/core/cost.ts";
 import type { Outcome } from "#/core/capability.ts";
 import type { NewEvent, Progress, TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
-import type { HistoryMessage } from "#/turn/history.ts";
+import { addSteering, type HistoryMessage } from "#/turn/history.ts";
 import { toTokens } from "#/turn/budget.ts";
 import { CallStreak } from "#/turn/streak.ts";
 
@@ -52,6 +52,11 @@ export class TurnState {
   /** Adds the message of the event that was stamped last. */
   remember(message: HistoryMessage["message"]): void {
     this.#history.push({ seq: this.#lastSeq, message });
+  }
+
+  /** Adds what a person said meanwhile, by the event that was stamped last. */
+  steer(text: string): void {
+    addSteering(this.#history, this.#lastSeq, text);
   }
 
   /** Adds what one model call used; `estimate` counts, in tokens, when the vendor did not say. */

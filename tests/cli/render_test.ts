@@ -224,3 +224,8 @@ Deno.test("renderEvent() paints status lines only when asked", () => {
   assert.ok(show([budget], true).err.startsWith("\x1b[2m"));
   assert.ok(!show([budget], false).err.includes("\x1b"));
 });
+
+Deno.test("renderEvent() shows what was said to the running turn, in one line", () => {
+  const steering: SessionEvent = { ...at, type: "steering", payload: { id: "m", text: "in French,\n\x1b[2Jplease" } };
+  assert.equal(show([steering]).err, "› in French, \\x1b[2Jplease\n");
+});

@@ -19,6 +19,10 @@ export class MemoryLog implements EventLog {
   readonly #blobs = new Map<string, Uint8Array>();
   #now = 1_000;
 
+  sessions(): Promise<never> {
+    return Promise.reject(new Error("this log changes no sessions"));
+  }
+
   ensureSession(
     session: Pick<SessionRow, "id" | "user" | "agent" | "channel" | "displayName" | "parent">,
   ): Promise<SessionRow> {

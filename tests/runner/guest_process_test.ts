@@ -15,6 +15,7 @@ class Ears implements GuestHandlers {
   readonly broker: GuestHandlers["broker"] = {
     call: ({ tool }) => Promise.resolve(ok(tool, "rivers run")),
     answer: () => Promise.resolve(),
+    derived: () => Promise.resolve(),
   };
   readonly counts: number[] = [];
   readonly log: string[] = [];

@@ -103,6 +103,8 @@ Deno.test("measure() keeps countedSessionsMax sessions, and not what is no longe
   await measured("one more");
   assert.equal(await measured("s0"), 0, "spoken to since");
   assert.equal(await measured("s1"), 1, "silent for longest");
+  counter.drop("s0");
+  assert.equal(await measured("s0"), 1, "counted anew");
   const long = Array.from({ length: 2 * LIMITS.historyEventsMax + 1 }, (_, seq) => said(seq, "one"));
   await measured("long", long);
   assert.equal(await measured("long"), 1);
