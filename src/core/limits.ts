@@ -306,6 +306,12 @@ export const LIMITS = {
   logCheckBytesMax: 268_435_456,
   /** Waiting for a foreign process that writes to the log file; the whole guest stands still meanwhile. */
   storeBusyMs: 1_000,
+  /** Writes that wait for the event log; one more is refused. */
+  commitsWaitingMax: 4_096,
+  /** Writes that one commit of the event log takes together. */
+  commitGroupMax: 256,
+  /** What they may weigh together, beside the first: UTF-16 code units of text and bytes of blobs. */
+  commitGroupBytesMax: 8_388_608,
   /** One entry of the audit log as a line. What makes a larger one does not run. */
   auditEntryBytesMax: 65_536,
   /** One text in an audit entry, in UTF-16 code units: a path of `pathBytesMax` and what is asked of it. */
