@@ -27,6 +27,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "zod": /./,
   "openai": /^provider\/(openai|responses)/,
   "eventsource-parser": /^provider\/sse/,
+  "@libsql/client/web": /^memory\/libsql_driver\.ts$/,
   "hono": /^gateway\//,
   "hono/deno": /^gateway\//,
   "commander": /^cli\//,

@@ -312,6 +312,16 @@ export const LIMITS = {
   commitGroupMax: 256,
   /** What they may weigh together, beside the first: UTF-16 code units of text and bytes of blobs. */
   commitGroupBytesMax: 8_388_608,
+  /** One request to a remote store, with its answer. */
+  remoteStoreMs: 10_000,
+  /** Tries of one request to a remote store. */
+  remoteAttemptsMax: 4,
+  /** From the first failed try to the second; then fourfold each time. */
+  remoteRetryMs: 200,
+  /** One answer of a remote store: the largest event or blob, as JSON. */
+  remoteAnswerBytesMax: 268_435_456,
+  /** Writes that a remote store can still be asked about. */
+  receiptsKeptMax: 10_000,
   /** One entry of the audit log as a line. What makes a larger one does not run. */
   auditEntryBytesMax: 65_536,
   /** One text in an audit entry, in UTF-16 code units: a path of `pathBytesMax` and what is asked of it. */
