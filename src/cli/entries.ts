@@ -8,6 +8,7 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/app/model_probe.ts"),
     () => import("#/cli/client.ts"),
     () => import("#/cli/log_reader.ts"),
+    () => import("#/memory/remote.ts"),
     () => import("#/provider/catalog_snapshot.json", { with: { type: "json" } }),
     () => import("#/runner/describe_start.ts"),
     () => import("#/sandbox/child.ts"),

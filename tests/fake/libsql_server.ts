@@ -146,9 +146,9 @@ function runBatch(db: DatabaseSync, stored: Map<unknown, string>, batch: Json, a
     if (condition === undefined || condition === null) return true;
     switch (condition["type"]) {
       case "ok":
-        return step_results[condition["step"] as number] != null;
+        return Boolean(step_results[condition["step"] as number]);
       case "error":
-        return step_errors[condition["step"] as number] != null;
+        return Boolean(step_errors[condition["step"] as number]);
       case "not":
         return !holds(condition["cond"] as Json);
       case "and":
