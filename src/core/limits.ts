@@ -338,6 +338,8 @@ export const LIMITS = {
   auditHeadsMax: 100_000,
   /** One question to an event log, by a process of its own. */
   logReaderMs: 60_000,
+  /** A backup or a restore of an event log, its check included. */
+  logCopyMs: 1_800_000,
   /** Memory of SQLite in that process: the file is a guest's. */
   logReaderBytesMax: 268_435_456,
   /** Rows of `usage`: one a day, session and model, the newest. */

@@ -3,7 +3,7 @@ import type { SqlDriver } from "#/memory/sql.ts";
 import { corruptStore, isRemoteName } from "#/memory/store_error.ts";
 
 /** `OXYD` in ASCII: tells our file from any other database (https://www.sqlite.org/pragma.html#pragma_application_id). */
-const APPLICATION_ID = 0x4f58_5944;
+export const APPLICATION_ID = 0x4f58_5944;
 
 /** `n` is the order, so that the oldest can go. */
 const RECEIPTS =

@@ -1,0 +1,98 @@
+import { DatabaseSync } from "node:sqlite";
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { type StoreFacts, sync, verifyStore } from "#/memory/store_copy.ts";
+import { storeFailed, toStoreError } from "#/memory/store_error.ts";
+import { lockStoreFile } from "#/memory/store_file.ts";
+
+/** What a restore takes and where it puts it. */
+export interface RestoreInput {
+  /** Path of the backup. It is copied, never opened. */
+  readonly from: string;
+  /** Path of the store. */
+  readonly path: string;
+  /** Part of the name that the replaced store gets: `<path>.replaced-<stamp>`. */
+  readonly stamp: string;
+}
+
+/** A restored store. */
+export interface Restored extends StoreFacts {
+  /** Where the replaced one lies; undefined when there was none. */
+  readonly replaced?: string;
+}
+
+/**
+ * Puts a backup in the place of a store: copied beside it, verified there, then renamed, so that a crash leaves the one or the other. The
+ * replaced one stays, with its write-ahead log. Throws AppError `lock_held` when somebody has the store open, `store_*` for a backup that is
+ * not whole; then the store is as it was.
+ */
+export function restoreStore({ from, path, stamp }: RestoreInput): Restored {
+  const name = from.slice(from.lastIndexOf("/") + 1);
+  const file = lockStoreFile(path);
+  const copy = `${path}.restore`;
+  try {
+    removeAll([copy, ...besides(copy)]);
+    const { size } = Deno.statSync(from);
+    if (size > LIMITS.eventLogBytesMax) throw storeFailed(name, "full", "it is larger than an event log may be");
+    Deno.copyFileSync(from, copy);
+    Deno.chmodSync(copy, 0o600);
+    const facts = verifyStore(copy, { name, remedy: "nothing was changed; use another backup" });
+    removeAll(besides(copy));
+    sync(copy);
+    const replaced = file.bytes > 0 || file.isUnclean ? keepAside(path, `${path}.replaced-${stamp}`) : undefined;
+    Deno.renameSync(copy, path);
+    syncFolder(path);
+    return { ...facts, ...(replaced === undefined ? {} : { replaced }) };
+  } catch (error) {
+    removeAll([copy, ...besides(copy)]);
+    throw toStoreError(error, name);
+  } finally {
+    file.release();
+  }
+}
+
+/** Gives the store a second name. Its write-ahead log must not stay where the next database would be read with it. */
+function keepAside(path: string, aside: string): string {
+  try {
+    // The close brings the log into the file. A damaged store refuses; its files are kept as they are.
+    const db = new DatabaseSync(path, { timeout: LIMITS.storeBusyMs });
+    try {
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    const meant = toStoreError(error, path.slice(path.lastIndexOf("/") + 1));
+    if (!(meant instanceof AppError) || meant.code !== "store_corrupt") throw meant;
+  }
+  Deno.linkSync(path, aside);
+  for (const part of ["-wal", "-journal"]) {
+    if (isThere(path + part)) Deno.renameSync(path + part, aside + part);
+  }
+  removeAll([`${path}-shm`]);
+  return aside;
+}
+
+function besides(path: string): readonly string[] {
+  return [`${path}-wal`, `${path}-shm`, `${path}-journal`];
+}
+
+function removeAll(paths: readonly string[]): void {
+  for (const path of paths) if (isThere(path)) Deno.removeSync(path);
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** A rename is on the disk when its folder is. */
+function syncFolder(path: string): void {
+  using folder = Deno.openSync(path.slice(0, path.lastIndexOf("/")));
+  folder.syncSync();
+}
