@@ -37,12 +37,12 @@ const Answer = z.union([
  */
 export async function runLogCopy(input: LogCopierInput, timeoutMs: number = LIMITS.logCopyMs): Promise<LogCopied> {
   const child = spawn(planLogCopier(input), { stdin: "null", stdout: "piped", stderr: "null" });
-  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  const timer = setTimeout(() => stop(child), timeoutMs);
   let answer: z.infer<typeof Answer> | undefined;
   try {
     answer = Answer.parse(JSON.parse(await readBounded(child.stdout, ANSWER_BYTES_MAX)));
   } catch (cause) {
-    child.kill("SIGKILL");
+    stop(child);
     throw new AppError("store_failed", `the event log could not be copied: its process ended without an answer`, {
       cause,
     });
@@ -52,6 +52,14 @@ export async function runLogCopy(input: LogCopierInput, timeoutMs: number = LIMI
   }
   if ("done" in answer) return answer.done;
   throw new AppError(answer.failed.code, answer.failed.message);
+}
+
+function stop(child: Pick<Deno.ChildProcess, "kill">): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** What a copy holds, in words. */

@@ -1,5 +1,4 @@
 import { DatabaseSync } from "node:sqlite";
-import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { type StoreFacts, sync, verifyStore } from "#/memory/store_copy.ts";
 import { storeFailed, toStoreError } from "#/memory/store_error.ts";
@@ -53,17 +52,14 @@ export function restoreStore({ from, path, stamp }: RestoreInput): Restored {
 
 /** Gives the store a second name. Its write-ahead log must not stay where the next database would be read with it. */
 function keepAside(path: string, aside: string): string {
-  try {
-    // The close brings the log into the file. A damaged store refuses; its files are kept as they are.
+  if (isReadable(path)) {
+    // The close brings the write-ahead log into the file: then a crash between the next steps takes nothing apart.
     const db = new DatabaseSync(path, { timeout: LIMITS.storeBusyMs });
     try {
-      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
     } finally {
       db.close();
     }
-  } catch (error) {
-    const meant = toStoreError(error, path.slice(path.lastIndexOf("/") + 1));
-    if (!(meant instanceof AppError) || meant.code !== "store_corrupt") throw meant;
   }
   Deno.linkSync(path, aside);
   for (const part of ["-wal", "-journal"]) {
@@ -71,6 +67,21 @@ function keepAside(path: string, aside: string): string {
   }
   removeAll([`${path}-shm`]);
   return aside;
+}
+
+/** False for a damaged store. It is asked by a reader, for a writer tidies up when it closes, and with it what could be saved. */
+function isReadable(path: string): boolean {
+  try {
+    const db = new DatabaseSync(path, { readOnly: true, timeout: LIMITS.storeBusyMs });
+    try {
+      db.prepare("SELECT count(*) FROM sqlite_schema").all();
+      return true;
+    } finally {
+      db.close();
+    }
+  } catch {
+    return false;
+  }
 }
 
 function besides(path: string): readonly string[] {
