@@ -46,8 +46,6 @@ export interface Guest {
 }
 
 const AGENT = "default";
-/** Not a literal: the graph of a start would hold a package that few need. */
-const REMOTE = new URL("../memory/remote.ts", import.meta.url).href;
 
 const ROOTS = [
   { path: "/shared", about: "the person's files; read and write here unless told otherwise" },
@@ -92,7 +90,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
 /** In a file, or where `memory.remote_url` says. What speaks to a server is loaded for those who have one. */
 async function openLog({ internalDir, store }: Bootstrap, { now, fetch }: ComposeDeps): Promise<EventLog> {
   if (store === undefined) return await openEventLog({ path: join(internalDir, "oxydra.db"), now });
-  const { openRemoteEventLog }: typeof import("#/memory/remote.ts") = await import(REMOTE);
+  const { openRemoteEventLog } = await import("#/memory/remote.ts");
   return await openRemoteEventLog({ url: store.url, token: new Secret(store.token), fetch, now });
 }
 

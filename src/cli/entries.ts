@@ -9,7 +9,6 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/cli/client.ts"),
     () => import("#/cli/log_copier.ts"),
     () => import("#/cli/log_reader.ts"),
-    () => import("#/memory/remote.ts"),
     () => import("#/provider/catalog_snapshot.json", { with: { type: "json" } }),
     () => import("#/runner/describe_start.ts"),
     () => import("#/sandbox/child.ts"),

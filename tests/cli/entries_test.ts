@@ -20,7 +20,5 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const named = nameEntries().map((entry) => /import\(["']#\/([\w/.]+)["'][,)]/.exec(entry.toString())?.[1]);
   // What a start with a real model loads besides; a first start with the demo must not leave it behind.
   const catalog = ["provider/catalog_snapshot.json", "runner/describe_start.ts"];
-  // What a guest with a remote store loads besides.
-  const store = ["memory/remote.ts"];
-  assert.deepEqual(named.sort(), [...entries, ...catalog, ...store].sort());
+  assert.deepEqual(named.sort(), [...entries, ...catalog].sort());
 });
