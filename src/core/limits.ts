@@ -310,6 +310,8 @@ export const LIMITS = {
   commitsWaitingMax: 4_096,
   /** Writes that one commit of the event log takes together. */
   commitGroupMax: 256,
+  /** A commit that took longer lets the next one wait for what came in meanwhile. */
+  commitSlowMs: 1,
   /** What they may weigh together, beside the first: UTF-16 code units of text and bytes of blobs. */
   commitGroupBytesMax: 8_388_608,
   /** One request to a remote store, with its answer. */

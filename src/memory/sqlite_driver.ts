@@ -25,6 +25,8 @@ export class SqliteDriver implements SqlDriver {
   readonly #options: SqliteOptions;
   readonly #statements = new Map<string, StatementSync>();
   readonly #queue: CommitQueue;
+  /** Of the last commit. */
+  #commitMs = 0;
   #synchronous: Durability | undefined;
   #isClosed = false;
 
@@ -61,7 +63,12 @@ export class SqliteDriver implements SqlDriver {
     statements: readonly SqlStatement[],
     options: TransactionOptions,
   ): Promise<readonly (readonly SqlRow[])[]> {
-    if (this.#queue.size === 0) queueMicrotask(() => this.#flush());
+    if (this.#queue.size === 0) {
+      const flush = () => this.#flush();
+      // What came in while a slow disk held everybody up is let in first; after a fast one there is nobody to wait for.
+      if (this.#commitMs > LIMITS.commitSlowMs) setImmediate(flush);
+      else queueMicrotask(flush);
+    }
     return this.#queue.add(statements, options);
   }
 
@@ -89,6 +96,7 @@ export class SqliteDriver implements SqlDriver {
   }
 
   #commit(group: readonly PendingCommit[]): void {
+    const startedAt = performance.now();
     try {
       settle(group, this.#guard(() => this.#transact(group.flatMap(({ statements }) => statements), strongest(group))));
     } catch (error) {
@@ -97,6 +105,7 @@ export class SqliteDriver implements SqlDriver {
       if (group.length === 1 || isEverybodys) group.forEach(({ reject }) => reject(error));
       else for (const one of group) this.#commit([one]);
     }
+    this.#commitMs = performance.now() - startedAt;
   }
 
   #transact(statements: readonly SqlStatement[], durability: Durability): readonly (readonly SqlRow[])[] {

@@ -49,6 +49,24 @@ Deno.test("SqliteDriver.transaction() commits together what is asked for togethe
   });
 });
 
+Deno.test("SqliteDriver.transaction() lets in what a slow commit held up, and waits for nobody after a fast one", async () => {
+  await withDriver(async (driver, folder) => {
+    await driver.transaction([{ sql: "CREATE TABLE t (a INTEGER)" }], NORMAL);
+    const count = (to: number) =>
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${to}) SELECT count(*) FROM n`;
+    const pages = () => Math.floor(Deno.statSync(`${folder}/a.db-wal`).size / 4_096);
+    const insert = () => driver.transaction([{ sql: "INSERT INTO t VALUES (1)" }], NORMAL);
+    for (const [rounds, commits] of [[1_000_000, 1], [1, 2]] as const) {
+      await driver.transaction([{ sql: count(rounds) }], NORMAL);
+      const before = pages();
+      // Comes in by itself, as from the network, before the first one is written if that waits.
+      const other = new Promise((resolve) => setImmediate(() => resolve(insert())));
+      await Promise.all([insert(), other]);
+      assert.equal(pages() - before, commits, `after ${rounds}`);
+    }
+  });
+});
+
 Deno.test("SqliteDriver.transaction() waits once for a foreign writer, not once for each that waits with it", async () => {
   await withDriver(async (driver, folder) => {
     await driver.transaction([{ sql: "CREATE TABLE t (a INTEGER)" }], NORMAL);
