@@ -145,7 +145,7 @@ Deno.test("an error of the store repeats neither the SQL nor the values nor the 
       for (const call of [log.append("s", "t", [messageOf("hush-hush")], FULL), log.read("s", WINDOW)]) {
         const end = await call.catch((error: unknown) => error);
         assert.ok(end instanceof AppError, String(end));
-        assert.doesNotMatch(end.message + JSON.stringify(end.params), /hush|INSERT|\u001b|s3cret/, code);
+        assert.doesNotMatch(end.message + JSON.stringify(end.params), /hush|INSERT|EVIL|s3cret/, code);
       }
       for (let left = 10; left > 0; left--) await log.session("s").catch(() => {});
     }
