@@ -6,9 +6,9 @@ const BASE = { program: thisProgram(), env: { HOME: "/h", SECRET: "s" }, interna
 const allows = (args: readonly string[]) => args.filter((arg) => /^--allow|^-A/.test(arg));
 
 Deno.test("planLogCopier() backs up with the guest's folder to read and one folder to write", () => {
-  const plan = planLogCopier({ ...BASE, copy: { what: "backup", scratchDir: "/home/b/.x" } });
-  assert.deepEqual(allows(plan.args), ["--allow-read=/w/u/internal,/home/b/.x", "--allow-write=/home/b/.x"]);
-  assert.deepEqual(plan.args.slice(-3), ["backup", "/w/u/internal/oxydra.db", "/home/b/.x/backup.db"]);
+  const plan = planLogCopier({ ...BASE, copy: { what: "backup", scratchDir: "/mnt/b/.x" } });
+  assert.deepEqual(allows(plan.args), ["--allow-read=/w/u/internal,/mnt/b/.x", "--allow-write=/mnt/b/.x"]);
+  assert.deepEqual(plan.args.slice(-3), ["backup", "/w/u/internal/oxydra.db", "/mnt/b/.x/backup.db"]);
   for (const flag of ["--no-prompt", "--cached-only", "--no-npm", "--no-lock", "--no-remote"]) {
     assert.ok(plan.args.includes(flag), flag);
   }
@@ -16,9 +16,9 @@ Deno.test("planLogCopier() backs up with the guest's folder to read and one fold
 });
 
 Deno.test("planLogCopier() restores with one file to read and the guest's folder to write", () => {
-  const plan = planLogCopier({ ...BASE, copy: { what: "restore", from: "/home/b/a.db", stamp: "now" } });
-  assert.deepEqual(allows(plan.args), ["--allow-read=/home/b/a.db,/w/u/internal", "--allow-write=/w/u/internal"]);
-  assert.deepEqual(plan.args.slice(-4), ["restore", "/home/b/a.db", "/w/u/internal/oxydra.db", "now"]);
+  const plan = planLogCopier({ ...BASE, copy: { what: "restore", from: "/mnt/b/a.db", stamp: "now" } });
+  assert.deepEqual(allows(plan.args), ["--allow-read=/mnt/b/a.db,/w/u/internal", "--allow-write=/w/u/internal"]);
+  assert.deepEqual(plan.args.slice(-4), ["restore", "/mnt/b/a.db", "/w/u/internal/oxydra.db", "now"]);
 });
 
 Deno.test("planLogCopier() refuses a path that a flag would read as two", () => {
