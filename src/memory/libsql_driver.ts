@@ -35,6 +35,7 @@ export class LibsqlDriver implements SqlDriver {
   #isPumping = false;
   /** Settles with the last write that was asked for. */
   #tail: Promise<unknown> = Promise.resolve();
+  readonly #reads = new Set<Promise<unknown>>();
 
   /** Connects to nothing yet. */
   constructor(options: LibsqlOptions) {
@@ -51,6 +52,14 @@ export class LibsqlDriver implements SqlDriver {
 
   async all(statement: SqlStatement): Promise<readonly SqlRow[]> {
     this.#requireOpen();
+    const reading = this.#read(statement);
+    const ended = reading.catch(() => {});
+    this.#reads.add(ended);
+    void ended.then(() => this.#reads.delete(ended));
+    return await reading;
+  }
+
+  async #read(statement: SqlStatement): Promise<readonly SqlRow[]> {
     await this.#tail;
     const startedAt = performance.now();
     for (let attempt = 1;; attempt++) {
@@ -58,7 +67,8 @@ export class LibsqlDriver implements SqlDriver {
         return (await this.#batch([statement], "read"))[0]!;
       } catch (error) {
         const isLate = performance.now() - startedAt >= LIMITS.remoteStoreMs;
-        if (!isPassing(error as AppError) || isLate || attempt === LIMITS.remoteAttemptsMax) throw error;
+        const isClosing = this.#closing.signal.aborted;
+        if (!isPassing(error as AppError) || isLate || isClosing || attempt === LIMITS.remoteAttemptsMax) throw error;
         await this.#wait(attempt);
       }
     }
@@ -76,7 +86,8 @@ export class LibsqlDriver implements SqlDriver {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#tail;
+    // The client would reject what is on its way where nobody catches it, and take the process down.
+    await Promise.all([this.#tail, ...this.#reads]);
     this.#client.close();
   }
 

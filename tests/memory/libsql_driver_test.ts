@@ -143,6 +143,24 @@ Deno.test("LibsqlDriver says what to do about a refused token, and never the tok
   }, "wr0ng-token");
 });
 
+Deno.test("LibsqlDriver.close() waits for what is on its way, and ends none of it where nobody listens", async () => {
+  await withDriver(async (driver, server) => {
+    server.fail({ kind: "status", status: 503 });
+    const settled = Promise.allSettled([
+      driver.all({ sql: "SELECT 1 a" }),
+      driver.transaction([{ sql: "CREATE TABLE t (a)" }], FULL),
+      driver.all({ sql: "SELECT 2 a" }),
+    ]);
+    await driver.close();
+    const ends = await settled;
+    // The one that met the fault is not tried again by a driver that closes.
+    assert.equal(ends.filter(({ status }) => status === "rejected").length, 1);
+    for (const end of ends) {
+      if (end.status === "rejected") assert.ok(hasCode("store_failed", "unreachable")(end.reason));
+    }
+  });
+});
+
 Deno.test("LibsqlDriver keeps no more receipts than receiptsKeptMax", async () => {
   await withRemote(async ({ log, path }) => {
     const rows = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${

@@ -8,7 +8,14 @@ import { execute } from "./remote_kit.ts";
 
 testEventLog("SqlEventLog on libSQL", async (folder, now) => {
   const server = await openLibsqlServer(`${folder}/remote.db`);
-  const log = await openRemoteEventLog({ url: server.url, token: new Secret("t"), fetch, now, retryMs: 1 });
+  const log = await openRemoteEventLog({
+    url: server.url,
+    token: new Secret("t"),
+    fetch,
+    now,
+    retryMs: 1,
+    timeoutMs: 60_000,
+  });
   const close = log.close.bind(log);
   return Object.assign(log, {
     async close() {
