@@ -13,7 +13,7 @@ async function main([what, from, to, stamp]: readonly string[]): Promise<unknown
   // For all of SQLite in this process.
   await limiter.all({ sql: `PRAGMA hard_heap_limit=${LIMITS.logReaderBytesMax}` });
   if (what === "backup") return await copyStore(from!, to!, "oxydra.db");
-  return restoreStore({ from: from!, path: to!, stamp: stamp! });
+  return await restoreStore({ from: from!, path: to!, stamp: stamp!, now: Date.now });
 }
 
 try {

@@ -16,6 +16,8 @@ export const LogCopied = z.strictObject({
   schema: Count,
   sessions: Count,
   events: Count,
+  /** Turns that ran when a restored backup was made. */
+  turnsEnded: Count.exactOptional(),
   /** Where the log lies that a restore replaced. */
   replaced: z.string().max(4_096).exactOptional(),
 });

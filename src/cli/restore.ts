@@ -7,6 +7,7 @@ import { EXIT } from "#/cli/exit_code.ts";
 import { runLogCopy, toCopiedText, toStamp } from "#/cli/log_copy.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { findPlace, openProgram } from "#/cli/place.ts";
+import { toCount } from "#/cli/wording.ts";
 import { requireLocalLog } from "#/cli/read_log.ts";
 
 /**
@@ -33,6 +34,11 @@ export async function runRestore(file: string, options: JsonOptions): Promise<nu
     if (options.json) console.log(toPrintableJson({ from, ...restored }, 2));
     else {
       console.log(toPrintable(`restored from ${from}: ${toCopiedText(restored)}`));
+      if ((restored.turnsEnded ?? 0) > 0) {
+        console.log(
+          `${toCount(restored.turnsEnded!, "turn")} that ran when it was made ended with it, and will not go on`,
+        );
+      }
       if (restored.replaced !== undefined) console.log(toPrintable(`what was there is kept at ${restored.replaced}`));
     }
     return EXIT.done;

@@ -1,8 +1,14 @@
 import { DatabaseSync } from "node:sqlite";
+import type { EventPayloads } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
+import * as SQL from "#/memory/event_sql.ts";
+import { migrate } from "#/memory/migrations.ts";
+import { SqliteDriver } from "#/memory/sqlite_driver.ts";
 import { type StoreFacts, sync, verifyStore } from "#/memory/store_copy.ts";
 import { storeFailed, toStoreError } from "#/memory/store_error.ts";
 import { lockStoreFile } from "#/memory/store_file.ts";
+
+const ENDED: EventPayloads["turn_cancelled"] = { reason: "restored from a backup", steps: 0 };
 
 /** What a restore takes and where it puts it. */
 export interface RestoreInput {
@@ -12,20 +18,25 @@ export interface RestoreInput {
   readonly path: string;
   /** Part of the name that the replaced store gets: `<path>.replaced-<stamp>`. */
   readonly stamp: string;
+  /** Integer ms UTC. */
+  now(): number;
 }
 
 /** A restored store. */
 export interface Restored extends StoreFacts {
   /** Where the replaced one lies; undefined when there was none. */
   readonly replaced?: string;
+  /** Turns that ran when the backup was made; they are ended. */
+  readonly turnsEnded: number;
 }
 
 /**
  * Puts a backup in the place of a store: copied beside it, verified there, then renamed, so that a crash leaves the one or the other. The
- * replaced one stays, with its write-ahead log. Throws AppError `lock_held` when somebody has the store open, `store_*` for a backup that is
+ * replaced one stays, with its write-ahead log. Turns that are open in the backup are ended: they went on after it was made, and to resume
+ * them would do again what they did. Throws AppError `lock_held` when somebody has the store open, `store_*` for a backup that is
  * not whole; then the store is as it was.
  */
-export function restoreStore({ from, path, stamp }: RestoreInput): Restored {
+export async function restoreStore({ from, path, stamp, now }: RestoreInput): Promise<Restored> {
   const name = from.slice(from.lastIndexOf("/") + 1);
   const file = lockStoreFile(path);
   const copy = `${path}.restore`;
@@ -36,17 +47,38 @@ export function restoreStore({ from, path, stamp }: RestoreInput): Restored {
     Deno.copyFileSync(from, copy);
     Deno.chmodSync(copy, 0o600);
     const facts = verifyStore(copy, { name, remedy: "nothing was changed; use another backup" });
+    const turnsEnded = await endTurns(copy, name, facts.schema, now());
     removeAll(besides(copy));
     sync(copy);
     const replaced = file.bytes > 0 || file.isUnclean ? keepAside(path, `${path}.replaced-${stamp}`) : undefined;
     Deno.renameSync(copy, path);
     syncFolder(path);
-    return { ...facts, ...(replaced === undefined ? {} : { replaced }) };
+    return { ...facts, turnsEnded, ...(replaced === undefined ? {} : { replaced }) };
   } catch (error) {
     removeAll([copy, ...besides(copy)]);
     throw toStoreError(error, name);
   } finally {
     file.release();
+  }
+}
+
+/** By the statements themselves: the process that restores has no packages, and what checks an event needs one. */
+async function endTurns(path: string, name: string, schema: number, at: number): Promise<number> {
+  const driver = new SqliteDriver({ path, name, bytesMax: LIMITS.eventLogBytesMax });
+  try {
+    await migrate(driver, schema);
+    const open = await driver.all({ sql: SQL.OPEN_TURNS });
+    for (const row of open) {
+      const [session, turn] = [String(row["session"]), String(row["turn"])];
+      await driver.transaction([
+        { sql: SQL.TAKE_SEQS, values: [session, 1, at] },
+        { sql: SQL.UPSERT_TURN, values: [session, turn, 1, "ended"] },
+        { sql: SQL.INSERT_EVENT, values: [session, 0, turn, "turn_cancelled", 1, at, 0, JSON.stringify(ENDED)] },
+      ], { durability: "full" });
+    }
+    return open.length;
+  } finally {
+    await driver.close();
   }
 }
 

@@ -29,7 +29,8 @@ export async function makeStore(path: string, count: number, text = "x"): Promis
 /** Texts of the events of a closed or live store. */
 export function textsOf(path: string): readonly unknown[] {
   const db = new DatabaseSync(path);
-  const rows = db.prepare("SELECT payload ->> 'text' AS text FROM events ORDER BY id").all();
+  const rows = db.prepare("SELECT payload ->> 'text' AS text FROM events WHERE type <> 'turn_cancelled' ORDER BY id")
+    .all();
   db.close();
   return rows.map((row) => row["text"]);
 }
