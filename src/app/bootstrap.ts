@@ -120,6 +120,8 @@ export const Bootstrap = z.strictObject({
   /** Who answers when `model` cannot, in this order. */
   fallback: z.array(ModelChoice).max(LIMITS.fallbacksMax).exactOptional(),
   settings: GuestSettings,
+  /** The remote store of the event log, with its secret; absent: the file in `internalDir`. */
+  store: z.strictObject({ url: z.string(), token: z.string() }).exactOptional(),
   offered: z.array(OfferedTool).exactOptional(),
   startupStatus: z.strictObject({
     sandbox_tier: z.enum(["micro_vm", "container", "process"]),

@@ -6,6 +6,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
 import { delay } from "#/lib/delay.ts";
+import { Secret } from "#/lib/secret.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { type Bootstrap, type ModelChoice, toProviderOptions } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
@@ -56,7 +57,7 @@ const ROOTS = [
 
 /** Joins the parts of a guest. The only place, with registries, that knows concrete classes. Throws AppError `store_*`, `lock_held`, `config_invalid`. */
 export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promise<Guest> {
-  const log = await openEventLog({ path: join(bootstrap.internalDir, "oxydra.db"), now: deps.now });
+  const log = await openLog(bootstrap, deps);
   try {
     const provider = await toProvider(bootstrap, deps);
     const turns = Promise.withResolvers<Turns>();
@@ -87,6 +88,13 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     await log.close();
     throw error;
   }
+}
+
+/** In a file, or where `memory.remote_url` says. What speaks to a server is loaded for those who have one. */
+async function openLog({ internalDir, store }: Bootstrap, { now, fetch }: ComposeDeps): Promise<EventLog> {
+  if (store === undefined) return await openEventLog({ path: join(internalDir, "oxydra.db"), now });
+  const { openRemoteEventLog } = await import("#/memory/remote.ts");
+  return await openRemoteEventLog({ url: store.url, token: new Secret(store.token), fetch, now });
 }
 
 async function readAttachment(

@@ -157,9 +157,10 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       tools: planTools(loaded.config, env),
       lock,
       bootstrap: async () => {
-        const { timezone, model, fallback, settings } = await lookAround(launch, plan);
+        const { timezone, model, fallback, settings, store } = await lookAround(launch, plan);
         const startupStatus = toStartupStatus();
-        return { version: launch.version, timezone, model, fallback: [...fallback], settings, startupStatus };
+        const told = { version: launch.version, timezone, model, fallback: [...fallback], settings, startupStatus };
+        return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
       },
     });
   } catch (error) {

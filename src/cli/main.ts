@@ -57,6 +57,7 @@ interface Files {
   "./approvals.ts": typeof import("#/cli/approvals.ts");
   "./audit_show.ts": typeof import("#/cli/audit_show.ts");
   "./audit_verify.ts": typeof import("#/cli/audit_verify.ts");
+  "./backup.ts": typeof import("#/cli/backup.ts");
   "./catalog_fetch.ts": typeof import("#/cli/catalog_fetch.ts");
   "./catalog_show.ts": typeof import("#/cli/catalog_show.ts");
   "./catalog_verify.ts": typeof import("#/cli/catalog_verify.ts");
@@ -64,6 +65,7 @@ interface Files {
   "./doctor.ts": typeof import("#/cli/doctor.ts");
   "./launch.ts": typeof import("#/cli/launch.ts");
   "./posture.ts": typeof import("#/cli/posture.ts");
+  "./restore.ts": typeof import("#/cli/restore.ts");
   "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
   "./sessions.ts": typeof import("#/cli/sessions.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
@@ -156,6 +158,13 @@ function toProgram(version: string, run: Run): Command {
     .option("--session <id>", "of this session")
     .addOption(new Option("--by <what>", "one row each").choices(["model", "session", "day"]))
     .action(run("./usage.ts", (file, options) => file.runUsage(options)));
+  add(program, "backup", "copy the event log, with every conversation, into one file; also while it runs", json)
+    .argument("[file]", "where to; a name with the date in this folder without it")
+    .option("--force", "write over a file that is there")
+    .action(run("./backup.ts", (file, path, options) => file.runBackup(path, options)));
+  add(program, "restore", "put a backup in the place of the event log, which is kept; not while it runs", json)
+    .argument("<file>", "what oxydra backup made")
+    .action(run("./restore.ts", (file, path, options) => file.runRestore(path, options)));
   add(program, "posture", "say what this installation can touch right now, and who decides; changes nothing", json)
     .action(run("./posture.ts", (file, options) => file.runPosture(options, version)));
   add(program, "selfcheck", "attack this installation for a moment and say what held; exit 2 when a wall did not", json)

@@ -347,6 +347,24 @@ export const LIMITS = {
   logCheckBytesMax: 268_435_456,
   /** Waiting for a foreign process that writes to the log file; the whole guest stands still meanwhile. */
   storeBusyMs: 1_000,
+  /** Writes that wait for the event log; one more is refused. */
+  commitsWaitingMax: 4_096,
+  /** Writes that one commit of the event log takes together. */
+  commitGroupMax: 256,
+  /** A commit that took longer lets the next one wait for what came in meanwhile. */
+  commitSlowMs: 1,
+  /** What they may weigh together, beside the first: UTF-16 code units of text and bytes of blobs. */
+  commitGroupBytesMax: 8_388_608,
+  /** One request to a remote store, with its answer. */
+  remoteStoreMs: 10_000,
+  /** Tries of one request to a remote store. */
+  remoteAttemptsMax: 4,
+  /** From the first failed try to the second; then fourfold each time. */
+  remoteRetryMs: 200,
+  /** One answer of a remote store: the largest event or blob, as JSON. */
+  remoteAnswerBytesMax: 268_435_456,
+  /** Writes that a remote store can still be asked about. */
+  receiptsKeptMax: 10_000,
   /** One entry of the audit log as a line. What makes a larger one does not run. */
   auditEntryBytesMax: 65_536,
   /** One text in an audit entry, in UTF-16 code units: a path of `pathBytesMax` and what is asked of it. */
@@ -363,6 +381,8 @@ export const LIMITS = {
   auditHeadsMax: 100_000,
   /** One question to an event log, by a process of its own. */
   logReaderMs: 60_000,
+  /** A backup or a restore of an event log, its check included. */
+  logCopyMs: 1_800_000,
   /** Memory of SQLite in that process: the file is a guest's. */
   logReaderBytesMax: 268_435_456,
   /** Rows of `usage`: one a day, session and model, the newest. */

@@ -5,7 +5,7 @@ import type { SessionStore } from "#/core/session_store.ts";
 import type { AppendOptions, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 import { planAppend } from "#/memory/append_plan.ts";
 import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
-import type { SqlDriver, SqlStatement } from "#/memory/sql.ts";
+import type { SqlDriver, SqlStatement, TransactionOptions } from "#/memory/sql.ts";
 import * as SQL from "#/memory/event_sql.ts";
 import { corruptStore } from "#/memory/store_error.ts";
 import { knownKinds } from "#/memory/upcast.ts";
@@ -18,6 +18,8 @@ export interface SqlEventLogDeps {
   now(): number;
   /** What messages call the store: a file's name, never a path. */
   readonly name: string;
+  /** A new name for each append, where the store keeps receipts (src/memory/remote.ts). */
+  receipt?(): string;
   /** Called when the driver is closed. */
   closed(): void;
 }
@@ -41,7 +43,7 @@ export class SqlEventLog implements EventLog {
       [{ sql: SQL.INSERT_SESSION, values }, { sql: SQL.SESSION, values: [session.id] }],
       { durability: "normal" },
     );
-    return toSessionRow(rows![0]!, this.#deps.name);
+    return toSessionRow(rows?.[0] ?? {}, this.#deps.name);
   }
 
   async session(id: string): Promise<SessionRow | undefined> {
@@ -67,9 +69,15 @@ export class SqlEventLog implements EventLog {
     if (events.length === 0) return [];
     const at = this.#now();
     const { owner, claimMs } = options;
-    const plan = planAppend({ session: sessionId, turn: turnId, at, owner, claimMs }, events, this.#deps.name);
-    const results = await this.#transact(sessionId, plan.statements, options);
-    const first = Number(results[plan.seqAt]![0]!["last_seq"]) - events.length + 1;
+    const receipt = this.#deps.receipt?.();
+    const place = { session: sessionId, turn: turnId, at, owner, claimMs, receipt };
+    const plan = planAppend(place, events, this.#deps.name);
+    const landed = receipt === undefined ? {} : { landed: { sql: SQL.RECEIPT, values: [receipt] } };
+    const results = await this.#transact(sessionId, plan.statements, { ...options, ...landed });
+    // A receipt answers in the place of the first statement.
+    const last = results[0]?.[0]?.["last_seq"] ?? results[plan.seqAt]?.[0]?.["last_seq"];
+    if (typeof last !== "number" || last < events.length) throw corruptStore(this.#deps.name, "it numbers no events");
+    const first = last - events.length + 1;
     return plan.events.map((event, index) => ({ ...event, seq: first + index } as StoredEvent));
   }
 
@@ -90,9 +98,21 @@ export class SqlEventLog implements EventLog {
     requireCount(options.fromSeq, 0, Number.MAX_SAFE_INTEGER);
     requireCount(options.limit, 1, LIMITS.eventsPerReadMax);
     const kinds = JSON.stringify(knownKinds(options.types));
-    const values = [sessionId, options.fromSeq, options.limit, kinds];
-    const rows = await this.#deps.driver.all({ sql: SQL.EVENTS, values });
-    return rows.map((row) => toStoredEvent(row, this.#deps.name));
+    const events: StoredEvent[] = [];
+    for (let page = options.limit; events.length < options.limit;) {
+      const asked = Math.min(page, options.limit - events.length);
+      const fromSeq = events.length === 0 ? options.fromSeq : events.at(-1)!.seq + 1;
+      try {
+        const rows = await this.#deps.driver.all({ sql: SQL.EVENTS, values: [sessionId, fromSeq, asked, kinds] });
+        for (const row of rows.slice(0, asked)) events.push(toStoredEvent(row, this.#deps.name));
+        if (rows.length < asked) break;
+      } catch (error) {
+        // A server sends answers of a bounded size: the window then comes in pieces.
+        if (!(error instanceof AppError) || error.params["reason"] !== "too_large" || asked === 1) throw error;
+        page = Math.ceil(asked / 4);
+      }
+    }
+    return events;
   }
 
   async turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]> {
@@ -149,7 +169,7 @@ export class SqlEventLog implements EventLog {
   async #transact(
     sessionId: string,
     statements: readonly SqlStatement[],
-    options: AppendOptions,
+    options: AppendOptions & TransactionOptions,
   ) {
     try {
       return await this.#deps.driver.transaction(statements, options);

@@ -134,7 +134,7 @@ Deno.test("startGuest() kills a guest that does not keep to the frames, and says
     const guest = startGuest(plan, () => told, ears);
     await assert.rejects(guest.listening, { code: "guest_failed" });
     await guest.exited;
-    assert.match(ears.log.join("\n"), /link ended/, plan.args.at(-1));
+    assert.match(ears.log.join("\n"), /link ended/, `${plan.args.at(-1)}`);
     assert.ok(!isAlive(guest.pid));
   }
 });

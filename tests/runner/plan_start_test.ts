@@ -56,6 +56,18 @@ Deno.test("planStart() never sends a person's key to the host of a cloned folder
   assert.throws(() => planStart(loaded, { OPENAI_API_KEY: "sk-env" }, []), { code: "config_untrusted" });
 });
 
+Deno.test("planStart() opens the host of a remote store, and gives its token to the guest alone", async () => {
+  const memory = '[memory]\nremote_url = "libsql://db.example"\nauth_token = "hush"\n';
+  using machine = makeMachine({ "home/.config/oxydra/agent.toml": `${PROVIDER}${memory}` });
+  const plan = planStart(await machine.load(), {}, []);
+  assert.deepEqual(plan.hosts, ["models.example:443", "db.example:443"]);
+  assert.deepEqual([plan.store?.url, plan.store?.token.reveal()], ["libsql://db.example", "hush"]);
+  assert.doesNotMatch(JSON.stringify(plan), /hush/);
+  machine.write("home/.config/oxydra/agent.toml", `${PROVIDER}${memory}enabled = false\n`);
+  const off = planStart(await machine.load(), {}, []);
+  assert.deepEqual([off.hosts, off.store], [["models.example:443"], undefined]);
+});
+
 const BACKUP = `[[selection.fallback]]
 provider = "backup"
 model = "m-2"
