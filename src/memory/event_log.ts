@@ -65,7 +65,8 @@ export class SqlEventLog implements EventLog {
     if (events.length === 0) return [];
     const at = this.#now();
     const plan = planAppend({ session: sessionId, turn: turnId, at }, events, this.#deps.name);
-    const results = await this.#transact(sessionId, plan.statements, options);
+    const hasSummary = events.some(({ type }) => type === "summary");
+    const results = await this.#transact(sessionId, plan.statements, { ...options, hasSummary });
     const first = Number(results[0]![0]!["last_seq"]) - events.length + 1;
     return plan.events.map((event, index) => ({ ...event, seq: first + index } as StoredEvent));
   }
@@ -80,6 +81,24 @@ export class SqlEventLog implements EventLog {
     const values = [sessionId, options.fromSeq, options.limit, kinds];
     const rows = await this.#deps.driver.all({ sql: SQL.EVENTS, values });
     return rows.map((row) => toStoredEvent(row, this.#deps.name));
+  }
+
+  async readBack(
+    sessionId: string,
+    options: { readonly beforeSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]> {
+    requireCount(options.beforeSeq, 0, Number.MAX_SAFE_INTEGER);
+    requireCount(options.limit, 1, LIMITS.eventsPerReadMax);
+    const kinds = JSON.stringify(knownKinds(options.types));
+    const values = [sessionId, options.beforeSeq, options.limit, kinds];
+    const rows = await this.#deps.driver.all({ sql: SQL.EVENTS_BACK, values });
+    return rows.map((row) => toStoredEvent(row, this.#deps.name));
+  }
+
+  async lastSummary(sessionId: string): Promise<Extract<StoredEvent, { type: "summary" }> | undefined> {
+    const [row] = await this.#deps.driver.all({ sql: SQL.LAST_SUMMARY, values: [sessionId] });
+    const event = row === undefined ? undefined : toStoredEvent(row, this.#deps.name);
+    return event?.type === "summary" ? event : undefined;
   }
 
   async turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]> {
@@ -127,13 +146,13 @@ export class SqlEventLog implements EventLog {
   async #transact(
     sessionId: string,
     statements: readonly SqlStatement[],
-    options: { readonly durability: Durability },
+    options: { readonly durability: Durability; readonly hasSummary: boolean },
   ) {
     try {
       return await this.#deps.driver.transaction(statements, options);
     } catch (error) {
       if (!(error instanceof AppError) || error.params["reason"] !== "constraint") throw error;
-      if (await this.session(sessionId) !== undefined) throw error;
+      if (await this.session(sessionId) !== undefined) throw options.hasSummary ? lostEpoch(sessionId, error) : error;
       const params = { session: sessionId };
       throw new AppError("session_unknown", `there is no session ${sessionId}`, { cause: error, params });
     }
@@ -144,6 +163,11 @@ export class SqlEventLog implements EventLog {
     requireCount(now, 0, Number.MAX_SAFE_INTEGER);
     return now;
   }
+}
+
+function lostEpoch(session: string, cause: AppError): AppError {
+  const message = `session ${session} has another summary by now; this one was not recorded`;
+  return new AppError("store_failed", message, { cause, params: { reason: "epoch", session } });
 }
 
 async function hashOf(content: Uint8Array): Promise<string> {

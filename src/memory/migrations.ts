@@ -38,6 +38,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // Calls of models by time, so that what today cost is found without reading the log.
   [`CREATE INDEX events_calls ON events (at) WHERE type = 'model_request'`],
+  // The newest summary of a session is found without reading its log, and none of an epoch that is there already is written.
+  [`CREATE UNIQUE INDEX events_summaries ON events (session, payload ->> '$.epoch') WHERE type = 'summary'`],
 ];
 
 /** The schema's version; 0 for an empty database. Throws AppError `store_corrupt` for a database that is not an event log. */
