@@ -12,15 +12,8 @@ import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
-import {
-  cancelParked,
-  closeTurn,
-  readHistory,
-  readTurn,
-  TurnLog,
-  type TurnPlace,
-  type TurnText,
-} from "#/session/turn_log.ts";
+import { readHistory } from "#/session/read_history.ts";
+import { cancelParked, closeTurn, readTurn, TurnLog, type TurnPlace, type TurnText } from "#/session/turn_log.ts";
 import { isParked, planResume, type Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
@@ -259,12 +252,13 @@ export class Sessions {
     const { session, turn } = message;
     const lastSeq = run.recorded.seq;
     const { resume } = run;
-    const history = await readHistory(this.#options.log, session, {
+    const known = await readHistory(this.#options.log, session, {
       toSeq: lastSeq,
       turn,
       goesOn: resume !== undefined,
+      window: deps.setup.window,
     });
-    const input = { ...deps.setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
+    const input = { ...deps.setup, session, turn, ...known, lastSeq, ...(resume === undefined ? {} : { resume }) };
     yield* runTurn(input, deps, run.ending);
   }
 

@@ -29,7 +29,8 @@ export function isParked(events: readonly StoredEvent[]): boolean {
 
 /** The state of a turn from its recorded events; undefined when it made no call that could be waited for. Pure. */
 export function planResume(events: readonly StoredEvent[]): Resume | undefined {
-  const replies = events.filter((event) => event.type === "model_result").map((event) => event.payload);
+  const paid = events.filter((event) => event.type === "model_result").map((event) => event.payload);
+  const replies = paid.filter((reply) => reply.purpose === undefined);
   const last = replies.at(-1);
   if (last === undefined) return undefined;
   const results = new Map(
@@ -45,13 +46,13 @@ export function planResume(events: readonly StoredEvent[]): Resume | undefined {
       intended,
       cards: new Set(cards.map((card) => String((card as { id?: unknown } | null)?.id))),
     },
-    steps: events.filter((event) => event.type === "model_request").length,
+    steps: events.filter((event) => event.type === "model_request" && event.payload.purpose === undefined).length,
     toolCalls: intended.size,
     denied: events.filter((event) => event.type === "tool_decision" && event.payload.decision.kind === "denied").length,
-    usage: replies.map((reply) => reply.usage).reduce(addUsage, {}),
+    usage: paid.map((reply) => reply.usage).reduce(addUsage, {}),
     // What a vendor did not count was estimated then; the estimate is not recorded, so it counts as nothing.
-    tokens: replies.reduce((sum, reply) => sum + toTokens(reply.usage, 0), 0),
-    cost: replies.reduce<number | undefined>(
+    tokens: paid.reduce((sum, reply) => sum + toTokens(reply.usage, 0), 0),
+    cost: paid.reduce<number | undefined>(
       (sum, { cost }) => sum === undefined || cost === undefined ? undefined : sum + cost,
       0,
     ),

@@ -4,6 +4,7 @@ import type { NewEvent, Progress, TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
 import type { HistoryMessage } from "#/turn/history.ts";
 import { toTokens } from "#/turn/budget.ts";
+import type { Summary } from "#/turn/notes.ts";
 import { CallStreak } from "#/turn/streak.ts";
 
 /** What a turn has said, done and used so far. */
@@ -24,9 +25,13 @@ export class TurnState {
   shownText = "";
   /** The last reply had neither text nor calls. */
   wasEmpty = false;
+  /** Stands for what was said before the history. */
+  summary: Summary | undefined;
+  /** A summary was tried in this turn: one that failed is tried again in the next. */
+  wasSummarised = false;
   readonly streak = new CallStreak();
   readonly stepsMax: number;
-  readonly #history: HistoryMessage[];
+  #history: HistoryMessage[];
   #lastSeq: number;
 
   /** `lastSeq` is the place of the session's newest event; the ones of this turn follow it without a gap. */
@@ -50,6 +55,12 @@ export class TurnState {
   /** Adds the message of the event that was stamped last. */
   remember(message: HistoryMessage["message"]): void {
     this.#history.push({ seq: this.#lastSeq, message });
+  }
+
+  /** Puts a summary in the place of what it stands for. */
+  adopt(summary: Summary): void {
+    this.summary = summary;
+    this.#history = this.#history.filter(({ seq }) => seq > summary.toSeq);
   }
 
   /** Adds what one model call used; `estimate` counts, in tokens, when the vendor did not say. */
