@@ -226,7 +226,7 @@ export const LIMITS = {
    */
   historyEventsMax: 10_000,
   /** Likewise, in UTF-16 code units of what they say. */
-  historyCharsMax: 64_000_000,
+  historyCharsMax: 16_000_000,
   /** Events of one read of it. */
   historyPageEvents: 250,
   /** Turns of one user waiting for their lane. */

@@ -51,8 +51,9 @@ export async function* runPaidCall(run: PayingRun, call: PaidCall): AsyncGenerat
     const sha256 = await run.hasher.hash(call, call.tools);
     yield state.stamp(toModelRequest(run, call, sha256));
     unpaid = undefined;
-    const text = call.purpose === undefined ? "Calling provider" : "Summarising what was said before";
-    yield state.progress({ kind: call.purpose === undefined ? "provider_call" : "rolling_summary" }, text);
+    yield call.purpose === undefined
+      ? state.progress({ kind: "provider_call" }, "Calling provider")
+      : state.progress({ kind: "rolling_summary" }, "Summarising what was said before", call.step);
     const events = callModel(deps.provider, toRequest(run, call), state, run.control.signal);
     const reply = yield* call.purpose === undefined ? events : toProgress(events);
     const event = await toResult(run, call, reply);

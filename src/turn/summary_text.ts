@@ -57,7 +57,10 @@ export function toSummaryMessages(request: SummaryRequest, count: (text: string)
 
 /** The newest messages that fit, each cut to its own bound; the earlier notes are always among them. */
 function toTranscript({ said, tokensMax }: SummaryRequest, count: (text: string) => number): string {
-  const notes = said.filter(({ by }) => by === "notes").map(toEntry);
+  // Notes of a larger window are cut for a smaller one.
+  const notes = said.filter(({ by }) => by === "notes").map(({ by, text }) =>
+    toEntry({ by, text: toEnds(text, 2 * tokensMax) })
+  );
   let left = tokensMax - notes.reduce((sum, entry) => sum + count(entry), 0);
   const shown: string[] = [];
   const rest = said.filter(({ by, text }) => by !== "notes" && text !== "");

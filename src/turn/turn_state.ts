@@ -75,9 +75,9 @@ export class TurnState {
     if (head !== undefined && head.seq > (this.auditHead?.seq ?? 0)) this.auditHead = head;
   }
 
-  /** A progress event of the current step, its text as the reference writes it: `[2/8] Executing tools: file_read`. */
-  progress(progress: Progress, text: string): TurnEvent {
-    const { steps: step, stepsMax } = this;
+  /** A progress event of the current step or of another one, its text as the reference writes it: `[2/8] Executing tools: file_read`. */
+  progress(progress: Progress, text: string, step: number = this.steps): TurnEvent {
+    const { stepsMax } = this;
     return { type: "progress", payload: { progress, message: `[${step}/${stepsMax}] ${text}`, step, stepsMax } };
   }
 }

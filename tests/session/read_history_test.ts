@@ -116,6 +116,20 @@ Deno.test("readHistory() reads at most historyEventsMax events, in whole turns o
     assert.ok(history.length > LIMITS.historyEventsMax / 2);
   }));
 
+Deno.test("readHistory() reads no more than historyCharsMax, whatever a window or a summary could take", () =>
+  useSqlite(async (log) => {
+    const part = LIMITS.historyCharsMax / 4;
+    await addTurns(log, 8, part);
+    const summary = { triggerRatio: 0.85, targetRatio: 0.5, minTurns: 6 };
+    const options = { toSeq: 24, turn: "t7", window: { limitTokens: 100_000_000, safetyTokens: 0, summary } };
+    const { history } = await readHistory(log, "s", options);
+    assert.equal(
+      history.filter(({ message }) => message.role === "user").length,
+      4,
+      "four and their answers are over it",
+    );
+  }));
+
 Deno.test("readHistory() knows what an earlier turn has counted, of requests for an answer only", () =>
   useSqlite(async (log) => {
     const countedIn = async (...events: NewEvent[]) => {

@@ -61,7 +61,7 @@ Deno.test("runPaidCall() with a purpose shows only how it goes, and nothing of i
   const all = await collect(events);
   assert.deepEqual(lines(all), [
     "model_request 1 seq 1-1",
-    "progress [0/8] Summarising what was said before",
+    "progress [1/8] Summarising what was said before",
     "progress [0/8] a notice",
     'model_result stop "hi" calls 0',
   ]);

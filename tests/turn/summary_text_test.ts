@@ -53,7 +53,7 @@ Deno.test("toSummaryMessages() leaves out the oldest messages that do not fit, n
     small,
     /what was before\n\n\[2 older messages are left out\]\n\nA TOOL RETURNS:\ncontent\n\nPERSON:\nsecond/,
   );
-  assert.match(body({ tokensMax: 0 }), /what was before\n\n\[4 older messages are left out\]\n<<<end/);
+  assert.match(body({ tokensMax: 8 }), /what was before\n\n\[4 older messages are left out\]\n<<<end/);
 });
 
 Deno.test("toSummaryMessages() shows the beginning and the end of what is long", () => {
@@ -65,6 +65,7 @@ Deno.test("toSummaryMessages() shows the beginning and the end of what is long",
     assert.ok(!at(max).includes("characters"), by);
     assert.match(at(max + 1), /<x+\n\[… 1 characters …\]\nx+>/, by);
   }
+  assert.match(body({ said: [{ by: "notes", text: "n".repeat(101) }], tokensMax: 50 }), /n{50}\n\[… 1 characters …\]/);
   const notes = body({ said: [{ by: "notes", text: "n".repeat(message * 2) }], tokensMax: 1e9 });
   assert.ok(notes.includes("n".repeat(message * 2)));
 });

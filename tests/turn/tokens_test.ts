@@ -153,6 +153,23 @@ Deno.test("measure() keeps countedMessagesMax messages of all sessions", async (
   assert.equal(await measured("b", part), part, "silent for longest");
 });
 
+Deno.test("measure() forgets what a summary stands for by now", async () => {
+  const { counter, asked } = toCounter();
+  const measured = async (history: MeasureInput["history"]) => {
+    asked.length = 0;
+    const notes = [said(0, "notes").message];
+    const { tokensOf } = await counter.measure(toInput({ history, notes, limitTokens: 1 }));
+    history.forEach(tokensOf);
+    return asked.length;
+  };
+  const history = Array.from({ length: 100 }, (_, n) => said(n + 1, "one"));
+  assert.equal(await measured(history), 101);
+  assert.equal(await measured(history.slice(90)), 0);
+  assert.equal(await measured(history), 90, "the notes and the newest ten are known still");
+  assert.equal(await measured(history.slice(50)), 0);
+  assert.equal(await measured(history), 0, "so few are kept");
+});
+
 Deno.test("measure() opens the tokenizer once for turns that begin together", async () => {
   const { counter, loads } = toCounter();
   const input = toInput({ history: [said(1, "long")], limitTokens: 1 });
