@@ -228,7 +228,7 @@ export const LIMITS = {
   /** Likewise, in UTF-16 code units of what they say. */
   historyCharsMax: 16_000_000,
   /** Events of one read of it. */
-  historyPageEvents: 250,
+  historyPageEventsMax: 250,
   /** Turns of one user waiting for their lane. */
   queuedTurnsMax: 32,
   /** Text of one model reply, in UTF-16 code units. */

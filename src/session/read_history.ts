@@ -62,7 +62,7 @@ async function readBack(
   const events: StoredEvent[] = [];
   let [chars, turns, isOwnRead, beforeSeq] = [0, 0, false, toSeq + 1];
   while (events.length < LIMITS.historyEventsMax) {
-    const limit = Math.min(LIMITS.historyPageEvents, LIMITS.historyEventsMax - events.length);
+    const limit = Math.min(LIMITS.historyPageEventsMax, LIMITS.historyEventsMax - events.length);
     const page = await log.readBack(session, { beforeSeq, limit, types: HISTORY_TYPES });
     for (const event of page) {
       if (isOwnRead && event.seq <= summarisedTo) return events.reverse();

@@ -68,7 +68,7 @@ for (const [name, use] of LOGS) {
       const chars = history.reduce((sum, { message }) => sum + message.content.length, 0);
       assert.ok(chars > 8_000 && chars < 8_500, `${chars}`);
       assert.equal(history[0]!.message.role, "user");
-      assert.ok(read() <= 2 * LIMITS.historyPageEvents + 8, `${read()} events`);
+      assert.ok(read() <= 2 * LIMITS.historyPageEventsMax + 8, `${read()} events`);
     }));
 
   Deno.test(`readHistory() stops at what the last summary stands for, and gives that (${name})`, () =>
