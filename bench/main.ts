@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
- * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, guards,
- * search, memory, store, resume, first_start.
+ * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, long_history,
+ * guards, search, memory, resident, store, resume, first_start.
  */
 import { cancel } from "./cancel.ts";
 import { decode } from "./decode.ts";
@@ -9,7 +9,9 @@ import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
 import { firstStart } from "./first_start.ts";
 import { history } from "./history.ts";
+import { longHistory } from "./long_history.ts";
 import { memory } from "./memory.ts";
+import { resident } from "./resident.ts";
 import { resume } from "./resume.ts";
 import type { Row } from "./row.ts";
 import { search } from "./search.ts";
@@ -27,10 +29,12 @@ const BENCHES = [
   decode,
   toolCall,
   history,
+  longHistory,
   store,
   guards,
   search,
   memory,
+  resident,
   resume,
   firstStart,
 ];

@@ -77,6 +77,12 @@ export const GuestSettings = z.strictObject({
   costPerDayMax: z.number().positive().exactOptional(),
   contextTokensMax: Count.positive(),
   safetyBufferTokens: Count,
+  /** Absent: what does not fit into the window is dropped. */
+  summary: z.strictObject({
+    triggerRatio: z.number().positive().max(1),
+    targetRatio: z.number().positive().max(1),
+    minTurns: Count.positive(),
+  }).exactOptional(),
   maxOutputTokens: Count.positive().optional(),
   reasoning: ReasoningEffort.exactOptional(),
   attemptsMax: Count.positive(),

@@ -222,7 +222,12 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
         timeoutMs: settings.turnTimeoutMs,
         ...(settings.costMax === undefined ? {} : { costMax: settings.costMax }),
       },
-      window: { limitTokens: settings.contextTokensMax, safetyTokens: settings.safetyBufferTokens },
+      window: {
+        limitTokens: settings.contextTokensMax,
+        safetyTokens: settings.safetyBufferTokens,
+        // The demo understands no request but its own few.
+        ...(settings.summary === undefined || model.type === "demo" ? {} : { summary: settings.summary }),
+      },
       ...(model.descriptor === undefined ? {} : { descriptor: model.descriptor }),
       ...(settings.maxOutputTokens === undefined ? {} : { maxOutputTokens: settings.maxOutputTokens }),
       ...(settings.reasoning === undefined ? {} : { reasoning: settings.reasoning }),

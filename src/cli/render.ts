@@ -78,7 +78,7 @@ function toStatusLine(event: SessionEvent): string | null {
     case "progress": {
       const { progress } = event.payload;
       if (progress.kind === "tool_heartbeat") return `  … ${progress.toolNames.join(", ")} (${progress.elapsedSecs} s)`;
-      if (!/^provider_(retry|switch|notice)$/.test(progress.kind)) return null;
+      if (!/^(provider_(retry|switch|notice)|rolling_summary)$/.test(progress.kind)) return null;
       return `· ${toOneLine(event.payload.message.replace(/^\[\d+\/\d+\] /, ""), MODEL_CHARS)}`;
     }
     case "approval_answered": {

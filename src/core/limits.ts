@@ -23,6 +23,22 @@ export const LIMITS = {
   tokenPieceBytesMax: 128,
   /** Sessions whose messages keep their counts; then the one that was silent for longest goes. */
   countedSessionsMax: 64,
+  /** Messages of all these sessions together, about 150 bytes each. */
+  countedMessagesMax: 40_000,
+  /** A summary as the model writes it, in tokens; a tenth of the window where that is less. */
+  summaryTokensMax: 4_000,
+  /** Ids, paths, numbers and commitments that are looked for in one summary; the least important ones are then left to the log. */
+  summaryItemsMax: 4_000,
+  /** Of one message, read for them, in UTF-16 code units. */
+  summaryScanCharsMax: 200_000,
+  /** Of these, named to a model that left them out. */
+  summaryNamedMax: 80,
+  /** A line that is kept beside a summary word for word, in UTF-16 code units. */
+  summaryLineCharsMax: 280,
+  /** A tool's result as the model that summarises is shown it, in UTF-16 code units: its beginning and its end. */
+  summaryResultCharsMax: 2_000,
+  /** Any other message, likewise. */
+  summaryMessageCharsMax: 8_000,
   /** Read-only calls of one batch that run at the same time. */
   parallelReadsMax: 8,
   /** Text of a tool result that the model sees (SPEC §3). */
@@ -211,8 +227,15 @@ export const LIMITS = {
   attachmentBytesMax: 10_485_760,
   /** What an error frame quotes of a client's own words, in UTF-16 code units. */
   quotedCharsMax: 80,
-  /** A turn reads its history from at most this many of the newest events of its session. */
+  /**
+   * A turn reads its history backwards, until it reaches what the last summary stands for or has more than a window could hold, and at most
+   * this many events of the kinds that make a history.
+   */
   historyEventsMax: 10_000,
+  /** Likewise, in UTF-16 code units of what they say. */
+  historyCharsMax: 16_000_000,
+  /** Events of one read of it. */
+  historyPageEventsMax: 250,
   /** Turns of one user waiting for their lane. */
   queuedTurnsMax: 32,
   /** What a person says to a running turn, in UTF-16 code units. */

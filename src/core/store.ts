@@ -46,7 +46,8 @@ export interface EventLog {
   listSessions(user: string, options: { readonly includeArchived: boolean }): Promise<readonly SessionRow[]>;
   /**
    * Records all or none, in order, and returns them with `seq` and `at`. Throws AppError `session_unknown` for a session
-   * that was never ensured, `store_failed` when the disk says no.
+   * that was never ensured, `store_failed` when the disk says no, or, with `params.reason` `epoch`, for a summary whose epoch is not the one
+   * behind the newest summary's (1 for the first): someone else wrote one meanwhile.
    */
   append(
     sessionId: string,
@@ -66,6 +67,13 @@ export interface EventLog {
     sessionId: string,
     options: { readonly fromSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
   ): Promise<readonly StoredEvent[]>;
+  /** Events of a session with `seq < beforeSeq`, the newest first, as `read` otherwise. */
+  readBack(
+    sessionId: string,
+    options: { readonly beforeSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]>;
+  /** The summary with the highest epoch, if the session has one. */
+  lastSummary(sessionId: string): Promise<Extract<StoredEvent, { type: "summary" }> | undefined>;
   /** All events of one turn, ascending; empty when there is no such turn. */
   turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]>;
   /** Turns that neither ended nor wait for a person, oldest first. */

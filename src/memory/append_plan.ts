@@ -49,7 +49,9 @@ export function planAppend(place: AppendPlace, events: readonly NewEvent[], file
     const [payload, blobs] = readBack(event, text);
     // `seq` is counted back from the session's last one. An unknown session has none, and the schema refuses NULL: no question of its own.
     const back = events.length - 1 - index;
-    statements.push({ sql: SQL.INSERT_EVENT, values: [session, back, turn, type, v, at, blobs.length, text] });
+    const values = [session, back, turn, type, v, at, blobs.length, text];
+    if (event.type !== "summary") statements.push({ sql: SQL.INSERT_EVENT, values });
+    else statements.push({ sql: SQL.INSERT_SUMMARY, values: [...values, event.payload.epoch] });
     for (const [ordinal, blob] of (event.blobs ?? []).entries()) {
       if (blob.bytes !== blob.content.length) throw new RangeError("a blob's size is not the size of its content");
       requireSize(blob.bytes, "bytes", LIMITS.blobBytesMax, file);

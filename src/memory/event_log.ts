@@ -73,7 +73,8 @@ export class SqlEventLog implements EventLog {
     const place = { session: sessionId, turn: turnId, at, owner, claimMs, receipt };
     const plan = planAppend(place, events, this.#deps.name);
     const landed = receipt === undefined ? {} : { landed: { sql: SQL.RECEIPT, values: [receipt] } };
-    const results = await this.#transact(sessionId, plan.statements, { ...options, ...landed });
+    const hasSummary = events.some(({ type }) => type === "summary");
+    const results = await this.#transact(sessionId, plan.statements, { ...options, ...landed, hasSummary });
     // A receipt answers in the place of the first statement.
     const last = results[0]?.[0]?.["last_seq"] ?? results[plan.seqAt]?.[0]?.["last_seq"];
     if (typeof last !== "number" || last < events.length) throw corruptStore(this.#deps.name, "it numbers no events");
@@ -113,6 +114,24 @@ export class SqlEventLog implements EventLog {
       }
     }
     return events;
+  }
+
+  async readBack(
+    sessionId: string,
+    options: { readonly beforeSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]> {
+    requireCount(options.beforeSeq, 0, Number.MAX_SAFE_INTEGER);
+    requireCount(options.limit, 1, LIMITS.eventsPerReadMax);
+    const kinds = JSON.stringify(knownKinds(options.types));
+    const values = [sessionId, options.beforeSeq, options.limit, kinds];
+    const rows = await this.#deps.driver.all({ sql: SQL.EVENTS_BACK, values });
+    return rows.map((row) => toStoredEvent(row, this.#deps.name));
+  }
+
+  async lastSummary(sessionId: string): Promise<Extract<StoredEvent, { type: "summary" }> | undefined> {
+    const [row] = await this.#deps.driver.all({ sql: SQL.LAST_SUMMARY, values: [sessionId] });
+    const event = row === undefined ? undefined : toStoredEvent(row, this.#deps.name);
+    return event?.type === "summary" ? event : undefined;
   }
 
   async turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]> {
@@ -169,27 +188,34 @@ export class SqlEventLog implements EventLog {
   async #transact(
     sessionId: string,
     statements: readonly SqlStatement[],
-    options: AppendOptions & TransactionOptions,
+    options: AppendOptions & TransactionOptions & { readonly hasSummary: boolean },
   ) {
     try {
       return await this.#deps.driver.transaction(statements, options);
     } catch (error) {
       if (!(error instanceof AppError) || error.params["reason"] !== "constraint") throw error;
-      if (await this.session(sessionId) !== undefined) return await this.#explain(sessionId, options.owner, error);
+      if (await this.session(sessionId) !== undefined) return await this.#explain(sessionId, options, error);
       const params = { session: sessionId };
       throw new AppError("session_unknown", `there is no session ${sessionId}`, { cause: error, params });
     }
   }
 
   /** Throws `error`, or what it means when the session is another gateway's. */
-  async #explain(sessionId: string, owner: string | undefined, error: AppError): Promise<never> {
-    if (owner === undefined) throw error;
-    const held = await this.#deps.driver.all({ sql: SQL.HOLDS, values: [sessionId, owner] });
-    if (held.length > 0) throw error;
+  async #explain(
+    sessionId: string,
+    { owner, hasSummary }: { readonly owner?: string | undefined; readonly hasSummary: boolean },
+    error: AppError,
+  ): Promise<never> {
+    const held = owner === undefined || await this.#isHeld(sessionId, owner);
+    if (held) throw hasSummary ? lostEpoch(sessionId, error) : error;
     throw new AppError("session_taken", "Another gateway works on this session; try again when it is done", {
       cause: error,
       params: { session: sessionId },
     });
+  }
+
+  async #isHeld(sessionId: string, owner: string): Promise<boolean> {
+    return (await this.#deps.driver.all({ sql: SQL.HOLDS, values: [sessionId, owner] })).length > 0;
   }
 
   #now(): number {
@@ -197,6 +223,11 @@ export class SqlEventLog implements EventLog {
     requireCount(now, 0, Number.MAX_SAFE_INTEGER);
     return now;
   }
+}
+
+function lostEpoch(session: string, cause: AppError): AppError {
+  const message = `session ${session} has another summary by now; this one was not recorded`;
+  return new AppError("store_failed", message, { cause, params: { reason: "epoch", session } });
 }
 
 async function hashOf(content: Uint8Array): Promise<string> {

@@ -29,6 +29,15 @@ export const INSERT_EVENT = `
   INSERT INTO events (session, seq, turn, type, v, at, blobs, payload)
   VALUES (?1, (SELECT last_seq FROM sessions WHERE id = ?1) - ?2, ?3, ?4, ?5, ?6, ?7, ?8)`;
 
+const LAST_EPOCH = `
+  SELECT payload ->> '$.epoch' FROM events WHERE session = ?1 AND type = 'summary' ORDER BY payload ->> '$.epoch' DESC LIMIT 1`;
+
+/** As INSERT_EVENT, for a summary: writes nothing and fails, as for an unknown session, unless 9 is the epoch behind the newest one. */
+export const INSERT_SUMMARY = `
+  INSERT INTO events (session, seq, turn, type, v, at, blobs, payload)
+  VALUES (?1, CASE WHEN ?9 = coalesce((${LAST_EPOCH}), 0) + 1 THEN (SELECT last_seq FROM sessions WHERE id = ?1) - ?2 END,
+    ?3, ?4, ?5, ?6, ?7, ?8)`;
+
 /** Keeps content once: 1 sha256, 2 bytes, 3 content. */
 export const INSERT_BLOB =
   `INSERT INTO blobs (sha256, bytes, content) VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO NOTHING`;
@@ -82,6 +91,16 @@ export const EVENTS = `
   SELECT ${EVENT_COLUMNS} FROM events e
   WHERE e.session = ?1 AND e.seq >= ?2 AND e.type || ':' || e.v IN (SELECT value FROM json_each(?4))
   ORDER BY e.seq LIMIT ?3`;
+
+/** Events of session 1 before seq 2, at most 3, of the kinds 4 (JSON list of `type:v`), the newest first. */
+export const EVENTS_BACK = `
+  SELECT ${EVENT_COLUMNS} FROM events e
+  WHERE e.session = ?1 AND e.seq < ?2 AND e.type || ':' || e.v IN (SELECT value FROM json_each(?4))
+  ORDER BY e.seq DESC LIMIT ?3`;
+
+/** The summary of session 1 that has the highest epoch. */
+export const LAST_SUMMARY = `
+  SELECT ${EVENT_COLUMNS} FROM events e WHERE e.session = ?1 AND e.type = 'summary' ORDER BY e.payload ->> '$.epoch' DESC LIMIT 1`;
 
 /** Events of turn 2 of session 1, of the kinds 3 (JSON list of `type:v`). */
 export const TURN_EVENTS = `

@@ -46,6 +46,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   [`CREATE TABLE leases (session TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at REAL NOT NULL) STRICT, WITHOUT ROWID`],
   // Up to where a session's events were copied into it, by a branch or an import: what they cost was paid elsewhere.
   [`CREATE TABLE copies (session TEXT PRIMARY KEY, last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID`],
+  // The newest summary of a session is found without reading its log, and none of an epoch that is there already is written.
+  [`CREATE UNIQUE INDEX events_summaries ON events (session, payload ->> '$.epoch') WHERE type = 'summary'`],
 ];
 
 /**

@@ -126,6 +126,11 @@ function toSettings(loaded: Loaded, model: ModelChoice): GuestSettings {
     ...(runtime.max_cost_per_day === undefined ? {} : { costPerDayMax: runtime.max_cost_per_day }),
     contextTokensMax: model.descriptor === undefined ? contextOf(loaded) : toPromptTokens(model.descriptor),
     safetyBufferTokens: runtime.context_budget.safety_buffer_tokens,
+    summary: {
+      triggerRatio: runtime.context_budget.trigger_ratio,
+      targetRatio: runtime.summarization.target_ratio,
+      minTurns: runtime.summarization.min_turns,
+    },
     ...(entry?.max_output_tokens === undefined ? {} : { maxOutputTokens: entry.max_output_tokens }),
     ...(config.selection.reasoning_effort === undefined ? {} : { reasoning: config.selection.reasoning_effort }),
     attemptsMax: reliability.max_attempts,

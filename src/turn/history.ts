@@ -40,6 +40,8 @@ export function toHistory(
         transcript.openTurn(event, toUserMessage(event.payload, event.turn === options.attachmentsOf));
         break;
       case "model_result":
+        // What was asked for its own sake, e.g. a summary, nobody in the conversation has said.
+        if (event.payload.purpose !== undefined) break;
         transcript.addReply(event.seq, event.payload);
         break;
       case "tool_intent":
