@@ -102,6 +102,18 @@ export const OfferedTool = z.strictObject({
 });
 export type OfferedTool = z.infer<typeof OfferedTool>;
 
+/** As clients of the reference know them; not from the gateway's own list, which would load its frames into the runner. */
+const DegradedCode = z.enum([
+  "insecure_process_tier",
+  "process_hardening_limited",
+  "sidecar_unavailable",
+  "sidecar_transport_unsupported",
+  "sidecar_endpoint_invalid",
+  "sidecar_connection_failed",
+  "sidecar_protocol_error",
+  "runtime_shutdown",
+]);
+
 /** The first thing on a guest's stdin, in the reference's framing (4-byte big-endian length + JSON). A guest has no environment and no arguments. */
 export const Bootstrap = z.strictObject({
   v: z.literal(1),
@@ -124,7 +136,7 @@ export const Bootstrap = z.strictObject({
     sidecar_available: z.boolean(),
     shell_available: z.boolean(),
     browser_available: z.boolean(),
-    degraded_reasons: z.array(z.strictObject({ code: z.string(), detail: z.string() })).exactOptional(),
+    degraded_reasons: z.array(z.strictObject({ code: DegradedCode, detail: z.string() })).exactOptional(),
   }),
 });
 export type Bootstrap = z.infer<typeof Bootstrap>;

@@ -107,7 +107,7 @@ Deno.test("isOwnHost() knows two names with the very port", () => {
     [undefined, false],
   ];
   for (const [host, own] of cases) {
-    assert.equal(isOwnHost(request(host === undefined ? {} : { host }), 4000), own, String(host));
+    assert.equal(isOwnHost(request(host === undefined ? {} : { host }), { port: 4000 }), own, String(host));
   }
 });
 
@@ -124,6 +124,6 @@ Deno.test("isOwnOrigin() takes no origin or the page of the same host", () => {
   ];
   for (const [origin, own] of cases) {
     const headers = { host: "127.0.0.1:4000", ...(origin === undefined ? {} : { origin }) };
-    assert.equal(isOwnOrigin(request(headers)), own, String(origin));
+    assert.equal(isOwnOrigin(request(headers), { port: 4000 }), own, String(origin));
   }
 });
