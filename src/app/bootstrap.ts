@@ -123,6 +123,13 @@ export const Bootstrap = z.strictObject({
   internalDir: z.string(),
   /** Port to listen on; 0 takes any free one. */
   port: z.number().int().min(0).max(65_535),
+  /** What else opens the gateway: the tokens that the person made. */
+  tokens: z.array(z.strictObject({
+    id: z.string().max(32),
+    sha256: z.string().length(64),
+    scope: z.enum(["owner", "read", "channel"]),
+    expiresAt: Count.exactOptional(),
+  })).max(LIMITS.tokensMax).exactOptional(),
   /** Token made for this start; the runner writes it into the endpoint file. */
   startToken: z.string().min(32),
   timezone: z.string(),

@@ -56,6 +56,7 @@ interface Files {
   "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
   "./status.ts": typeof import("#/cli/status.ts");
+  "./tokens.ts": typeof import("#/cli/tokens.ts");
   "./tools.ts": typeof import("#/cli/tools.ts");
   "./trust.ts": typeof import("#/cli/trust.ts");
   "./usage.ts": typeof import("#/cli/usage.ts");
@@ -127,6 +128,7 @@ function toProgram(version: string, run: Run): Command {
   addCatalogCommands(program, run);
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
+  addTokenCommands(program, run);
   add(program, "setup", "choose the model that answers: asks, tries it once, then writes it down")
     .option("--provider <name>", "openai, anthropic, gemini, a server on this machine, or a name for --base-url")
     .option("--model <id>", "the model's id")
@@ -230,4 +232,20 @@ function addApprovalCommands(program: Command, run: Run): void {
     )
     .option("--until <time>", "with `until`: 90m, 8h or 2d from now, or a date such as 2030-01-31T18:00")
     .action(run("./approvals.ts", (file, id, answer, options) => file.runApprovalsAnswer(id, answer, options)));
+}
+
+function addTokenCommands(program: Command, run: Run): void {
+  const tokens = add(program, "tokens", "who else may speak to the gateway: tokens that you make and end");
+  add(tokens, "create", "make a token and print it, this once", [...COMMON, DOCUMENT])
+    .requiredOption("--name <name>", "what you call it")
+    .addOption(
+      new Option("--scope <scope>", "everything, only watching, or messages in sessions that it begins itself")
+        .choices(["owner", "read", "channel"]).makeOptionMandatory(),
+    )
+    .option("--expires <time>", "90m, 8h or 30d from now; without it, never")
+    .action(run("./tokens.ts", (file, options) => file.runTokensCreate(options)));
+  add(tokens, "list", "print them, never what opens", [...COMMON, DOCUMENT], true)
+    .action(run("./tokens.ts", (file, options) => file.runTokensList(options)));
+  add(tokens, "revoke <name>", "end the token of this name or id, and close what it opened", COMMON)
+    .action(run("./tokens.ts", (file, name, options) => file.runTokensRevoke(name, options)));
 }

@@ -85,7 +85,6 @@ interface Env {
   readonly peer: string;
 }
 
-const USAGE = new URL("./usage_frame.ts", import.meta.url).href;
 /** Nobody who asks these needs a token. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
@@ -188,8 +187,8 @@ class House implements Gateway {
     const session = ended.session.session_id;
     if (!hub.isWatched(session, "usage")) return;
     const told = async () => {
-      // Not a literal import: it is wanted after the first turn, not before the start.
-      const { UsageMeter }: typeof import("#/gateway/usage_frame.ts") = await import(USAGE);
+      // It is wanted after the first turn, not before the start.
+      const { UsageMeter } = await import("#/gateway/usage_frame.ts");
       const meter = this.#meter ??= new UsageMeter(this.#deps);
       hub.publish(session, [{ frame: await meter.toFrame(ended), droppable: false }]);
     };

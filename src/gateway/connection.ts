@@ -61,7 +61,6 @@ interface Greeted extends Subscriber {
 const FRAME_CHARS_MIN = 1_024;
 const HELLO_FIRST = "the first frame must be hello";
 const NO_EVENTS = "what was missed comes as turn_event frames; announce `turn_events` in hello";
-const RESUME = new URL("./resume.ts", import.meta.url).href;
 
 /**
  * One client from its first frame to its last. Frames are obeyed one after another, in their order; a turn is only started here,
@@ -195,8 +194,8 @@ export class Connection {
     // Now, not when it is read: what is published from here on is in the log.
     client.catchUp = { seen: from, heldSeq: 0, isLive: false };
     const resumed = async () => {
-      // Not a literal import: the first of its clients comes long after the start.
-      const { runResume }: typeof import("#/gateway/resume.ts") = await import(RESUME);
+      // The first of its clients comes long after the start, which does not wait for this.
+      const { runResume } = await import("#/gateway/resume.ts");
       if (signal.aborted) return;
       await runResume(client, { request_id, session, from }, { ...this.#deps, delay }, signal);
       if (!signal.aborted) await this.#tellApprovals(client);

@@ -11,6 +11,8 @@ export interface ControlDeps {
   readonly approvals: Approvals;
   /** How this runner is, now. */
   readonly health: () => HealthStatus;
+  /** Reads the tokens anew and tells the gateway. Throws AppError. */
+  readonly onTokens?: () => void;
 }
 
 /** The open control socket of a runner. */
@@ -83,13 +85,16 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
   }
 }
 
-function answer(request: ControlRequest, { approvals, health }: ControlDeps): ControlReply {
+function answer(request: ControlRequest, { approvals, health, onTokens }: ControlDeps): ControlReply {
   try {
     switch (request.op) {
       case "health_check":
         return { op: "health_status", payload: health() };
       case "approvals":
         return { op: request.op, payload: [...approvals.pending] };
+      case "tokens":
+        onTokens?.();
+        return { op: request.op };
       case "answer_approval":
         approvals.answer(request.payload, "owner");
         return { op: request.op };

@@ -15,6 +15,7 @@ import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
+import { hasTokens, readTokens, toGatewayTokens } from "#/runner/token_store.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
 
@@ -101,7 +102,10 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     tools.resolve(host);
     const port = await guest.listening;
     const health = watchHealth(input, { guest, host, port, startupStatus: (await told).startupStatus });
-    const control = openControl(folders.ipc, { approvals: host.approvals, health });
+    const onTokens = () => guest.notify({ v: 1, type: "tokens", tokens: toGatewayTokens(readTokens(folders.run)) });
+    const control = openControl(folders.ipc, { approvals: host.approvals, health, onTokens });
+    // One that was revoked while the guest came up found nobody to tell.
+    if (hasTokens(folders.run)) onTokens();
     open.defer(() => control.close());
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     open.defer(() => removeEndpoint(folders.ipc));
@@ -140,6 +144,7 @@ function spawnGuest(
   { folders, port, user }: RunnerInput,
   { guestPlan, told, startToken, tools, idle, log }: GuestDeps,
 ): GuestProcess {
+  const tokens = toGatewayTokens(readTokens(folders.run));
   return startGuest(
     guestPlan,
     async () => ({
@@ -151,6 +156,7 @@ function spawnGuest(
       internalDir: folders.internal,
       port,
       startToken,
+      ...(tokens.length > 0 ? { tokens } : {}),
     }),
     {
       broker: {
