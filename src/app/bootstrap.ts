@@ -114,6 +114,8 @@ const DegradedCode = z.enum([
   "runtime_shutdown",
 ]);
 
+const DOOR = { hosts: z.array(z.string()).exactOptional(), isProxied: z.boolean().exactOptional() };
+
 /** The first thing on a guest's stdin, in the reference's framing (4-byte big-endian length + JSON). A guest has no environment and no arguments. */
 export const Bootstrap = z.strictObject({
   v: z.literal(1),
@@ -121,8 +123,18 @@ export const Bootstrap = z.strictObject({
   user: z.string().regex(USER_ID),
   /** Host path of the guest's own folder: the event log and the token file lie there. */
   internalDir: z.string(),
-  /** Port to listen on; 0 takes any free one. */
+  /** Port of 127.0.0.1 to listen on; 0 takes any free one. */
   port: z.number().int().min(0).max(65_535),
+  /** By which names clients come there, and where else to listen; see `Address` of the gateway. */
+  listen: z.strictObject({
+    main: z.strictObject(DOOR).exactOptional(),
+    also: z.strictObject({
+      hostname: z.string().min(1),
+      port: z.number().int().min(1).max(65_535),
+      ...DOOR,
+      tls: z.strictObject({ cert: z.string(), key: z.string() }).exactOptional(),
+    }).exactOptional(),
+  }).exactOptional(),
   /** What else opens the gateway: the tokens that the person made. */
   tokens: z.array(z.strictObject({
     id: z.string().max(32),

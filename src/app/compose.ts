@@ -157,7 +157,8 @@ async function listen(
     tokens = [...own, ...issued];
     gateway.recheck();
   });
-  const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
+  const { main, also } = bootstrap.listen ?? {};
+  const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port, ...main }, also);
   return { listener, resume: gateway.resume };
 }
 

@@ -7,6 +7,7 @@ import { probeLocalServers } from "#/provider/local_servers.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
+import { planBind } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
@@ -37,6 +38,8 @@ interface Launch extends Place {
   /** The message of `run`. */
   readonly prompt: string | undefined;
   readonly version: string;
+  /** `--plain-text-to-the-network`. */
+  readonly plainText: boolean;
 }
 
 /**
@@ -66,7 +69,8 @@ export async function launchClient(
     ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
     ...(options.saveMedia === undefined ? {} : { saveMedia: prepareMediaFolder(options.saveMedia) }),
   };
-  return await attachOrStart({ ...place, program: await openProgram(), folders, request, prompt, version });
+  const plainText = options.plainTextToTheNetwork === true;
+  return await attachOrStart({ ...place, program: await openProgram(), folders, request, prompt, version, plainText });
 }
 
 /** What the gateway would refuse is said before anything starts. */
@@ -129,6 +133,7 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
 async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
   const { loaded, env } = launch;
   try {
+    const bind = planBind(loaded.config.gateway, { plainText: launch.plainText });
     const plan = await describe(launch, planStart(loaded, env, []));
     return await startRunner({
       program: launch.program,
@@ -137,7 +142,8 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       user: launch.request.user,
       folders: launch.folders,
       hosts: plan.hosts,
-      port: 0,
+      port: bind.port,
+      bind,
       tools: planTools(loaded.config, env),
       lock,
       bootstrap: async () => {

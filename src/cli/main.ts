@@ -27,6 +27,8 @@ export interface TurnOptions extends JsonOptions {
   readonly model?: string;
   /** Folder for the pictures and sounds that the model makes. */
   readonly saveMedia?: string;
+  /** The second of the two words that let the gateway listen on the network without TLS. */
+  readonly plainTextToTheNetwork?: boolean;
 }
 
 const EXITS = `
@@ -97,6 +99,10 @@ const TURN = [
   new Option("--json", "print each event as one JSON line"),
   new Option("--session <id>", "continue or start this session"),
   new Option("--save-media <dir>", "write pictures and sounds that the model makes into this folder"),
+  new Option(
+    "--plain-text-to-the-network",
+    "with [gateway] plain_text_to_the_network: serve other machines without TLS, readable by whoever is between",
+  ),
   new Option("--model <provider/model>", "use this model for the gateway that this command starts"),
 ];
 

@@ -10,10 +10,18 @@ export function endWhen(response: Response, signal: AbortSignal, onEnd: () => vo
     return response;
   }
   const reader = response.body.getReader();
+  let isOver = false;
+  /** False when it was over already. */
+  const finish = (): boolean => {
+    if (isOver) return false;
+    isOver = true;
+    onEnd();
+    return true;
+  };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       signal.addEventListener("abort", () => {
-        onEnd();
+        if (!finish()) return;
         controller.enqueue(REVOKED);
         controller.close();
         reader.cancel("revoked").catch(() => {});
@@ -21,14 +29,12 @@ export function endWhen(response: Response, signal: AbortSignal, onEnd: () => vo
     },
     async pull(controller) {
       const { done, value } = await reader.read();
-      if (signal.aborted) return;
+      if (isOver) return;
       if (value !== undefined) controller.enqueue(value);
-      if (!done) return;
-      onEnd();
-      controller.close();
+      if (done && finish()) controller.close();
     },
     async cancel(reason) {
-      onEnd();
+      finish();
       await reader.cancel(reason);
     },
   });

@@ -13,6 +13,7 @@ import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
+import type { BindPlan } from "#/runner/plan_bind.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { hasTokens, readTokens, toGatewayTokens } from "#/runner/token_store.ts";
@@ -30,8 +31,12 @@ export interface RunnerInput {
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called once, just before its process is started. */
-  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
+  readonly bootstrap: () => Promise<
+    Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered" | "tokens" | "listen">
+  >;
   readonly port: number;
+  /** Where else the gateway listens, and by which names. */
+  readonly bind?: Omit<BindPlan, "port">;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
   /** Held; it is released by `close`. */
@@ -76,8 +81,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
   open.defer(async () => await (await tools.promise.catch(() => undefined))?.close());
-  const { program, port: wanted, hosts } = input;
-  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts });
+  const { program, port: wanted, hosts, bind: { listen: _, ...bind } = {} } = input;
+  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts, ...bind });
   const guest = spawnGuest(input, { guestPlan, told, startToken, tools: tools.promise, idle, log });
   open.defer(() => guest.close());
   try {
@@ -141,7 +146,7 @@ interface GuestDeps {
 }
 
 function spawnGuest(
-  { folders, port, user }: RunnerInput,
+  { folders, port, user, bind }: RunnerInput,
   { guestPlan, told, startToken, tools, idle, log }: GuestDeps,
 ): GuestProcess {
   const tokens = toGatewayTokens(readTokens(folders.run));
@@ -157,6 +162,7 @@ function spawnGuest(
       port,
       startToken,
       ...(tokens.length > 0 ? { tokens } : {}),
+      ...(bind?.listen === undefined ? {} : { listen: bind.listen }),
     }),
     {
       broker: {
@@ -179,7 +185,7 @@ interface Watched {
 
 /** What the control socket says of this runner, each time anew. */
 function watchHealth(
-  { user, version, folders }: RunnerInput,
+  { user, version, folders, bind }: RunnerInput,
   { guest, host, port, startupStatus }: Watched,
 ): () => HealthStatus {
   let isUp = true;
@@ -197,7 +203,7 @@ function watchHealth(
     runtime_pid: guest.pid,
     pid: Deno.pid,
     version,
-    gateway: `127.0.0.1:${port}`,
+    gateway: `127.0.0.1:${port}${bind?.about === undefined ? "" : ` and ${bind.about}`}`,
     clients: guest.clients,
     approvals: host.approvals.pending.length,
     audit_head: host.audit.head,
