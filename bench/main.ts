@@ -1,9 +1,10 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
- * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, guards,
- * search, memory, first_start.
+ * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history,
+ * guards, search, memory, first_start.
  */
 import { cancel } from "./cancel.ts";
+import { clients } from "./clients.ts";
 import { decode } from "./decode.ts";
 import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
@@ -17,7 +18,7 @@ import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
 
-const BENCHES = [startup, turn, delta, cancel, decode, toolCall, history, guards, search, memory, firstStart];
+const BENCHES = [startup, turn, delta, clients, cancel, decode, toolCall, history, guards, search, memory, firstStart];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
 const unknown = names.filter((name) => BENCHES.every((bench) => bench.name !== name));
