@@ -34,6 +34,8 @@ export interface GatewayDeps {
   readonly onClients: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
+  /** A client that answers no ping is let go after this; `wsIdleSecs` when absent. */
+  readonly idleSecs?: number;
   /** A timer; the platform's when absent. */
   readonly after?: After;
 }
@@ -213,7 +215,10 @@ class House implements Gateway {
     const protocol = chooseProtocol(request);
     // Deno's own upgrade instead of hono/deno's: the subprotocol is chosen per request, and the raw socket has bufferedAmount,
     // without which a slow reader cannot be bounded.
-    const options = { idleTimeout: LIMITS.wsIdleSecs, ...(protocol === undefined ? {} : { protocol }) };
+    const options = {
+      idleTimeout: this.#deps.idleSecs ?? LIMITS.wsIdleSecs,
+      ...(protocol === undefined ? {} : { protocol }),
+    };
     let upgrade: Deno.WebSocketUpgrade;
     try {
       upgrade = Deno.upgradeWebSocket(request, options);
