@@ -158,8 +158,13 @@ async function listen(
     gateway.recheck();
   });
   const { main, also } = bootstrap.listen ?? {};
-  const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port, ...main }, also);
-  return { listener, resume: gateway.resume };
+  try {
+    const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port, ...main }, also);
+    return { listener, resume: gateway.resume };
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AddrInUse || cause instanceof Deno.errors.AddrNotAvailable)) throw cause;
+    throw new AppError("config_invalid", `[gateway] bind: ${cause.message}`, { cause });
+  }
 }
 
 /** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */

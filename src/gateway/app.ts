@@ -148,12 +148,11 @@ class House implements Gateway {
   }
 
   #serve({ hostname, port, tls, ...rest }: Address): { server: Deno.HttpServer; port: number } {
-    // The door is known when the server is, and nobody is served before.
-    let door: Door | undefined;
     const handler = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo) =>
       this.app.fetch(request, { door, peer: (remoteAddr as Deno.NetAddr).hostname });
     const server = Deno.serve({ hostname, port, ...tls, onListen() {} }, handler);
-    door = { ...rest, isTls: tls !== undefined, port: (server.addr as Deno.NetAddr).port };
+    // Which port that is the server knows; it calls nobody before this.
+    const door: Door = { ...rest, isTls: tls !== undefined, port: (server.addr as Deno.NetAddr).port };
     return { server, port: door.port };
   }
 
@@ -197,7 +196,7 @@ class House implements Gateway {
     told().catch((error: unknown) => this.#deps.report(error, crypto.randomUUID()));
   }
 
-  async #upgrade(c: Context): Promise<Response> {
+  #upgrade(c: Context): Response {
     const request = c.req.raw;
     const caller = this.#callers.get(request);
     if (caller === undefined) {

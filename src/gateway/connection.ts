@@ -161,7 +161,9 @@ export class Connection {
     }
     if (hello.user_id !== user) throw new AppError("gateway_refused", "this gateway belongs to another user");
     const capabilities = hello.capabilities ?? [];
-    const knows = toKnows(capabilities);
+    // Cards are for who may answer them, and what a day cost tells of sessions that are not a channel's.
+    const isChannel = this.#caller.scope === "channel";
+    const knows = toKnows(capabilities.filter((name) => !isChannel || name === "turn_events" || name === "media"));
     const resumeFrom = hello.resume_from ?? undefined;
     if (resumeFrom !== undefined && !knows.turnEvents) throw new AppError("usage", NO_EVENTS);
     const row = hello.create_new_session

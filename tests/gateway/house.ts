@@ -31,6 +31,8 @@ export interface House extends AsyncDisposable {
   readonly answers: readonly GivenAnswer[];
   readonly resume: Gateway["resume"];
   readonly recheck: () => void;
+  /** Takes more routes until the first request. */
+  readonly app: Gateway["app"];
   client(options?: { hello?: Record<string, unknown>; capabilities?: readonly string[] }): Promise<Client>;
 }
 
@@ -86,6 +88,7 @@ export async function openHouse(
     answers,
     resume: gateway.resume,
     recheck: () => gateway.recheck(),
+    app: gateway.app,
     counted: () => recount.promise,
     async has(clients) {
       while (counts.at(-1) !== clients) await recount.promise;

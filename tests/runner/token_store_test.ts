@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { AppError } from "#/core/error.ts";
+import type { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
