@@ -181,6 +181,7 @@ class House implements Gateway {
     if (caller === undefined || !c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
     const end = new AbortController();
     this.#streams.set(end, caller);
+    if (!this.#gate.isGood(caller)) end.abort();
     c.res = endWhen(c.res, end.signal, () => this.#streams.delete(end));
   }
 
@@ -199,7 +200,8 @@ class House implements Gateway {
   #upgrade(c: Context): Response {
     const request = c.req.raw;
     const caller = this.#callers.get(request);
-    if (caller === undefined) {
+    // Once more: from here to its place among the sockets nothing waits, so no revocation comes between.
+    if (caller === undefined || !this.#gate.isGood(caller)) {
       c.header("www-authenticate", "Bearer");
       return refuse(c, 401, "a token is needed: Authorization: Bearer, subprotocol oxydra.token.<token>, or ?token=");
     }

@@ -20,12 +20,14 @@ export function endWhen(response: Response, signal: AbortSignal, onEnd: () => vo
   };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      signal.addEventListener("abort", () => {
+      const revoke = () => {
         if (!finish()) return;
         controller.enqueue(REVOKED);
         controller.close();
         reader.cancel("revoked").catch(() => {});
-      }, { once: true });
+      };
+      if (signal.aborted) return revoke();
+      signal.addEventListener("abort", revoke, { once: true });
     },
     async pull(controller) {
       const { done, value } = await reader.read();

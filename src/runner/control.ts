@@ -12,7 +12,7 @@ export interface ControlDeps {
   /** How this runner is, now. */
   readonly health: () => HealthStatus;
   /** Reads the tokens anew and tells the gateway. Throws AppError. */
-  readonly onTokens?: () => void;
+  readonly onTokens?: () => Promise<void>;
 }
 
 /** The open control socket of a runner. */
@@ -73,7 +73,7 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
       if (asked === undefined) return;
       const parsed = ControlRequest.safeParse(asked);
       const reply = parsed.success
-        ? answer(parsed.data, deps)
+        ? await answer(parsed.data, deps)
         : toErrorReply(new AppError("protocol", "this is no request of the control socket"));
       await writer.write(encodeLengthJson(reply, LIMITS.approvalsBytesMax));
       if (!parsed.success) return;
@@ -85,7 +85,10 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
   }
 }
 
-function answer(request: ControlRequest, { approvals, health, onTokens }: ControlDeps): ControlReply {
+async function answer(
+  request: ControlRequest,
+  { approvals, health, onTokens }: ControlDeps,
+): Promise<ControlReply> {
   try {
     switch (request.op) {
       case "health_check":
@@ -93,7 +96,7 @@ function answer(request: ControlRequest, { approvals, health, onTokens }: Contro
       case "approvals":
         return { op: request.op, payload: [...approvals.pending] };
       case "tokens":
-        onTokens?.();
+        await onTokens?.();
         return { op: request.op };
       case "answer_approval":
         approvals.answer(request.payload, "owner");

@@ -16,7 +16,8 @@ import { hasPackages } from "#/runner/packages_dir.ts";
 import type { BindPlan } from "#/runner/plan_bind.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
-import { hasTokens, readTokens, toGatewayTokens } from "#/runner/token_store.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
+import { hasTokens } from "#/runner/tokens_path.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
 
@@ -107,10 +108,10 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     tools.resolve(host);
     const port = await guest.listening;
     const health = watchHealth(input, { guest, host, port, startupStatus: (await told).startupStatus });
-    const onTokens = () => guest.notify({ v: 1, type: "tokens", tokens: toGatewayTokens(readTokens(folders.run)) });
+    const onTokens = async () => guest.notify({ v: 1, type: "tokens", tokens: await readIssued(folders.run) });
     const control = openControl(folders.ipc, { approvals: host.approvals, health, onTokens });
     // One that was revoked while the guest came up found nobody to tell.
-    if (hasTokens(folders.run)) onTokens();
+    if (hasTokens(folders.run)) await onTokens();
     open.defer(() => control.close());
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     open.defer(() => removeEndpoint(folders.ipc));
@@ -149,7 +150,6 @@ function spawnGuest(
   { folders, port, user, bind }: RunnerInput,
   { guestPlan, told, startToken, tools, idle, log }: GuestDeps,
 ): GuestProcess {
-  const tokens = toGatewayTokens(readTokens(folders.run));
   return startGuest(
     guestPlan,
     async () => ({
@@ -161,7 +161,7 @@ function spawnGuest(
       internalDir: folders.internal,
       port,
       startToken,
-      ...(tokens.length > 0 ? { tokens } : {}),
+      ...(hasTokens(folders.run) ? { tokens: await readIssued(folders.run) } : {}),
       ...(bind?.listen === undefined ? {} : { listen: bind.listen }),
     }),
     {
@@ -174,6 +174,15 @@ function spawnGuest(
       onLog: (line) => log.write(line),
     },
   );
+}
+
+/** What opens the gateway beside its own tokens. */
+async function readIssued(runDir: string): Promise<GatewayToken[]> {
+  // Not a literal import: most starts have no such file.
+  const { readTokens, toGatewayTokens }: typeof import("#/runner/token_store.ts") = await import(
+    new URL("./token_store.ts", import.meta.url).href
+  );
+  return toGatewayTokens(readTokens(runDir));
 }
 
 interface Watched {

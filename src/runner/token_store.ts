@@ -6,6 +6,7 @@ import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { newToken } from "#/lib/token.ts";
 import { writePrivateFile } from "#/runner/lock.ts";
+import { tokensPath } from "#/runner/tokens_path.ts";
 
 /** What a token may be called; its id, which the log and its sessions name, is another. */
 export const TOKEN_NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
@@ -25,20 +26,6 @@ const TokenFile = z.strictObject({
 });
 /** A token as it is kept: never the token itself. */
 export type IssuedToken = z.infer<typeof TokenFile>["tokens"][number];
-
-/** The file of a workspace's tokens: in `run/`, which no guest flag and no tool root names. */
-export function tokensPath(runDir: string): string {
-  return join(runDir, "tokens.json");
-}
-
-/** True when tokens were ever made here. */
-export function hasTokens(runDir: string): boolean {
-  try {
-    return Deno.lstatSync(tokensPath(runDir)).isFile;
-  } catch {
-    return false;
-  }
-}
 
 /** The tokens of a workspace; none without the file. Throws AppError `config_invalid` for one that is damaged: whose tokens count must not be guessed. */
 export function readTokens(runDir: string): readonly IssuedToken[] {

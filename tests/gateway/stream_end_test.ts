@@ -46,3 +46,8 @@ Deno.test("endWhen() lets the source go when the reader leaves, and an end after
   end.abort();
   assert.equal(ended, 1);
 });
+
+Deno.test("endWhen() passes nothing on of a stream whose token is gone already", async () => {
+  const source = ReadableStream.from([new TextEncoder().encode("data: a\n\n")]);
+  assert.match(await endWhen(new Response(source), AbortSignal.abort(), () => {}).text(), /^event: error\n/);
+});

@@ -4,15 +4,8 @@ import type { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
-import {
-  createToken,
-  hasTokens,
-  readTokens,
-  revokeToken,
-  toGatewayTokens,
-  TOKEN_NAME,
-  tokensPath,
-} from "#/runner/token_store.ts";
+import { createToken, readTokens, revokeToken, toGatewayTokens, TOKEN_NAME } from "#/runner/token_store.ts";
+import { hasTokens, tokensPath } from "#/runner/tokens_path.ts";
 import { RunnerNotice } from "#/sandbox/call_frames.ts";
 
 const makeRun = () => Deno.makeTempDir({ prefix: "oxydra-run-" });
