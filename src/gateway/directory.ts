@@ -62,7 +62,7 @@ export class Directory {
     }
     if (id === undefined || id === this.defaultId) return await this.#ensure(this.defaultId, null, DEFAULT_AGENT);
     const row = await this.#deps.log.session(id);
-    if (row === undefined && mayName && NEW_SESSION_ID.test(id)) {
+    if (row === undefined && mayName && this.#mayName(id)) {
       await this.#checkRoom();
       return await this.#ensure(id, null, DEFAULT_AGENT);
     }
@@ -99,6 +99,12 @@ export class Directory {
     const { log, user } = this.#deps;
     const row = await log.ensureSession({ id, user, agent, channel: this.channel, displayName, parent: null });
     return this.#own(row, id);
+  }
+
+  /** A name that a channel chose freely could be one that the person is about to use: the channel would read what they write there. */
+  #mayName(id: string): boolean {
+    const isFree = this.#deps.caller?.scope !== "channel" || id.startsWith(`${this.defaultId}-`);
+    return isFree && NEW_SESSION_ID.test(id);
   }
 
   #isTheirs(row: SessionRow): boolean {

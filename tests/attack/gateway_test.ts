@@ -159,7 +159,7 @@ Deno.test("a token of a channel reaches no session that it did not begin", async
   const own = (await channel.next("hello_ack")).payload.session.session_id;
   await channel.next("gateway_info");
   assert.equal(own, "api-c1");
-  await using second = await doors.open(await doors.give("c2", "channel"), { session_id: "theirs" });
+  await using second = await doors.open(await doors.give("c2", "channel"), { session_id: "api-c2-theirs" });
   await second.next("hello_ack");
   const refuse = async (type: string, payload: Record<string, unknown>) => {
     channel.send(type, { request_id: type, ...payload });
@@ -167,9 +167,9 @@ Deno.test("a token of a channel reaches no session that it did not begin", async
     assert.deepEqual([refused?.type, refused?.payload.request_id], ["error", type]);
     return refused!.payload.message as string;
   };
-  for (const session_id of ["runtime-ann", "theirs"]) {
+  for (const session_id of ["runtime-ann", "api-c2-theirs"]) {
     assert.match(await refuse("switch_session", { session_id }), /has no session/);
-    assert.match(await refuse("switch_session", { session_id: session_id.slice(0, 4) }), /has no session/);
+    assert.match(await refuse("switch_session", { session_id: session_id.slice(0, 6) }), /has no session/);
     assert.match(await refuse("send_turn", { session_id, turn_id: "t", prompt: "x" }), /in another session/);
     assert.match(await refuse("resume", { session_id, from: 0 }), /in another session/);
     const named = await doors.open(await doors.give(`named-${session_id}`, "channel"), { session_id });
@@ -193,6 +193,19 @@ Deno.test("a token of a channel reaches no session that it did not begin", async
   assert.equal(mine.message.channel, "api:c1");
   await turn.finish(turnDone("x"));
   await mine.finish(turnDone("x"));
+});
+
+Deno.test("a token of a channel takes no name that the person may come to use, and reads nothing that they write under it", async () => {
+  await using doors = await openDoors();
+  const { house } = doors;
+  const token = await doors.give("c1", "channel");
+  for (const session_id of ["runtime-ann", "work", "api-c2", "api-c10", "api-c1x"]) {
+    await using early = await doors.open(token, { session_id });
+    assert.equal((await early.any()).type, "error", session_id);
+  }
+  assert.deepEqual(await house.log.listSessions("ann", { includeArchived: true }), []);
+  await using own = await doors.open(token, { session_id: "api-c1-work" });
+  assert.equal((await own.any()).type, "hello_ack");
 });
 
 Deno.test("a page behind a rebound name, and a page of another origin, reach nothing", async () => {
