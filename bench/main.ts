@@ -1,9 +1,10 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
- * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, long_history,
+ * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
  * guards, search, memory, resident, store, resume, first_start.
  */
 import { cancel } from "./cancel.ts";
+import { clients } from "./clients.ts";
 import { decode } from "./decode.ts";
 import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
@@ -25,6 +26,7 @@ const BENCHES = [
   startup,
   turn,
   delta,
+  clients,
   cancel,
   decode,
   toolCall,

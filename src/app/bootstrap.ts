@@ -108,6 +108,20 @@ export const OfferedTool = z.strictObject({
 });
 export type OfferedTool = z.infer<typeof OfferedTool>;
 
+/** As clients of the reference know them; not from the gateway's own list, which would load its frames into the runner. */
+const DegradedCode = z.enum([
+  "insecure_process_tier",
+  "process_hardening_limited",
+  "sidecar_unavailable",
+  "sidecar_transport_unsupported",
+  "sidecar_endpoint_invalid",
+  "sidecar_connection_failed",
+  "sidecar_protocol_error",
+  "runtime_shutdown",
+]);
+
+const DOOR = { hosts: z.array(z.string()).exactOptional(), isProxied: z.boolean().exactOptional() };
+
 /** The first thing on a guest's stdin, in the reference's framing (4-byte big-endian length + JSON). A guest has no environment and no arguments. */
 export const Bootstrap = z.strictObject({
   v: z.literal(1),
@@ -117,8 +131,25 @@ export const Bootstrap = z.strictObject({
   node: z.string().regex(/^[0-9a-f]{1,64}$/).exactOptional(),
   /** Host path of the guest's own folder: the event log and the token file lie there. */
   internalDir: z.string(),
-  /** Port to listen on; 0 takes any free one. */
+  /** Port of 127.0.0.1 to listen on; 0 takes any free one. */
   port: z.number().int().min(0).max(65_535),
+  /** By which names clients come there, and where else to listen; see `Address` of the gateway. */
+  listen: z.strictObject({
+    main: z.strictObject(DOOR).exactOptional(),
+    also: z.strictObject({
+      hostname: z.string().min(1),
+      port: z.number().int().min(1).max(65_535),
+      ...DOOR,
+      tls: z.strictObject({ cert: z.string(), key: z.string() }).exactOptional(),
+    }).exactOptional(),
+  }).exactOptional(),
+  /** What else opens the gateway: the tokens that the person made. */
+  tokens: z.array(z.strictObject({
+    id: z.string().max(32),
+    sha256: z.string().length(64),
+    scope: z.enum(["owner", "read", "channel"]),
+    expiresAt: Count.exactOptional(),
+  })).max(LIMITS.tokensMax).exactOptional(),
   /** Token made for this start; the runner writes it into the endpoint file. */
   startToken: z.string().min(32),
   timezone: z.string(),
@@ -134,7 +165,7 @@ export const Bootstrap = z.strictObject({
     sidecar_available: z.boolean(),
     shell_available: z.boolean(),
     browser_available: z.boolean(),
-    degraded_reasons: z.array(z.strictObject({ code: z.string(), detail: z.string() })).exactOptional(),
+    degraded_reasons: z.array(z.strictObject({ code: DegradedCode, detail: z.string() })).exactOptional(),
   }),
 });
 export type Bootstrap = z.infer<typeof Bootstrap>;

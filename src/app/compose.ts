@@ -34,6 +34,8 @@ export interface ComposeDeps {
   onTurn(): void;
   /** Called once, with what is to hear of each card that was answered. */
   onResolved(listener: (resolution: ApprovalResolution) => void): void;
+  /** Called once, with what is to hear of each change of the tokens that the person made. */
+  onTokens?(listener: (tokens: readonly GatewayToken[]) => void): void;
   /** Told of an error that nobody outside may read, with the id that the client was given. */
   report(error: unknown, id: string): void;
 }
@@ -129,11 +131,12 @@ async function listen(
 ): Promise<{ listener: Listener; resume: Gateway["resume"] }> {
   const { settings, model, user } = bootstrap;
   const owners = { start: bootstrap.startToken, file: await readOrMakeToken(bootstrap.internalDir) };
-  const tokens = await Promise.all(
+  const own = await Promise.all(
     Object.entries(owners).map(async ([id, token]): Promise<GatewayToken> => {
       return { id, sha256: await sha256Hex(token), scope: "owner" };
     }),
   );
+  let tokens = [...own, ...bootstrap.tokens ?? []];
   const gateway = openGateway({
     source: {
       async *send(turn, signal, steering) {
@@ -171,8 +174,18 @@ async function listen(
     onClients: deps.onClients,
     report: deps.report,
   });
-  const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
-  return { listener, resume: gateway.resume };
+  deps.onTokens?.((issued) => {
+    tokens = [...own, ...issued];
+    gateway.recheck();
+  });
+  const { main, also } = bootstrap.listen ?? {};
+  try {
+    const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port, ...main }, also);
+    return { listener, resume: gateway.resume };
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AddrInUse || cause instanceof Deno.errors.AddrNotAvailable)) throw cause;
+    throw new AppError("config_invalid", `[gateway] bind: ${cause.message}`, { cause });
+  }
 }
 
 /** Opens the sessions and makes what each turn runs with; the prompt is made per turn because it names the day. */

@@ -10,6 +10,7 @@ import { ByteReader } from "#/lib/byte_reader.ts";
 import { readLengthJson } from "#/lib/length_json.ts";
 import { Bootstrap, type GuestNotice } from "#/app/bootstrap.ts";
 import { type Guest, openGuest } from "#/app/compose.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
 import { openBrokerClient } from "#/sandbox/broker_client.ts";
 
 /** A schema that is used once is not worth compiling (zod's `new Function`: 7 ms). */
@@ -19,12 +20,14 @@ async function main(): Promise<number> {
   const input = new ByteReader(Deno.stdin.readable);
   const bootstrap = Bootstrap.parse(await readLengthJson(input, LIMITS.bootstrapBytesMax), ONCE);
   const resolved: ApprovalResolution[] = [];
+  let issued: readonly GatewayToken[] | undefined;
+  let onTokens: (tokens: readonly GatewayToken[]) => void = (tokens) => void (issued = tokens);
   let onResolved: (resolution: ApprovalResolution) => void = (resolution) => void resolved.push(resolution);
   const io = { input, output: Deno.stdout.writable };
   const opened = Promise.withResolvers<Guest>();
   opened.promise.catch(() => {});
   const runner = openBrokerClient(io, {
-    onNotice: (notice) => onResolved(notice.resolution),
+    onNotice: (notice) => notice.type === "approval" ? onResolved(notice.resolution) : onTokens(notice.tokens),
     attachment: async (place, signal) => await (await opened.promise).attachment(place, signal),
   });
   const notify = (notice: GuestNotice) => runner.notify(notice);
@@ -38,6 +41,10 @@ async function main(): Promise<number> {
       onResolved(listener) {
         onResolved = listener;
         resolved.splice(0).forEach(listener);
+      },
+      onTokens(listener) {
+        onTokens = listener;
+        if (issued !== undefined) listener(issued);
       },
       onTurn: () => void notify({ v: 1, type: "turn" }).catch(ignoreEnd),
       report: (error, id) => console.error(`guest: ${id}:`, error),

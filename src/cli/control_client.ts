@@ -16,6 +16,12 @@ export async function answerApproval(path: string, given: GivenAnswer): Promise<
   await ask(path, { op: "answer_approval", payload: given });
 }
 
+/** Says that the file of the tokens has changed; resolves when the runner has passed that on. Throws what the runner says; `gateway_unreachable`. */
+export async function tellTokens(path: string): Promise<true> {
+  await ask(path, { op: "tokens" });
+  return true;
+}
+
 /** How the runner of this socket is. Throws AppError `gateway_unreachable` when nobody listens there, or nobody answers. */
 export async function readHealth(path: string, timeoutMs: number = LIMITS.controlWaitMs): Promise<HealthStatus> {
   const reply = await ask(path, { op: "health_check" }, timeoutMs);

@@ -3,6 +3,7 @@ import type { Loaded } from "#/config/load.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
+import { toBindPlan } from "#/runner/plan_bind.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { describeStart } from "#/runner/describe_start.ts";
 import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
@@ -67,7 +68,8 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
   await checks.run("event log", () => toLogPlace(loaded, folders));
   const live = readEndpoint(folders.ipc);
   const tools = planTools(loaded.config, env);
-  const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools };
+  const bind = toBindPlan(loaded.config.gateway);
+  const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools, bind };
   for (const wall of await checkWalls(input)) {
     await checks.run(wall.name, () => {
       if (!wall.ok) throw new AppError("self_test_failed", wall.detail);
@@ -88,7 +90,9 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
         ? null
         : { provider: plan.model.provider, model: plan.model.model, reason: plan.model.reason },
       workspace: folders.root,
-      gateway: live === null ? "not running" : `127.0.0.1:${live.port}`,
+      gateway: live === null
+        ? "not running"
+        : [`127.0.0.1:${live.port}`, ...(bind.about === undefined ? [] : [bind.about])].join(" and "),
       processes: processes.map(({ env, ...rest }) => ({ ...rest, environment: Object.keys(env).sort() })),
       policy: DEFAULT_POLICY.map((rule) => ({
         rule: describeRule(rule),

@@ -7,6 +7,7 @@ import { probeLocalServers } from "#/provider/local_servers.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
+import { planBind } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
@@ -38,6 +39,8 @@ interface Launch extends Place {
   readonly prompt: string | undefined;
   readonly version: string;
   readonly sessions: SessionsCall | undefined;
+  /** `--plain-text-to-the-network`. */
+  readonly plainText: boolean;
 }
 
 /** What goes in and out of the client process beside its terminal. */
@@ -82,7 +85,9 @@ export async function launchClient(
     ...(options.saveMedia === undefined ? {} : { saveMedia: prepareMediaFolder(options.saveMedia) }),
     ...(sessions === undefined ? {} : { ask: sessions.ask }),
   };
-  return await attachOrStart({ ...place, program: await openProgram(), folders, request, prompt, version, sessions });
+  const plainText = options.plainTextToTheNetwork === true;
+  const program = await openProgram();
+  return await attachOrStart({ ...place, program, folders, request, prompt, version, sessions, plainText });
 }
 
 /** What the gateway would refuse is said before anything starts. */
@@ -145,6 +150,7 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
 async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
   const { loaded, env } = launch;
   try {
+    const bind = planBind(loaded.config.gateway, { plainText: launch.plainText });
     const plan = await describe(launch, planStart(loaded, env, []));
     return await startRunner({
       program: launch.program,
@@ -153,7 +159,8 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       user: launch.request.user,
       folders: launch.folders,
       hosts: plan.hosts,
-      port: 0,
+      port: bind.port,
+      bind,
       tools: planTools(loaded.config, env),
       lock,
       bootstrap: async () => {

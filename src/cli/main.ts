@@ -38,6 +38,8 @@ export interface TurnOptions extends JsonOptions {
   readonly model?: string;
   /** Folder for the pictures and sounds that the model makes. */
   readonly saveMedia?: string;
+  /** The second of the two words that let the gateway listen on the network without TLS. */
+  readonly plainTextToTheNetwork?: boolean;
 }
 
 const EXITS = `
@@ -70,6 +72,7 @@ interface Files {
   "./sessions.ts": typeof import("#/cli/sessions.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
   "./status.ts": typeof import("#/cli/status.ts");
+  "./tokens.ts": typeof import("#/cli/tokens.ts");
   "./tools.ts": typeof import("#/cli/tools.ts");
   "./trust.ts": typeof import("#/cli/trust.ts");
   "./usage.ts": typeof import("#/cli/usage.ts");
@@ -110,6 +113,10 @@ const TURN = [
   new Option("--json", "print each event as one JSON line"),
   new Option("--session <id>", "continue or start this session"),
   new Option("--save-media <dir>", "write pictures and sounds that the model makes into this folder"),
+  new Option(
+    "--plain-text-to-the-network",
+    "with [gateway] plain_text_to_the_network: serve other machines without TLS, readable by whoever is between",
+  ),
   new Option("--model <provider/model>", "use this model for the gateway that this command starts"),
 ];
 
@@ -142,6 +149,7 @@ function toProgram(version: string, run: Run): Command {
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
   addSessionCommands(program, run, version);
+  addTokenCommands(program, run);
   add(program, "setup", "choose the model that answers: asks, tries it once, then writes it down")
     .option("--provider <name>", "openai, anthropic, gemini, a server on this machine, or a name for --base-url")
     .option("--model <id>", "the model's id")
@@ -284,4 +292,20 @@ function addApprovalCommands(program: Command, run: Run): void {
     )
     .option("--until <time>", "with `until`: 90m, 8h or 2d from now, or a date such as 2030-01-31T18:00")
     .action(run("./approvals.ts", (file, id, answer, options) => file.runApprovalsAnswer(id, answer, options)));
+}
+
+function addTokenCommands(program: Command, run: Run): void {
+  const tokens = add(program, "tokens", "who else may speak to the gateway: tokens that you make and end");
+  add(tokens, "create", "make a token and print it, this once", [...COMMON, DOCUMENT])
+    .requiredOption("--name <name>", "what you call it")
+    .addOption(
+      new Option("--scope <scope>", "everything, only watching, or messages in sessions that it begins itself")
+        .choices(["owner", "read", "channel"]).makeOptionMandatory(),
+    )
+    .option("--expires <time>", "90m, 8h or 30d from now; without it, never")
+    .action(run("./tokens.ts", (file, options) => file.runTokensCreate(options)));
+  add(tokens, "list", "print them, never what opens", [...COMMON, DOCUMENT], true)
+    .action(run("./tokens.ts", (file, options) => file.runTokensList(options)));
+  add(tokens, "revoke <name>", "end the token of this name or id, and close what it opened", COMMON)
+    .action(run("./tokens.ts", (file, name, options) => file.runTokensRevoke(name, options)));
 }

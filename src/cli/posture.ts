@@ -8,6 +8,7 @@ import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { openPackages, OWN_PACKAGES } from "#/runner/packages.ts";
 import { readPermissions } from "#/runner/permissions.ts";
+import { toBindPlan } from "#/runner/plan_bind.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { planStart, type StartPlan, toModelHosts } from "#/runner/plan_start.ts";
 import { planTools, type ToolsPlan } from "#/runner/plan_tools.ts";
@@ -53,7 +54,8 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
   const tools = planTools(loaded.config, env);
   const port = readEndpoint(folders.ipc)?.port ?? null;
   const hosts = start instanceof AppError ? [] : start.hosts;
-  const plans = planAll({ program, env, folders, port: port ?? 0, hosts, tools });
+  const bind = toBindPlan(loaded.config.gateway);
+  const plans = planAll({ program, env, folders, port: port ?? 0, hosts, tools, bind });
   const processes = plans.map(({ name, args, env }) => ({
     name,
     permissions: readPermissions(args),
@@ -75,7 +77,9 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
     user: user.id,
     tier: user.tier,
     workspace: folders.root,
-    gateway: port === null ? null : `127.0.0.1:${port}`,
+    gateway: port === null
+      ? null
+      : [`127.0.0.1:${port}`, ...(bind.about === undefined ? [] : [bind.about])].join(" and "),
     eventLog: toLogPlace(loaded, folders),
     questions: answerQuestions({
       user: user.id,

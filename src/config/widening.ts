@@ -69,6 +69,13 @@ const RULES: Readonly<Record<string, Widens>> = {
   "runner.default_tier": guarded("runner.default_tier"),
   // An image is the program that is handed the keys; the reference's examples name its own.
   "runner.guest_images.*": (value) => !/^ghcr\.io\/shantanugoel\/|^(oxydra|shell)-vm:latest$/.test(String(value)),
+  // Who can reach the gateway, and by which name a page may speak to it.
+  "gateway.bind": (value) => toSocketAddress(String(value))?.loopback !== true,
+  "gateway.public_hosts": always,
+  "gateway.trusted_proxy": always,
+  "gateway.plain_text_to_the_network": always,
+  "gateway.tls_cert_file": always,
+  "gateway.tls_key_file": always,
   "runner.web.bind": (value) => toSocketAddress(String(value))?.loopback !== true,
   "runner.web.auth_mode": guarded("runner.web.auth_mode"),
   "runner.web.auth_token_env": always,

@@ -199,8 +199,8 @@ export const LIMITS = {
   killGraceMs: 250,
   /** One WebSocket frame of a client: 40 MB of attachments as base64, and the prompt. */
   wsFrameBytesMax: 58_720_256,
-  /** Clients of one gateway. */
-  clientsMax: 256,
+  /** Clients of one gateway. 500 that all stream need half of one core (bench/clients.ts); what is between is for who only watches. */
+  clientsMax: 1_024,
   /** Bytes queued for one slow client before deltas are dropped. */
   clientQueueBytesMax: 1_048_576,
   /** Bytes queued for one slow client before it is disconnected; it reads the log when it comes back. Twice the media of one reply. */
@@ -213,8 +213,31 @@ export const LIMITS = {
   wsIdleSecs: 120,
   /** When the gateway closes, clients have this long to take their last frames. */
   wsFlushMs: 250,
+  /** Recorded events that a client which resumes is sent before the next ones are read. */
+  resumePageEventsMax: 64,
+  /** A client that resumes has read less than this much when it is sent more, and is looked at again after the other. */
+  resumeQueueBytesMax: 262_144,
+  resumePollMs: 5,
+  /** Sessions whose cost so far is remembered between two turns. */
+  meteredSessionsMax: 64,
   /** A token as a client presents it. */
   tokenCharsMax: 256,
+  /** Tokens of one user's gateway; all of them fit in a notice of `noticeBytesMax`. */
+  tokensMax: 64,
+  /** Connections of one token that is no owner's. */
+  connectionsPerTokenMax: 32,
+  /** Frames and HTTP requests of one token a second, and at once after a pause: of an owner's, and of any other. */
+  ownerAsksPerSecMax: 2_000,
+  ownerAsksBurstMax: 10_000,
+  tokenAsksPerSecMax: 50,
+  tokenAsksBurstMax: 200,
+  /** Requests of one address a second, and at once, that no token opened; then it is told to wait. */
+  failedAsksPerSecMax: 2,
+  failedAsksBurstMax: 60,
+  /** Addresses and tokens whose rate is remembered; the one that asked longest ago is forgotten first. */
+  ratedMax: 1_024,
+  /** An expired token's connections are looked for at least this often. */
+  tokenCheckMs: 60_000,
   /** Frames that a client of ours keeps while it reads none; the oldest go first. */
   clientFramesMax: 1_024,
   /** Name of a session or of its agent, in UTF-16 code units. */

@@ -5,6 +5,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { SessionOverview, SessionStore } from "#/core/session_store.ts";
 import type { EventLog } from "#/core/store.ts";
 import { toPrintable } from "#/lib/printable.ts";
+import { toTokenChannel } from "#/gateway/directory.ts";
 import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
 import { toPublicEvent } from "#/gateway/public_event.ts";
 import { type AnyRoute, defineRoute } from "#/gateway/route.ts";
@@ -125,7 +126,7 @@ class Desk {
     });
     // What a store makes of an odd id (a NUL cuts it off) must not be another session.
     if (row.id !== id || row.user !== this.deps.user) throw unknown;
-    if (caller.scope === "channel" && row.channel !== channelOf(caller)) throw unknown;
+    if (caller.scope === "channel" && row.channel !== toTokenChannel(caller)) throw unknown;
     return row;
   }
 
@@ -156,11 +157,6 @@ class Desk {
   }
 }
 
-/** The channel of the sessions that a token begins. */
-function channelOf({ id }: Caller): string {
-  return `api:${id}`;
-}
-
 function listRoute(desk: Desk): AnyRoute {
   return defineRoute({
     method: "get",
@@ -176,7 +172,7 @@ function listRoute(desk: Desk): AnyRoute {
     }),
     answer: { about: "Sessions", schema: z.object({ sessions: z.array(ApiSession), next: z.string().nullable() }) },
     async run({ query: { archived, channel, prefix, cursor, limit }, caller }) {
-      const only = caller.scope === "channel" ? channelOf(caller) : channel;
+      const only = caller.scope === "channel" ? toTokenChannel(caller) : channel;
       const rows = await (await desk.store()).list(desk.deps.user, {
         includeArchived: archived,
         ...(only === undefined ? {} : { channel: only }),
@@ -221,7 +217,7 @@ function createRoute(desk: Desk): AnyRoute {
       const source = branch_of === undefined ? undefined : await desk.own(branch_of, caller);
       await makeRoom(deps);
       const id = uuidv7(deps.now());
-      const channel = channelOf(caller);
+      const channel = toTokenChannel(caller);
       if (source === undefined) {
         const row = { id, user: deps.user, agent: agent ?? "default", channel, displayName: name, parent: null };
         await deps.log.ensureSession(row);
@@ -327,7 +323,12 @@ function steerRoute(desk: Desk): AnyRoute {
     answer: { about: "How it was taken", schema: z.object({ how: z.enum(["injected", "queued"]) }) },
     async run({ params, body: { turn_id, message_id, text }, caller }) {
       const { id } = await desk.own(params.id, caller);
-      const message = { id: message_id, text: text.toWellFormed(), channel: channelOf(caller), requestId: message_id };
+      const message = {
+        id: message_id,
+        text: text.toWellFormed(),
+        channel: toTokenChannel(caller),
+        requestId: message_id,
+      };
       return { how: await desk.deps.turns.steer({ session: id, turn: turn_id }, message) };
     },
   });

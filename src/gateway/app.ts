@@ -2,15 +2,17 @@ import { type Context, Hono } from "hono";
 import type { ApprovalResolution, GivenAnswer } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
-import { chooseProtocol, findCaller, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
+import { addressOf, chooseProtocol, type Door, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
 import { type After, Connection, type ConnectionDeps } from "#/gateway/connection.ts";
-import { Directory } from "#/gateway/directory.ts";
+import { Gate } from "#/gateway/gate.ts";
 import { toHttpError } from "#/gateway/http_error.ts";
 import { Hub } from "#/gateway/hub.ts";
 import { sweepIdle } from "#/gateway/idle.ts";
-import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
-import type { GatewayToken } from "#/gateway/token.ts";
+import type { GatewayInfo, StartupStatus, TurnAddress } from "#/gateway/server_frame.ts";
+import { endWhen } from "#/gateway/stream_end.ts";
+import type { Caller, GatewayToken } from "#/gateway/token.ts";
 import { Turns, type TurnSource } from "#/gateway/turns.ts";
+import type { UsageMeter } from "#/gateway/usage_frame.ts";
 import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
@@ -18,9 +20,12 @@ import type { TurnPlace } from "#/session/turn_log.ts";
 export interface GatewayDeps {
   /** Sessions, as the floor below runs them. */
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "read" | "turn" | "blob" | "sessions">;
+  readonly log: Pick<
+    EventLog,
+    "ensureSession" | "session" | "listSessions" | "read" | "turn" | "blob" | "sessions" | "usage"
+  >;
   readonly user: string;
-  /** What opens this gateway, as it is now: asked for each request. */
+  /** What opens this gateway, as it is now: asked for each request; `recheck` is told when it changed. */
   readonly tokens: () => readonly GatewayToken[];
   readonly info: GatewayInfo;
   readonly startupStatus: StartupStatus;
@@ -40,6 +45,8 @@ export interface GatewayDeps {
   readonly onClients: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
+  /** A client that answers no ping is let go after this; `wsIdleSecs` when absent. */
+  readonly idleSecs?: number;
   /** A timer; the platform's when absent. */
   readonly after?: After;
 }
@@ -54,10 +61,22 @@ export interface Listener {
   close(how?: StopHow): Promise<void>;
 }
 
+/** Where a gateway listens, and how it is reached there. */
+export interface Address extends Omit<Door, "port" | "isTls"> {
+  readonly hostname: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** PEM texts. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
 /** A gateway; `app` is its HTTP face, which refuses everything until it knows its port. */
 export interface Gateway {
   readonly app: Hono;
-  listen(address: { readonly hostname: "127.0.0.1"; readonly port: number }): Listener;
+  /** Listens on this machine's loopback, where its own clients come, and at one address more when there is one. */
+  listen(address: Address, also?: Address): Listener;
+  /** What opens it has changed: whose token is gone, or expired, is closed with `CLOSE.revoked`; a stream over HTTP ends. */
+  recheck(): void;
   /** A person answered, or may have: goes on with the turn that waits for them. */
   readonly resume: (place: TurnPlace, answer: ApprovalResolution | undefined) => void;
 }
@@ -75,32 +94,56 @@ const afterTimeout: After = (ms, run) => {
   return () => clearTimeout(timer);
 };
 
+/** What this process knows of a request beside what it says itself. */
+interface Env {
+  readonly door: Door;
+  /** Address of the other end of its connection. */
+  readonly peer: string;
+}
+
+/** Nobody who asks these needs a token. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
+/** A client over WebSocket. */
+interface Client {
+  readonly caller: Caller;
+  readonly connection: Connection;
+  /** Frees its place. */
+  readonly release: () => void;
+}
+
 class House implements Gateway {
   readonly app = new Hono();
   readonly #deps: GatewayDeps;
   readonly #after: After;
   readonly #turns: Turns;
   readonly #shared: ConnectionDeps;
-  /** Every client, and what frees its place. */
-  readonly #sockets = new Map<WebSocket, () => void>();
+  readonly #gate: Gate;
+  readonly #callers = new WeakMap<Request, Caller>();
+  readonly #sockets = new Map<WebSocket, Client>();
+  /** Streams over HTTP that run, and what ends each. */
+  readonly #streams = new Map<AbortController, Caller>();
   #doors: Promise<Hono> | undefined;
+  #meter: UsageMeter | undefined;
+  #cancelCheck: () => void = () => {};
   #cancelSweep: () => void = () => {};
-  #port: number | undefined;
   #closing = false;
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
     this.#after = deps.after ?? afterTimeout;
     const hub = new Hub();
-    this.#turns = new Turns({ ...deps, hub });
-    this.#shared = { ...deps, hub, turns: this.#turns, directory: new Directory(deps), after: this.#after };
+    this.#gate = new Gate(deps);
+    this.#turns = new Turns({ ...deps, hub, onEnd: (ended) => this.#tellUsage(hub, ended) });
+    const spend = (caller: Caller) => this.#gate.spend(caller);
+    this.#shared = { ...deps, hub, turns: this.#turns, spend, after: this.#after };
     this.app.use(async (c, next) => {
+      const { door } = (c.env ?? {}) as Partial<Env>;
       // Before everything else, health included: a page behind a rebound name learns not even that somebody listens here.
-      if (this.#port === undefined || !isOwnHost(c.req.raw, this.#port)) {
-        return refuse(c, 403, "this host is not served here");
-      }
-      if (!isOwnOrigin(c.req.raw)) return refuse(c, 403, "pages of other origins are not served");
-      return await next();
+      if (door === undefined || !isOwnHost(c.req.raw, door)) return refuse(c, 403, "this host is not served here");
+      if (!isOwnOrigin(c.req.raw, door)) return refuse(c, 403, "pages of other origins are not served");
+      if (OPEN_PATHS.has(c.req.path)) return await next();
+      return await this.#pace(c, next);
     });
     this.app.get("/healthz", (c) => c.json({ status: "ok", version: deps.info.version }));
     for (const path of ["/api/v1/sessions", "/api/v1/sessions/*"]) this.app.all(path, (c) => this.#serve(c));
@@ -113,12 +156,31 @@ class House implements Gateway {
     });
   }
 
-  listen(address: { readonly hostname: string; readonly port: number }): Listener {
-    const server = Deno.serve({ ...address, onListen() {} }, (request) => this.app.fetch(request));
-    this.#port = (server.addr as Deno.NetAddr).port;
+  listen(address: Address, also?: Address): Listener {
+    const main = this.#bind(address);
+    const servers = [main.server, ...(also === undefined ? [] : [this.#bind(also).server])];
+    this.recheck();
     this.#cancelSweep = sweepIdle({ ...this.#deps, after: afterTimeout, letGo: (session) => this.#letGo(session) });
     let closed: Promise<void> | undefined;
-    return { port: this.#port, close: (how) => closed ??= this.#close(server, how) };
+    return { port: main.port, close: (how) => closed ??= this.#close(servers, how) };
+  }
+
+  #bind({ hostname, port, tls, ...rest }: Address): { server: Deno.HttpServer; port: number } {
+    const handler = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo) =>
+      this.app.fetch(request, { door, peer: (remoteAddr as Deno.NetAddr).hostname });
+    const server = Deno.serve({ hostname, port, ...tls, onListen() {} }, handler);
+    // Which port that is the server knows; it calls nobody before this.
+    const door: Door = { ...rest, isTls: tls !== undefined, port: (server.addr as Deno.NetAddr).port };
+    return { server, port: door.port };
+  }
+
+  recheck(): void {
+    for (const { caller, connection } of this.#sockets.values()) if (!this.#gate.isGood(caller)) connection.revoke();
+    for (const [end, caller] of this.#streams) if (!this.#gate.isGood(caller)) end.abort();
+    this.#cancelCheck();
+    const { untilExpiryMs } = this.#gate;
+    if (untilExpiryMs === undefined || this.#closing) return;
+    this.#cancelCheck = this.#after(Math.min(untilExpiryMs, LIMITS.tokenCheckMs), () => this.recheck());
   }
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
@@ -146,9 +208,41 @@ class House implements Gateway {
     return doors;
   }
 
-  async #upgrade(c: Context): Promise<Response> {
+  /** Holds whoever asks too often up, and ends a stream when its token ends. Whether the token is good for a route the route says. */
+  async #pace(c: Context, next: () => Promise<void>): Promise<Response | void> {
     const request = c.req.raw;
-    if (await findCaller(request, this.#deps.tokens(), this.#deps.now()) === undefined) {
+    const { door, peer } = c.env as Env;
+    const { caller, waitMs } = await this.#gate.admit(request, addressOf(request, door, peer));
+    if (waitMs > 0) {
+      c.header("retry-after", String(Math.ceil(waitMs / 1_000)));
+      return refuse(c, 429, `too many requests; try again in ${waitMs} ms`);
+    }
+    if (caller !== undefined) this.#callers.set(request, caller);
+    await next();
+    if (caller === undefined || !c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
+    const end = new AbortController();
+    this.#streams.set(end, caller);
+    if (!this.#gate.isGood(caller)) end.abort();
+    c.res = endWhen(c.res, end.signal, () => this.#streams.delete(end));
+  }
+
+  #tellUsage(hub: Hub, ended: TurnAddress): void {
+    const session = ended.session.session_id;
+    if (!hub.isWatched(session, "usage")) return;
+    const told = async () => {
+      // It is wanted after the first turn, not before the start.
+      const { UsageMeter } = await import("#/gateway/usage_frame.ts");
+      const meter = this.#meter ??= new UsageMeter(this.#deps);
+      hub.publish(session, [{ frame: await meter.toFrame(ended), droppable: false }]);
+    };
+    told().catch((error: unknown) => this.#deps.report(error, crypto.randomUUID()));
+  }
+
+  #upgrade(c: Context): Response {
+    const request = c.req.raw;
+    const caller = this.#callers.get(request);
+    // Once more: from here to its place among the sockets nothing waits, so no revocation comes between.
+    if (caller === undefined || !this.#gate.isGood(caller)) {
       c.header("www-authenticate", "Bearer");
       return refuse(c, 401, "a token is needed: Authorization: Bearer, subprotocol oxydra.token.<token>, or ?token=");
     }
@@ -157,22 +251,33 @@ class House implements Gateway {
     }
     if (this.#closing) return refuse(c, 503, "the gateway is closing");
     if (this.#sockets.size >= LIMITS.clientsMax) return refuse(c, 503, `at most ${LIMITS.clientsMax} clients`);
+    if (caller.scope !== "owner" && this.#countOf(caller) >= LIMITS.connectionsPerTokenMax) {
+      return refuse(c, 429, `at most ${LIMITS.connectionsPerTokenMax} connections with this token`);
+    }
     const protocol = chooseProtocol(request);
     // Deno's own upgrade instead of hono/deno's: the subprotocol is chosen per request, and the raw socket has bufferedAmount,
     // without which a slow reader cannot be bounded.
-    const options = { idleTimeout: LIMITS.wsIdleSecs, ...(protocol === undefined ? {} : { protocol }) };
+    const options = {
+      idleTimeout: this.#deps.idleSecs ?? LIMITS.wsIdleSecs,
+      ...(protocol === undefined ? {} : { protocol }),
+    };
     let upgrade: Deno.WebSocketUpgrade;
     try {
       upgrade = Deno.upgradeWebSocket(request, options);
     } catch {
       return refuse(c, 400, "this is not a WebSocket handshake");
     }
-    this.#admit(upgrade.socket);
+    this.#admit(upgrade.socket, caller);
     return upgrade.response;
   }
 
-  #admit(socket: WebSocket): void {
-    const connection = new Connection(socket, this.#shared);
+  #countOf({ id }: Caller): number {
+    return [...this.#sockets.values()].filter(({ caller }) => caller.id === id).length;
+  }
+
+  #admit(socket: WebSocket, caller: Caller): void {
+    socket.binaryType = "arraybuffer";
+    const connection = new Connection(socket, this.#shared, caller);
     // A client that left before the answer reached it neither opens nor closes this socket (measured in Deno 2.9.6).
     const cancel = this.#after(LIMITS.helloTimeoutMs, () => release());
     const release = () => {
@@ -180,7 +285,7 @@ class House implements Gateway {
       connection.closed();
       if (this.#sockets.delete(socket)) this.#deps.onClients(this.#sockets.size);
     };
-    this.#sockets.set(socket, release);
+    this.#sockets.set(socket, { caller, connection, release });
     this.#deps.onClients(this.#sockets.size);
     socket.onopen = cancel;
     socket.onmessage = (event) => void connection.receive(event.data);
@@ -189,24 +294,25 @@ class House implements Gateway {
     socket.onclose = release;
   }
 
-  async #close(server: Deno.HttpServer, how: StopHow | undefined): Promise<void> {
+  async #close(servers: readonly Deno.HttpServer[], how: StopHow | undefined): Promise<void> {
     this.#closing = true;
+    this.#cancelCheck();
     this.#cancelSweep();
     await this.#within(LIMITS.suspendMs, this.#turns.stop(how));
     // Deno tells every WebSocket 1001 behind what is queued for it.
     // A client that reads nothing, or left in mid-handshake, holds a shutdown up for ever and nothing cuts it off (measured in Deno
     // 2.9.6); it ends with the process.
-    await this.#within(LIMITS.wsFlushMs, server.shutdown());
-    for (const release of this.#sockets.values()) release();
+    await this.#within(LIMITS.wsFlushMs, Promise.all(servers.map((server) => server.shutdown())));
+    for (const { release } of this.#sockets.values()) release();
   }
 
-  async #within(ms: number, work: Promise<void>): Promise<void> {
+  async #within(ms: number, work: Promise<unknown>): Promise<void> {
     const late = Promise.withResolvers<void>();
     const cancel = this.#after(ms, late.resolve);
     await Promise.race([work, late.promise]).finally(cancel);
   }
 }
 
-function refuse(c: Context, status: 400 | 401 | 403 | 404 | 426 | 500 | 503, message: string): Response {
+function refuse(c: Context, status: 400 | 401 | 403 | 404 | 426 | 429 | 500 | 503, message: string): Response {
   return c.json(toHttpError("gateway_refused", message, status), status);
 }

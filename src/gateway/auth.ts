@@ -47,19 +47,48 @@ export function chooseProtocol(request: Request): string | undefined {
   return offered.find((protocol) => protocol.startsWith(TOKEN_PROTOCOL));
 }
 
+/** An address that a gateway is reached at. */
+export interface Door {
+  readonly port: number;
+  /** Names beside 127.0.0.1 and localhost that it is reached by, as a Host header has them; without a port also with this door's. */
+  readonly hosts?: readonly string[];
+  /** Its connections are encrypted by this process. */
+  readonly isTls?: boolean;
+  /** A reverse proxy stands before it: then X-Forwarded-Host, -Proto and -For say how it was reached. */
+  readonly isProxied?: boolean;
+}
+
 /**
- * True when the request names this very server: `127.0.0.1:port` or `localhost:port`. A page whose own host name was made to
- * point at 127.0.0.1 sends that name here (DNS rebinding).
+ * True when the request names this very server: `127.0.0.1:port`, `localhost:port` or a name that the door has. A page whose own host
+ * name was made to point at this machine sends that name here (DNS rebinding).
  */
-export function isOwnHost(request: Request, port: number): boolean {
-  const host = request.headers.get("host")?.toLowerCase();
-  return host === `127.0.0.1:${port}` || host === `localhost:${port}`;
+export function isOwnHost(request: Request, door: Door): boolean {
+  const host = hostOf(request, door);
+  if (host === undefined) return false;
+  const names = ["127.0.0.1", "localhost"].map((name) => `${name}:${door.port}`);
+  const others = (door.hosts ?? []).map((name) => name.toLowerCase());
+  return [...names, ...others, ...others.map((name) => `${name}:${door.port}`)].includes(host);
 }
 
 /** True without an Origin (no browser), or when the page came from the host it asks: any page may open a WebSocket to any host. */
-export function isOwnOrigin(request: Request): boolean {
+export function isOwnOrigin(request: Request, door: Door): boolean {
   const origin = request.headers.get("origin");
-  return origin === null || origin.toLowerCase() === `http://${request.headers.get("host")?.toLowerCase()}`;
+  if (origin === null) return true;
+  const forwarded = door.isProxied ? request.headers.get("x-forwarded-proto")?.toLowerCase() : undefined;
+  const scheme = forwarded ?? (door.isTls ? "https" : "http");
+  return origin.toLowerCase() === `${scheme}://${hostOf(request, door)}`;
+}
+
+/** The address that asks: the connection's, or what the last proxy before this door says of it. */
+export function addressOf(request: Request, door: Door, peer: string): string {
+  const last = door.isProxied ? request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() : undefined;
+  return last === undefined || last === "" ? peer : last.slice(0, LIMITS.idCharsMax);
+}
+
+/** Behind a proxy that says nothing of it, the Host header counts: our own clients come without one. */
+function hostOf(request: Request, door: Door): string | undefined {
+  const forwarded = door.isProxied ? request.headers.get("x-forwarded-host") : null;
+  return (forwarded ?? request.headers.get("host"))?.toLowerCase();
 }
 
 function tokensOf(request: Request): string[] {

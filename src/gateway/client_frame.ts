@@ -12,13 +12,19 @@ import { LIMITS } from "#/core/limits.ts";
 export const PROTOCOL_VERSION = 2;
 
 const Id = z.string().max(LIMITS.idCharsMax);
-const Name = z.string().max(LIMITS.sessionNameCharsMax).nullish();
+/** Lone surrogates become U+FFFD: no store keeps them, and the reference's decoder refuses a list that holds one. */
+const Name = z.string().max(LIMITS.sessionNameCharsMax).transform((text) => text.toWellFormed()).nullish();
+/** Place of an event in its session, counted from 1; 0 is before the first. */
+const Position = z.number().int().nonnegative();
 
 /** Media that came with a prompt; `data` is base64 as RFC 4648 §4 writes it, padding included. */
 export const WireMedia = z.object({ mime_type: z.string(), data: z.string() });
 export type WireMedia = z.infer<typeof WireMedia>;
 
-/** The first frame. `capabilities` is ours: what this client understands beyond the reference. */
+/**
+ * The first frame. `capabilities` is ours: what this client understands beyond the reference. `resume_from` is ours as well: the position
+ * of the last event that this client has of the session, as in `resume`.
+ */
 export const Hello = z.object({
   request_id: Id,
   protocol_version: z.number().int().min(0).max(65_535),
@@ -26,6 +32,7 @@ export const Hello = z.object({
   session_id: Id.nullish(),
   create_new_session: z.boolean().default(false),
   capabilities: z.array(z.string().max(64)).max(32).nullish(),
+  resume_from: Position.nullish(),
 });
 export type Hello = z.infer<typeof Hello>;
 
@@ -64,6 +71,8 @@ const Steer = z.object({
 
 /** The payload of `steer`. */
 export type SteerFrame = z.infer<typeof Steer>;
+/** Asks for the recorded events of the session after position `from`, then for what happens live. For clients that announced `turn_events`. */
+const Resume = z.object({ request_id: Id, session_id: Id, from: Position });
 
 const RequestOnly = z.object({ request_id: Id });
 
@@ -88,6 +97,7 @@ export const ClientFrame = z.discriminatedUnion("type", [
   }),
   z.object({ type: z.literal("steer"), payload: Steer }),
   z.object({ type: z.literal("approval_answer"), payload: ApprovalAnswer }),
+  z.object({ type: z.literal("resume"), payload: Resume }),
   z.object({ type: z.literal("switch_session"), payload: z.object({ request_id: Id, session_id: Id }) }),
 ]);
 export type ClientFrame = z.infer<typeof ClientFrame>;
@@ -99,11 +109,13 @@ export type ParsedFrame =
 
 const TYPES: readonly string[] = ClientFrame.options.map((option) => option.shape.type.value);
 
-/** Never throws: what a client sends is data until it has passed here. */
-export function parseClientFrame(text: string): ParsedFrame {
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A frame from its text; the reference takes the same text as bytes. Never throws: what a client sends is data until it has passed here. */
+export function parseClientFrame(content: string | ArrayBuffer): ParsedFrame {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(typeof content === "string" ? content : utf8.decode(content));
   } catch {
     return { ok: false, message: "a frame is one JSON object; this is not JSON", requestId: undefined };
   }

@@ -10,27 +10,32 @@ import {
   type SendTurn,
   type SteerFrame,
 } from "#/gateway/client_frame.ts";
-import { CHANNEL, type Directory } from "#/gateway/directory.ts";
+import { Directory, type DirectoryDeps } from "#/gateway/directory.ts";
 import type { Hub, Outlet, Subscriber } from "#/gateway/hub.ts";
+import type { ResumeDeps } from "#/gateway/resume.ts";
+import { checkFrame } from "#/gateway/scope.ts";
 import {
   encodeFrame,
   type GatewayInfo,
   type StartupStatus,
   toFrame,
   toHelloAck,
+  toKnows,
   type WireSession,
 } from "#/gateway/server_frame.ts";
+import type { Caller } from "#/gateway/token.ts";
 import type { Turns } from "#/gateway/turns.ts";
 
 /** Runs `run` once after `ms`; the answer takes that back. */
 export type After = (ms: number, run: () => void) => () => void;
 
 /** What every connection of a gateway shares. */
-export interface ConnectionDeps {
-  readonly user: string;
+export interface ConnectionDeps extends Omit<DirectoryDeps, "caller"> {
+  readonly log: DirectoryDeps["log"] & ResumeDeps["log"];
   readonly hub: Hub;
   readonly turns: Turns;
-  readonly directory: Directory;
+  /** Takes what one frame is worth from what its token may ask now; milliseconds to wait when that is nothing. */
+  readonly spend: (caller: Caller) => number;
   readonly info: GatewayInfo;
   readonly startupStatus: StartupStatus;
   readonly after: After;
@@ -46,6 +51,7 @@ export const CLOSE = {
   helloRefused: 4002,
   flooding: 4003,
   frameTooLarge: 4009,
+  revoked: 4010,
 } as const;
 
 interface Greeted extends Subscriber {
@@ -55,6 +61,7 @@ interface Greeted extends Subscriber {
 /** A frame that waits costs at least this, so that a million empty ones are bounded as well. */
 const FRAME_CHARS_MIN = 1_024;
 const HELLO_FIRST = "the first frame must be hello";
+const NO_EVENTS = "what was missed comes as turn_event frames; announce `turn_events` in hello";
 
 /**
  * One client from its first frame to its last. Frames are obeyed one after another, in their order; a turn is only started here,
@@ -64,32 +71,34 @@ const HELLO_FIRST = "the first frame must be hello";
 export class Connection {
   readonly #outlet: Outlet;
   readonly #deps: ConnectionDeps;
+  readonly #caller: Caller;
+  readonly #directory: Directory;
   readonly #cancelTimeout: () => void;
+  /** Ends what a `resume` still has to tell. */
+  #resuming = new AbortController();
   #client: Greeted | undefined;
   #inbox: Promise<void> = Promise.resolve();
   #inboxChars = 0;
   #over = false;
 
-  constructor(outlet: Outlet, deps: ConnectionDeps) {
+  constructor(outlet: Outlet, deps: ConnectionDeps, caller: Caller) {
     this.#outlet = outlet;
     this.#deps = deps;
+    this.#caller = caller;
+    this.#directory = new Directory({ ...deps, caller });
     this.#cancelTimeout = deps.after(LIMITS.helloTimeoutMs, () => this.#end(CLOSE.helloTimeout, "no hello in time"));
   }
 
   /** Takes what the socket brought. Never throws; resolves when it was obeyed. */
-  receive(content: unknown): Promise<void> {
+  receive(content: string | ArrayBuffer): Promise<void> {
     if (this.#over) return this.#inbox;
-    if (typeof content !== "string") {
-      this.#refuse(undefined, "protocol", "frames are text; this one is binary");
-      if (this.#client === undefined) this.#end(CLOSE.protocol, HELLO_FIRST, { already: true });
-      return this.#inbox;
-    }
     // A UTF-16 code unit is at least one byte. What is longer in bytes alone was refused by the socket, which takes 64 MiB.
-    if (content.length > LIMITS.wsFrameBytesMax) {
+    const length = typeof content === "string" ? content.length : content.byteLength;
+    if (length > LIMITS.wsFrameBytesMax) {
       this.#end(CLOSE.frameTooLarge, `a frame has at most ${LIMITS.wsFrameBytesMax} bytes`);
       return this.#inbox;
     }
-    const chars = Math.max(content.length, FRAME_CHARS_MIN);
+    const chars = Math.max(length, FRAME_CHARS_MIN);
     this.#inboxChars += chars;
     if (this.#inboxChars > LIMITS.clientInboxCharsMax) {
       this.#end(CLOSE.flooding, "frames come faster than they can be obeyed");
@@ -102,13 +111,19 @@ export class Connection {
   /** The socket is gone. Turns go on; nothing is obeyed any more, what was received and waits included. */
   closed(): void {
     this.#over = true;
+    this.#resuming.abort();
     this.#cancelTimeout();
     if (this.#client !== undefined) this.#deps.hub.detach(this.#client);
   }
 
-  async #obey(text: string): Promise<void> {
+  /** Its token opens nothing any more. */
+  revoke(): void {
+    this.#end(CLOSE.revoked, "this token was revoked, or has expired");
+  }
+
+  async #obey(content: string | ArrayBuffer): Promise<void> {
     if (this.#over) return;
-    const parsed = parseClientFrame(text);
+    const parsed = parseClientFrame(content);
     if (!parsed.ok) {
       this.#refuse(parsed.requestId, "protocol", parsed.message);
       if (this.#client === undefined) this.#end(CLOSE.protocol, HELLO_FIRST, { already: true });
@@ -116,6 +131,8 @@ export class Connection {
     }
     const { frame } = parsed;
     try {
+      this.#checkRate();
+      checkFrame(this.#caller, frame);
       if (this.#client !== undefined) await this.#answer(this.#client, frame);
       else if (frame.type === "hello") await this.#greet(frame.payload);
       else this.#end(CLOSE.protocol, HELLO_FIRST, { requestId: frame.payload.request_id });
@@ -128,26 +145,33 @@ export class Connection {
     }
   }
 
+  #checkRate(): void {
+    const waitMs = this.#deps.spend(this.#caller);
+    if (waitMs === 0) return;
+    throw new AppError("queue_full", `too many frames with this token; try again in ${waitMs} ms`, {
+      params: { waitMs },
+    });
+  }
+
   async #greet(hello: Hello): Promise<void> {
     this.#cancelTimeout();
-    const { hub, turns, directory, user } = this.#deps;
+    const { hub, turns, user } = this.#deps;
     if (hello.protocol_version !== PROTOCOL_VERSION) {
       const theirs = `protocol version ${hello.protocol_version}`;
       throw new AppError("protocol", `${theirs}; this gateway speaks ${PROTOCOL_VERSION}`);
     }
     if (hello.user_id !== user) throw new AppError("gateway_refused", "this gateway belongs to another user");
-    const capabilities = new Set(hello.capabilities ?? []);
+    const capabilities = hello.capabilities ?? [];
+    // Cards are for who may answer them, and what a day cost tells of sessions that are not a channel's.
+    const isChannel = this.#caller.scope === "channel";
+    const knows = toKnows(capabilities.filter((name) => !isChannel || name === "turn_events" || name === "media"));
+    const resumeFrom = hello.resume_from ?? undefined;
+    if (resumeFrom !== undefined && !knows.turnEvents) throw new AppError("usage", NO_EVENTS);
     const row = hello.create_new_session
-      ? await directory.create(null, null)
-      : await directory.resolve(hello.session_id ?? undefined, capabilities.has("named_sessions"));
+      ? await this.#directory.create(null, null)
+      : await this.#directory.resolve(hello.session_id ?? undefined, capabilities.includes("named_sessions"));
     if (this.#over) return;
     const session = { user_id: user, session_id: row.id };
-    const knows = {
-      turnEvents: capabilities.has("turn_events"),
-      approvals: capabilities.has("approvals"),
-      media: capabilities.has("media"),
-      steering: capabilities.has("steering"),
-    };
     const client: Greeted = { outlet: this.#outlet, knows, session };
     this.#client = client;
     const active = turns.active(row.id);
@@ -158,17 +182,45 @@ export class Connection {
       for (const { frame } of turns.outcome(row.id)) hub.deliver(client, frame);
     }
     hub.attach(row.id, client);
+    if (resumeFrom !== undefined) return this.#resume(client, hello.request_id, resumeFrom);
     await this.#tellApprovals(client);
+  }
+
+  /** In the background: a client that is far behind can still cancel. */
+  #resume(client: Greeted, request_id: string, from: number): void {
+    this.#resuming.abort();
+    this.#resuming = new AbortController();
+    const { signal } = this.#resuming;
+    const { after, report } = this.#deps;
+    const delay = (ms: number) => new Promise<void>((resolve) => void after(ms, resolve));
+    const { session } = client;
+    // Now, not when it is read: what is published from here on is in the log.
+    client.catchUp = { seen: from, heldSeq: 0, isLive: false };
+    const resumed = async () => {
+      // The first of its clients comes long after the start, which does not wait for this.
+      const { runResume } = await import("#/gateway/resume.ts");
+      if (signal.aborted) return;
+      await runResume(client, { request_id, session, from }, { ...this.#deps, delay }, signal);
+      if (!signal.aborted) await this.#tellApprovals(client);
+    };
+    resumed().catch((error: unknown) => {
+      if (signal.aborted) return;
+      const id = crypto.randomUUID();
+      if (!(error instanceof AppError)) report(error, id);
+      const { code, message } = toPublicError(error, id);
+      this.#refuse(request_id, code, message);
+    });
   }
 
   /** What waits for a person is shown to each client that comes. */
   async #tellApprovals(client: Greeted): Promise<void> {
     const { hub, turns } = this.#deps;
+    if (!client.knows.approvals) return;
     for (const { frame } of await turns.approvals(client.session.session_id)) hub.deliver(client, frame);
   }
 
   async #answer(client: Greeted, frame: ClientFrame): Promise<void> {
-    const { hub, turns, directory } = this.#deps;
+    const { hub, turns } = this.#deps;
     switch (frame.type) {
       case "hello":
         throw new AppError("protocol", "hello was said already on this connection");
@@ -176,16 +228,16 @@ export class Connection {
         return await this.#send(client, frame.payload);
       case "cancel_active_turn":
         this.#checkSession(client, frame.payload.session_id);
-        if (turns.cancel(client.session.session_id, frame.payload.turn_id)) return;
+        if (this.#cancel(client, frame.payload.turn_id)) return;
         throw new AppError("usage", "there is no such turn to cancel");
       case "cancel_all_active_turns":
-        if (turns.cancelAll() > 0) return;
+        if (await this.#cancelAll() > 0) return;
         throw new AppError("usage", "there is no turn to cancel");
       case "health_check":
         return hub.deliver(client, this.#health(client, frame.payload.request_id));
       case "create_session": {
         const { request_id, display_name, agent_name } = frame.payload;
-        const row = await directory.create(display_name ?? null, agent_name ?? null);
+        const row = await this.#directory.create(display_name ?? null, agent_name ?? null);
         const session = this.#move(client, row.id);
         const names = { display_name: row.displayName ?? undefined, agent_name: row.agent };
         return hub.deliver(client, toFrame("session_created", { request_id, session, ...names }));
@@ -193,7 +245,8 @@ export class Connection {
       case "list_sessions": {
         const { request_id, include_archived, include_subagent_sessions } = frame.payload;
         const options = { includeArchived: include_archived, includeSubagents: include_subagent_sessions };
-        return hub.deliver(client, toFrame("session_list", { request_id, sessions: await directory.list(options) }));
+        const sessions = await this.#directory.list(options);
+        return hub.deliver(client, toFrame("session_list", { request_id, sessions }));
       }
       case "steer": {
         this.#checkSession(client, frame.payload.session_id);
@@ -205,8 +258,12 @@ export class Connection {
         this.#checkSession(client, session_id);
         return await this.#deps.answer({ id, answer, ...(until ? { until: Date.parse(until) } : {}) });
       }
+      case "resume":
+        this.#checkSession(client, frame.payload.session_id);
+        if (!client.knows.turnEvents) throw new AppError("usage", NO_EVENTS);
+        return this.#resume(client, frame.payload.request_id, frame.payload.from);
       case "switch_session": {
-        const row = await directory.find(frame.payload.session_id);
+        const row = await this.#directory.find(frame.payload.session_id);
         const session = this.#move(client, row.id);
         const { request_id } = frame.payload;
         const active_turn = turns.active(row.id);
@@ -226,7 +283,7 @@ export class Connection {
       session: frame.session_id,
       turn: frame.turn_id,
       text: frame.prompt,
-      channel: CHANNEL,
+      channel: this.#directory.channel,
       requestId: frame.request_id,
       attachments: toInlineMedia(frame.attachments),
     });
@@ -236,7 +293,7 @@ export class Connection {
     const { hub, turns } = this.#deps;
     const { session } = client;
     try {
-      const message = { id: message_id, text, channel: CHANNEL, requestId: request_id };
+      const message = { id: message_id, text, channel: this.#directory.channel, requestId: request_id };
       const how = await turns.steer({ session: session_id, turn: turn_id }, message);
       hub.deliver(client, toFrame("steer_accepted", { request_id, session, message_id, how }));
     } catch (error) {
@@ -247,6 +304,21 @@ export class Connection {
     }
   }
 
+  /** The reference reads no turn id here and cancels what runs: so it is for its clients, whose id may be of a turn that just ended. */
+  #cancel(client: Greeted, turn: string): boolean {
+    const { session: { session_id }, knows } = client;
+    const { turns } = this.#deps;
+    return turns.cancel(session_id, turn) || (!knows.turnEvents && turns.cancel(session_id, ""));
+  }
+
+  async #cancelAll(): Promise<number> {
+    const { turns } = this.#deps;
+    if (this.#caller.scope === "owner") return turns.cancelAll();
+    const rows = await this.#directory.list({ includeArchived: true, includeSubagents: true });
+    const theirs = new Set(rows.map((row) => row.session_id));
+    return turns.cancelAll(undefined, (session) => theirs.has(session));
+  }
+
   #checkSession(client: Greeted, session: string): void {
     if (session === client.session.session_id) return;
     throw new AppError("usage", "this connection is in another session; send switch_session first");
@@ -254,6 +326,8 @@ export class Connection {
 
   #move(client: Greeted, id: string): WireSession {
     client.session = { user_id: this.#deps.user, session_id: id };
+    this.#resuming.abort();
+    client.catchUp = undefined;
     if (!this.#over) this.#deps.hub.attach(id, client);
     return client.session;
   }
@@ -274,7 +348,7 @@ export class Connection {
   #refuse(requestId: string | undefined, code: ErrorCode, message: string): void {
     const frame = toFrame("error", { request_id: requestId, session: this.#client?.session, message, code });
     if (this.#client !== undefined) return this.#deps.hub.deliver(this.#client, frame);
-    const text = encodeFrame(frame, { turnEvents: false, approvals: false, media: false });
+    const text = encodeFrame(frame, toKnows([]));
     if (text !== undefined && this.#outlet.readyState === WebSocket.OPEN) this.#outlet.send(text);
   }
 

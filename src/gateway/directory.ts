@@ -4,6 +4,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { EventLog, SessionRow } from "#/core/store.ts";
 import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
 import type { WireSessionSummary } from "#/gateway/server_frame.ts";
+import type { Caller } from "#/gateway/token.ts";
 
 /** The channel name of every WebSocket client, as the reference writes it into a session. */
 export const CHANNEL = "tui";
@@ -11,13 +12,20 @@ export const CHANNEL = "tui";
 /** What a directory needs. */
 export interface DirectoryDeps extends RoomDeps {
   readonly log: RoomDeps["log"] & Pick<EventLog, "ensureSession" | "session">;
+  /** Who asks; the owner when absent. */
+  readonly caller?: Caller;
+}
+
+/** The channel of the sessions that a token of scope `channel` begins, and the only one whose sessions it may use. */
+export function toTokenChannel(caller: Caller): string {
+  return `api:${caller.id}`;
 }
 
 const DEFAULT_AGENT = "default";
 /** What a client may name a session that is not there yet: it ends up in listings and file names. */
 const NEW_SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** The sessions of one user, read from the log and kept nowhere else. Every method throws AppError `store_failed` when the log does. */
+/** The sessions of one user that the caller may see, read from the log and kept nowhere else. Every method throws AppError `store_failed` when the log does. */
 export class Directory {
   readonly #deps: DirectoryDeps;
 
@@ -27,17 +35,28 @@ export class Directory {
 
   /** The session a client means when it names none. */
   get defaultId(): string {
-    return `runtime-${this.#deps.user}`;
+    const { caller, user } = this.#deps;
+    return caller?.scope === "channel" ? `api-${caller.id}` : `runtime-${user}`;
+  }
+
+  /** Where messages of this caller come from. */
+  get channel(): string {
+    const { caller } = this.#deps;
+    return caller?.scope === "channel" ? toTokenChannel(caller) : CHANNEL;
   }
 
   /**
    * The session a hello asks for. With `mayName`, an unknown well-formed id is created under that name; without, as in the reference,
-   * it is AppError `session_unknown`. Another user's session is unknown as well: its existence is nobody's business.
+   * it is AppError `session_unknown`. Another user's session is unknown as well: its existence is nobody's business. A reader makes none.
    */
   async resolve(id: string | undefined, mayName: boolean): Promise<SessionRow> {
+    if (this.#deps.caller?.scope === "read") {
+      const asked = id ?? this.defaultId;
+      return this.#own(await this.#deps.log.session(asked), asked);
+    }
     if (id === undefined || id === this.defaultId) return await this.#ensure(this.defaultId, null, DEFAULT_AGENT);
     const row = await this.#deps.log.session(id);
-    if (row === undefined && mayName && NEW_SESSION_ID.test(id)) {
+    if (row === undefined && mayName && this.#mayName(id)) {
       await makeRoom(this.#deps);
       return await this.#ensure(id, null, DEFAULT_AGENT);
     }
@@ -55,7 +74,7 @@ export class Directory {
     const exact = await this.#deps.log.session(prefix);
     if (exact !== undefined || prefix === "") return this.#own(exact, prefix);
     const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: false });
-    const matches = rows.filter((row) => row.id.startsWith(prefix));
+    const matches = rows.filter((row) => row.id.startsWith(prefix) && this.#isTheirs(row));
     if (matches.length > 1) {
       throw new AppError("session_unknown", `${matches.length} sessions begin with ${quote(prefix)}; write more of it`);
     }
@@ -66,18 +85,31 @@ export class Directory {
   async list(options: { includeArchived: boolean; includeSubagents: boolean }): Promise<WireSessionSummary[]> {
     const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: options.includeArchived });
     // A branch has a parent as well, and is a session of its own.
-    return rows.filter((row) => options.includeSubagents || row.parent === null || row.channel !== "subagent")
+    const isShown = (row: SessionRow) => options.includeSubagents || row.parent === null || row.channel !== "subagent";
+    return rows.filter((row) => isShown(row) && this.#isTheirs(row))
       .toSorted((left, right) => right.lastActiveAt - left.lastActiveAt)
       .map(toSummary);
   }
 
-  #ensure(id: string, displayName: string | null, agent: string): Promise<SessionRow> {
-    const { user } = this.#deps;
-    return this.#deps.log.ensureSession({ id, user, agent, channel: CHANNEL, displayName, parent: null });
+  async #ensure(id: string, displayName: string | null, agent: string): Promise<SessionRow> {
+    const { log, user } = this.#deps;
+    const row = await log.ensureSession({ id, user, agent, channel: this.channel, displayName, parent: null });
+    return this.#own(row, id);
+  }
+
+  /** A name that a channel chose freely could be one that the person is about to use: the channel would read what they write there. */
+  #mayName(id: string): boolean {
+    const isFree = this.#deps.caller?.scope !== "channel" || id.startsWith(`${this.defaultId}-`);
+    return isFree && NEW_SESSION_ID.test(id);
+  }
+
+  #isTheirs(row: SessionRow): boolean {
+    const { caller, user } = this.#deps;
+    return row.user === user && (caller?.scope !== "channel" || row.channel === toTokenChannel(caller));
   }
 
   #own(row: SessionRow | undefined, asked: string): SessionRow {
-    if (row?.user === this.#deps.user) return row;
+    if (row !== undefined && this.#isTheirs(row)) return row;
     throw new AppError("session_unknown", `user ${quote(this.#deps.user)} has no session ${quote(asked)}`);
   }
 }

@@ -17,6 +17,17 @@ export interface Subscriber {
   /** What its hello announced of what we add to the reference's protocol. */
   readonly knows: Knows;
   readonly outlet: Outlet;
+  /** Set when it asked for what it missed; see `CatchUp`. */
+  catchUp?: CatchUp | undefined;
+}
+
+/** How far a client that resumes has been told of its session. It is told of each recorded event once: from the log, or live. */
+export interface CatchUp {
+  /** Of the last event that it was told of from the log. */
+  seen: number;
+  /** The newest event that was published while it was told the older ones: the log has it. */
+  heldSeq: number;
+  isLive: boolean;
 }
 
 /** Close code for a client that reads too slowly; it can come back and read the log. */
@@ -53,16 +64,23 @@ export class Hub {
   publish(session: string, outgoing: readonly Outgoing[]): void {
     const watchers = this.#watchers.get(session);
     if (watchers === undefined) return;
-    for (const { frame, droppable } of outgoing) {
+    for (const told of outgoing) {
+      const { frame, droppable } = told;
       const texts = new Map<string, string | undefined>();
       // A copy: a client that is let go on the way leaves the set.
       for (const subscriber of [...watchers]) {
+        if (!isDue(told, subscriber.catchUp)) continue;
         const { knows } = subscriber;
-        const kind = `${knows.turnEvents} ${knows.approvals} ${knows.media}`;
+        const kind = `${knows.turnEvents} ${knows.approvals} ${knows.media} ${knows.usage === true}`;
         if (!texts.has(kind)) texts.set(kind, encodeFrame(frame, knows));
         this.#push(subscriber, texts.get(kind), droppable);
       }
     }
+  }
+
+  /** True while somebody watches the session whose hello announced it. */
+  isWatched(session: string, by: keyof Knows): boolean {
+    return [...this.#watchers.get(session) ?? []].some((subscriber) => subscriber.knows[by] === true);
   }
 
   /** To one client: an answer, never dropped. */
@@ -83,4 +101,13 @@ export class Hub {
     }
     outlet.send(text);
   }
+}
+
+/** False for what a client that resumes has from the log already, or gets from it in a moment; text that streams meanwhile it gets with `resumed`. */
+function isDue({ seq, droppable }: Outgoing, catchUp: CatchUp | undefined): boolean {
+  if (catchUp === undefined) return true;
+  if (seq === undefined) return catchUp.isLive || !droppable;
+  if (seq <= catchUp.seen) return false;
+  if (!catchUp.isLive) catchUp.heldSeq = Math.max(catchUp.heldSeq, seq);
+  return catchUp.isLive;
 }

@@ -51,8 +51,19 @@ export interface StartupStatus {
   readonly shell_available: boolean;
   readonly browser_available: boolean;
   /** Absent when nothing is missing. */
-  readonly degraded_reasons?: readonly { readonly code: string; readonly detail: string }[];
+  readonly degraded_reasons?: readonly { readonly code: DegradedCode; readonly detail: string }[];
 }
+
+/** The reference's `StartupDegradedReasonCode`; its decoder refuses a status with any other. */
+export type DegradedCode =
+  | "insecure_process_tier"
+  | "process_hardening_limited"
+  | "sidecar_unavailable"
+  | "sidecar_transport_unsupported"
+  | "sidecar_endpoint_invalid"
+  | "sidecar_connection_failed"
+  | "sidecar_protocol_error"
+  | "runtime_shutdown";
 
 /** One line of a session list; times are RFC 3339. */
 export interface WireSessionSummary {
@@ -106,15 +117,34 @@ export interface WireApproval {
   readonly expires_at: string;
 }
 
-/** What a client announced in its hello: `turn_events`, `approvals`, `media`, `steering`. */
-export interface Knows {
-  readonly steering?: boolean;
-  readonly turnEvents: boolean;
-  readonly approvals: boolean;
-  readonly media: boolean;
+/** What a client may announce in its hello, by the name that it has there. */
+const CAPABILITIES = {
+  turnEvents: "turn_events",
+  approvals: "approvals",
+  media: "media",
+  usage: "usage",
+  steering: "steering",
+} as const;
+
+/** What a client announced. */
+export type Knows =
+  & { readonly [K in "turnEvents" | "approvals" | "media"]: boolean }
+  & { readonly [K in keyof typeof CAPABILITIES]?: boolean };
+
+/** What a hello's `capabilities` mean; names that this version does not know mean nothing. */
+export function toKnows(announced: readonly string[]): Knows {
+  const entries = Object.entries(CAPABILITIES).map(([key, name]) => [key, announced.includes(name)]);
+  return Object.fromEntries(entries);
 }
 
-/** Payload of each frame. The last five are ours: a client gets them only when it announced that it knows them. */
+/** What something was used for and cost; tokens as the vendors counted them, US dollars. Absent is unknown. */
+export interface WireCost {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly cost?: number | undefined;
+}
+
+/** Payload of each frame. Those from `gateway_info` on are ours: a client gets them only when it announced that it knows them. */
 export interface ServerPayloads {
   hello_ack: {
     readonly request_id: string;
@@ -170,6 +200,20 @@ export interface ServerPayloads {
   };
   approval_request: TurnAddress & { readonly approval: WireApproval };
   approval_resolved: TurnAddress & { readonly approval_id: string; readonly answer: string; readonly by: string };
+  /** Everything up to `to_seq` was sent, and what follows is live. `text` is what the running model call has said so far. */
+  resumed: {
+    readonly request_id: string;
+    readonly session: WireSession;
+    readonly to_seq: number;
+    readonly active_turn?: WireTurn | undefined;
+    readonly text?: string | undefined;
+  };
+  /** After each turn: what it cost, and its session and the UTC day with it. */
+  usage: TurnAddress & {
+    readonly used: WireCost;
+    readonly in_session: WireCost;
+    readonly today: WireCost;
+  };
 }
 
 /** One frame of the gateway. */
@@ -195,9 +239,9 @@ export function toHelloAck(requestId: string, session: WireSession, activeTurn: 
 /** A finished turn's answer. Zero knowledge of tokens leaves `usage` out, as the reference does. */
 export function toResponse(text: string, finishReason: string, usage: Usage): WireResponse {
   const counted = {
-    ...(usage.promptTokens === undefined ? {} : { prompt_tokens: usage.promptTokens }),
-    ...(usage.completionTokens === undefined ? {} : { completion_tokens: usage.completionTokens }),
-    ...(usage.totalTokens === undefined ? {} : { total_tokens: usage.totalTokens }),
+    ...toCount("prompt_tokens", usage.promptTokens),
+    ...toCount("completion_tokens", usage.completionTokens),
+    ...toCount("total_tokens", usage.totalTokens),
   };
   return {
     message: { role: "assistant", content: text.toWellFormed() },
@@ -206,21 +250,45 @@ export function toResponse(text: string, finishReason: string, usage: Usage): Wi
   };
 }
 
+/** The reference's decoder takes whole numbers (u64) and refuses the frame for any other. */
+function toCount<Name extends string>(name: Name, tokens: number | undefined): { [N in Name]?: number } {
+  return Number.isSafeInteger(tokens) && tokens! >= 0 ? { [name]: tokens } as { [N in Name]?: number } : {};
+}
+
 /**
- * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events` (for those about
- * approvals: `approvals`), and such a client is told of deltas and progress once, by `turn_event`, and is sent megabytes of media only
- * when it announced `media`; undefined when this client gets no such frame.
+ * The text on the wire. `code` of an error and the frames of our own are for a client that announced `turn_events` (those about
+ * approvals: `approvals`, those about cost: `usage`), and such a client is told of deltas and progress once, by `turn_event`, and is sent
+ * megabytes of media only when it announced `media`; undefined when this client gets no such frame.
  */
 export function encodeFrame(frame: ServerFrame, knows: Knows): string | undefined {
-  if (frame.type === "approval_request" || frame.type === "approval_resolved") {
-    return knows.approvals ? JSON.stringify(frame) : undefined;
+  switch (frame.type) {
+    case "approval_request":
+    case "approval_resolved":
+      return knows.approvals ? toText(frame) : undefined;
+    case "usage":
+      return knows.usage ? toText(frame) : undefined;
+    case "steer_accepted":
+      return knows.steering ? toText(frame) : undefined;
+    case "turn_event":
+    case "gateway_info":
+    case "resumed":
+      return knows.turnEvents ? toText(frame) : undefined;
+    case "assistant_delta":
+    case "turn_progress":
+      return knows.turnEvents ? undefined : toText(frame);
+    case "media_attachment":
+      return knows.turnEvents && !knows.media ? undefined : toText(frame);
+    case "error":
+      return toText(knows.turnEvents ? frame : toFrame("error", { ...frame.payload, code: undefined }));
+    default:
+      return toText(frame);
   }
-  if (frame.type === "steer_accepted") return knows.steering === true ? JSON.stringify(frame) : undefined;
-  if (knows.turnEvents) {
-    if (frame.type === "media_attachment" && !knows.media) return undefined;
-    return frame.type === "assistant_delta" || frame.type === "turn_progress" ? undefined : JSON.stringify(frame);
-  }
-  if (frame.type === "turn_event" || frame.type === "gateway_info") return undefined;
-  if (frame.type !== "error") return JSON.stringify(frame);
-  return JSON.stringify(toFrame("error", { ...frame.payload, code: undefined }));
+}
+
+/** JSON whose strings are whole: the reference's decoder refuses a frame with half of a surrogate pair in it, and others quote what clients wrote. */
+function toText(frame: ServerFrame): string {
+  const text = JSON.stringify(frame);
+  // A lone one is the only character that leaves JSON.stringify as such an escape (ECMA-262 §25.5.2.3); text that spells it is rare.
+  if (!text.includes("\\ud")) return text;
+  return JSON.stringify(frame, (_name, value) => typeof value === "string" ? value.toWellFormed() : value);
 }

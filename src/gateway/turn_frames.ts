@@ -15,6 +15,8 @@ import {
 export interface Outgoing {
   readonly frame: ServerFrame;
   readonly droppable: boolean;
+  /** Place in its session of the recorded event that this tells of; absent where nothing was recorded. */
+  readonly seq?: number;
 }
 
 /**
@@ -22,10 +24,10 @@ export interface Outgoing {
  * protocol makes of it. `running` is the turn's address while it runs. Pure. `turn_started` is not among them: it belongs to the turn, not to an event.
  */
 export function toTurnFrames(event: SessionEvent, running: TurnAddress): Outgoing[] {
-  const droppable = !isStored(event);
-  const own = { frame: toFrame("turn_event", { ...running, event: withoutBytes(event) }), droppable };
+  const place = isStored(event) ? { droppable: false, seq: event.seq } : { droppable: true };
+  const own = { frame: toFrame("turn_event", { ...running, event: withoutBytes(event) }), ...place };
   const frame = toReferenceFrame(event, running) ?? toApprovalFrame(event, running);
-  return frame === undefined ? [own] : [own, { frame, droppable }];
+  return frame === undefined ? [own] : [own, { frame, ...place }];
 }
 
 /** A turn and how it stands. */

@@ -45,6 +45,17 @@ export interface TurnsDeps {
   readonly user: string;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
+  /** A turn has ended, and its clients were told. */
+  readonly onEnd?: (ended: TurnAddress) => void;
+}
+
+/** The turn that a session works on. */
+export interface RunningTurn {
+  readonly turn: WireTurn;
+  /** What the running model call has said so far. */
+  readonly said: string;
+  /** Of the last recorded event that its clients were told of. */
+  readonly toldSeq: number;
 }
 
 interface Turn extends TurnPlace {
@@ -66,6 +77,8 @@ interface Turn extends TurnPlace {
   /** A finished turn, told again to its sender alone: the others have seen it. */
   replay: boolean;
   waiting: string;
+  said: string;
+  toldSeq: number;
 }
 
 const CANCELLED = "cancelled by a client";
@@ -170,9 +183,10 @@ export class Turns {
     return turn !== undefined;
   }
 
-  /** Cancels everything, with a reason that ends up in the record; returns how many turns that were. */
-  cancelAll(reason = CANCELLED): number {
-    const turns = [...this.#turns.values()].flatMap((session) => [...session.values()]);
+  /** Cancels everything, in the sessions that are theirs, with a reason that ends up in the record; returns how many turns that were. */
+  cancelAll(reason = CANCELLED, isTheirs: (session: string) => boolean = () => true): number {
+    const sessions = [...this.#turns].filter(([session]) => isTheirs(session));
+    const turns = sessions.flatMap(([, session]) => [...session.values()]);
     for (const turn of turns) this.#cancel(turn, reason);
     return turns.length;
   }
@@ -192,8 +206,13 @@ export class Turns {
 
   /** The turn that a session works on, or will work on next. */
   active(session: string): WireTurn | undefined {
+    return this.running(session)?.turn;
+  }
+
+  /** The same, and how far it is. */
+  running(session: string): RunningTurn | undefined {
     const turn = this.#head(session);
-    return turn === undefined ? undefined : toTurn(turn.turn, "running");
+    return turn && { turn: toTurn(turn.turn, "running"), said: turn.said, toldSeq: turn.toldSeq };
   }
 
   /** How the last turn of a session ended, while none is running; the reference tells that to a client that comes back. */
@@ -242,6 +261,8 @@ export class Turns {
       early: undefined,
       replay: false,
       waiting: "",
+      said: "",
+      toldSeq: 0,
     };
     const made: Turn = { ...turn, ...fresh };
     const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
@@ -296,7 +317,7 @@ export class Turns {
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
         this.#tell(turn, event);
-        if (event.type === "model_result") await this.#tellMedia(turn, event.payload.media ?? []);
+        if (event.type === "model_result") await this.#tellMedia(turn, event.payload.media ?? [], event.seq);
       }
       // A turn that did not wait any more, when it was to go on, yields nothing.
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
@@ -338,21 +359,27 @@ export class Turns {
       const pair = joinPair(turn.waiting, event.payload.text);
       turn.waiting = pair.waiting;
       if (pair.text === "") return;
+      turn.said += pair.text;
       shown = { ...event, payload: { text: pair.text } };
     }
-    const outgoing = toTurnFrames(shown, this.#address(turn, "running"));
+    if (isStored(event)) turn.toldSeq = event.seq;
+    if (event.type === "model_request" || event.type === "model_result") turn.said = "";
+    const address = this.#address(turn, "running");
+    const outgoing = toTurnFrames(shown, address);
     if (isTurnEnd(event)) this.#keep(turn, outgoing.slice(-1));
     this.#publish(turn, outgoing);
+    if (isTurnEnd(event) && !turn.replay) this.#deps.onEnd?.(address);
   }
 
   /** What the model made, as the log has it. One that cannot be read takes nothing else with it. */
-  async #tellMedia(turn: Turn, made: readonly BlobRef[]): Promise<void> {
+  async #tellMedia(turn: Turn, made: readonly BlobRef[], seq: number): Promise<void> {
     const { request_id, session } = this.#address(turn, "running");
     for (const blob of made) {
       try {
         const content = await this.#deps.log.blob(blob.sha256);
         if (content === undefined) throw new Error(`blob ${blob.sha256} of turn ${turn.turn} is not in the log`);
-        this.#publish(turn, [{ frame: toMediaFrame({ ...blob, content }, { request_id, session }), droppable: false }]);
+        const frame = toMediaFrame({ ...blob, content }, { request_id, session });
+        this.#publish(turn, [{ frame, droppable: false, seq }]);
       } catch (error) {
         this.#deps.report(error, crypto.randomUUID());
       }

@@ -11,6 +11,8 @@ export interface ControlDeps {
   readonly approvals: Approvals;
   /** How this runner is, now. */
   readonly health: () => HealthStatus;
+  /** Reads the tokens anew and tells the gateway. Throws AppError. */
+  readonly onTokens?: () => Promise<void>;
 }
 
 /** The open control socket of a runner. */
@@ -71,7 +73,7 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
       if (asked === undefined) return;
       const parsed = ControlRequest.safeParse(asked);
       const reply = parsed.success
-        ? answer(parsed.data, deps)
+        ? await answer(parsed.data, deps)
         : toErrorReply(new AppError("protocol", "this is no request of the control socket"));
       await writer.write(encodeLengthJson(reply, LIMITS.approvalsBytesMax));
       if (!parsed.success) return;
@@ -83,13 +85,19 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
   }
 }
 
-function answer(request: ControlRequest, { approvals, health }: ControlDeps): ControlReply {
+async function answer(
+  request: ControlRequest,
+  { approvals, health, onTokens }: ControlDeps,
+): Promise<ControlReply> {
   try {
     switch (request.op) {
       case "health_check":
         return { op: "health_status", payload: health() };
       case "approvals":
         return { op: request.op, payload: [...approvals.pending] };
+      case "tokens":
+        await onTokens?.();
+        return { op: request.op };
       case "answer_approval":
         approvals.answer(request.payload, "owner");
         return { op: request.op };

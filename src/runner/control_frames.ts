@@ -12,6 +12,8 @@ const Id = z.string().max(LIMITS.idCharsMax);
 export const ControlRequest = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("health_check") }),
   z.strictObject({ op: z.literal("approvals") }),
+  /** The file of the tokens has changed. */
+  z.strictObject({ op: z.literal("tokens") }),
   z.strictObject({
     op: z.literal("answer_approval"),
     payload: z.strictObject({
@@ -60,6 +62,7 @@ export const ControlReply = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("health_status"), payload: HealthStatus }),
   z.strictObject({ op: z.literal("approvals"), payload: z.array(z.unknown()) }),
   z.strictObject({ op: z.literal("answer_approval") }),
+  z.strictObject({ op: z.literal("tokens") }),
   z.strictObject({ op: z.literal("error"), payload: z.strictObject({ code: z.string(), message: z.string() }) }),
 ]);
 /** One of them. */

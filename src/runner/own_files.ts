@@ -12,6 +12,8 @@ const OPENED: readonly (readonly [folder: keyof UserFolders, name: string, kind:
   ["logs", "runtime.log.1", "file"],
   ["run", "runner.lock", "file"],
   ["run", "guest.lock", "file"],
+  ["run", "tokens.json", "file"],
+  ["run", "tokens.lock", "file"],
   ["run", "approvals.json", "file"],
   ["run", "approvals.json.new", "file"],
   ["run", "approvals.json.damaged", "file"],

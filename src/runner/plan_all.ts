@@ -2,6 +2,7 @@ import { join } from "#/lib/path.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { toSandboxEnv } from "#/runner/cache_view.ts";
 import { controlPath, endpointPath } from "#/runner/endpoint.ts";
+import type { BindPlan } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { planLogReader } from "#/runner/plan_log_reader.ts";
@@ -19,13 +20,15 @@ export interface AllPlansInput extends PlanInput {
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   readonly tools: ToolsPlan;
+  /** Where the gateway listens beside 127.0.0.1. */
+  readonly bind?: Pick<BindPlan, "also" | "about">;
 }
 
 /**
  * Every process as it would be started, by the code that starts it; `doctor`, `posture` and `selfcheck` speak of these and of no
  * others. Pure. Throws AppError `config_invalid` for what no start could obey either.
  */
-export function planAll({ program, env, folders, port, hosts, tools }: AllPlansInput): ProcessPlan[] {
+export function planAll({ program, env, folders, port, hosts, tools, bind }: AllPlansInput): ProcessPlan[] {
   const sandboxEnv = toSandboxEnv(env, folders.run);
   const lockPath = join(folders.run, "guest.lock");
   return [
@@ -43,7 +46,7 @@ export function planAll({ program, env, folders, port, hosts, tools }: AllPlansI
       { program, env, port, endpointPath: endpointPath(folders.ipc), controlPath: controlPath(folders.ipc) },
       ["<request>"],
     ),
-    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts }),
+    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts, ...bind }),
     {
       name: "tool child",
       ...planToolChild({ program, env: sandboxEnv }),

@@ -27,13 +27,17 @@ export interface GuestPlanInput extends PlanInput {
   readonly lockPath: string;
   /** 0: any free port. */
   readonly port: number;
+  /** `address:port` where it listens beside 127.0.0.1, and the same for a person. */
+  readonly also?: string;
+  readonly about?: string;
   /** `host:port` of each model endpoint and channel. */
   readonly hosts: readonly string[];
 }
 
 /** The guest's flags: one folder, its own address, its hosts. No run, no FFI, no env, no sys, no module from outside its graph. */
 export function planGuest(input: GuestPlanInput): ProcessPlan {
-  const net = [`127.0.0.1:${input.port}`, ...input.hosts];
+  const also = input.also === undefined ? [] : [input.also];
+  const net = [`127.0.0.1:${input.port}`, ...also, ...input.hosts];
   const args = [
     "run",
     "-q",
@@ -41,7 +45,7 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
     `--allow-read=${toFlagPath(input.internalDir)}`,
     `--allow-write=${toFlagPath(input.internalDir)}`,
     `--allow-net=${net.join(",")}`,
-    `--deny-net=${toDeniedRanges(input.hosts).join(",")}`,
+    `--deny-net=${toDeniedRanges([...input.hosts, ...also]).join(",")}`,
     new URL("app/guest.ts", input.program.srcUrl).href,
   ];
   return {
@@ -51,6 +55,7 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
     reach: [
       `reads and writes files below ${input.internalDir}, nothing else on disk`,
       input.port === 0 ? "listens on one free port of 127.0.0.1" : `listens on 127.0.0.1:${input.port}`,
+      ...(input.about === undefined ? [] : [`listens on ${input.about}, where other machines may reach it`]),
       input.hosts.length === 0 ? "connects to no host" : `connects to ${input.hosts.join(", ")}`,
       "asks the runner for tool calls; cannot start a process, load a library, read the environment or import a module from outside",
     ],

@@ -14,8 +14,11 @@ import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
+import type { BindPlan } from "#/runner/plan_bind.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
+import { hasTokens } from "#/runner/tokens_path.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
 
@@ -31,9 +34,11 @@ export interface RunnerInput {
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called once, just before its process is started. */
   readonly bootstrap: () => Promise<
-    Omit<Bootstrap, "v" | "node" | "startToken" | "internalDir" | "port" | "user" | "offered">
+    Omit<Bootstrap, "v" | "node" | "startToken" | "internalDir" | "port" | "user" | "offered" | "tokens" | "listen">
   >;
   readonly port: number;
+  /** Where else the gateway listens, and by which names. */
+  readonly bind?: Omit<BindPlan, "port">;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
   /** Held; it is released by `close`. */
@@ -78,8 +83,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const tools = Promise.withResolvers<ToolHost>();
   tools.promise.catch(() => {});
   open.defer(async () => await (await tools.promise.catch(() => undefined))?.close());
-  const { program, port: wanted, hosts } = input;
-  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts });
+  const { program, port: wanted, hosts, bind: { listen: _, ...bind } = {} } = input;
+  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts, ...bind });
   const guest = spawnGuest(input, { guestPlan, told, startToken, tools: tools.promise, idle, log });
   open.defer(() => guest.close());
   try {
@@ -104,7 +109,10 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     tools.resolve(host);
     const port = await guest.listening;
     const health = watchHealth(input, { guest, host, port, startupStatus: (await told).startupStatus });
-    const control = openControl(folders.ipc, { approvals: host.approvals, health });
+    const onTokens = async () => guest.notify({ v: 1, type: "tokens", tokens: await readIssued(folders.run) });
+    const control = openControl(folders.ipc, { approvals: host.approvals, health, onTokens });
+    // One that was revoked while the guest came up found nobody to tell.
+    if (hasTokens(folders.run)) await onTokens();
     open.defer(() => control.close());
     const endpoint = writeEndpoint(folders.ipc, port, startToken);
     open.defer(() => removeEndpoint(folders.ipc));
@@ -140,7 +148,7 @@ interface GuestDeps {
 }
 
 function spawnGuest(
-  { folders, port, user }: RunnerInput,
+  { folders, port, user, bind }: RunnerInput,
   { guestPlan, told, startToken, tools, idle, log }: GuestDeps,
 ): GuestProcess {
   return startGuest(
@@ -155,6 +163,8 @@ function spawnGuest(
       internalDir: folders.internal,
       port,
       startToken,
+      ...(hasTokens(folders.run) ? { tokens: await readIssued(folders.run) } : {}),
+      ...(bind?.listen === undefined ? {} : { listen: bind.listen }),
     }),
     {
       broker: {
@@ -169,6 +179,15 @@ function spawnGuest(
   );
 }
 
+/** What opens the gateway beside its own tokens. */
+async function readIssued(runDir: string): Promise<GatewayToken[]> {
+  // Not a literal import: most starts have no such file.
+  const { readTokens, toGatewayTokens }: typeof import("#/runner/token_store.ts") = await import(
+    new URL("./token_store.ts", import.meta.url).href
+  );
+  return toGatewayTokens(readTokens(runDir));
+}
+
 interface Watched {
   readonly guest: GuestProcess;
   readonly host: ToolHost;
@@ -178,7 +197,7 @@ interface Watched {
 
 /** What the control socket says of this runner, each time anew. */
 function watchHealth(
-  { user, version, folders }: RunnerInput,
+  { user, version, folders, bind }: RunnerInput,
   { guest, host, port, startupStatus }: Watched,
 ): () => HealthStatus {
   let isUp = true;
@@ -196,7 +215,7 @@ function watchHealth(
     runtime_pid: guest.pid,
     pid: Deno.pid,
     version,
-    gateway: `127.0.0.1:${port}`,
+    gateway: `127.0.0.1:${port}${bind?.about === undefined ? "" : ` and ${bind.about}`}`,
     clients: guest.clients,
     approvals: host.approvals.pending.length,
     audit_head: host.audit.head,

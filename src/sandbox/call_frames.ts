@@ -100,17 +100,28 @@ export type AttachmentRequest = z.infer<typeof AttachmentRequest>;
 export const AttachmentReply = z.strictObject({ mimeType: z.string().max(256) });
 export type AttachmentReply = z.infer<typeof AttachmentReply>;
 
-/** What the runner tells its guest outside any call: a card was answered. */
-export const RunnerNotice = z.strictObject({
-  v: z.literal(1),
-  type: z.literal("approval"),
-  resolution: z.strictObject({
-    id: Id,
-    ...Place,
-    answer: z.enum(APPROVAL_ANSWERS),
-    by: z.enum(["owner", "relayed", "silence"]),
-  }),
+/** A token that opens the guest's gateway, as the runner says: never the token itself. Integer ms UTC. */
+export const TokenShape = z.strictObject({
+  id: z.string().max(32),
+  sha256: z.string().length(64),
+  scope: z.enum(["owner", "read", "channel"]),
+  expiresAt: Count.exactOptional(),
 });
+
+/** What the runner tells its guest outside any call: a card was answered; the tokens that the person made are now these. */
+export const RunnerNotice = z.discriminatedUnion("type", [
+  z.strictObject({
+    v: z.literal(1),
+    type: z.literal("approval"),
+    resolution: z.strictObject({
+      id: Id,
+      ...Place,
+      answer: z.enum(APPROVAL_ANSWERS),
+      by: z.enum(["owner", "relayed", "silence"]),
+    }),
+  }),
+  z.strictObject({ v: z.literal(1), type: z.literal("tokens"), tokens: z.array(TokenShape).max(LIMITS.tokensMax) }),
+]);
 export type RunnerNotice = z.infer<typeof RunnerNotice>;
 
 /** A card as it is kept and sent. */

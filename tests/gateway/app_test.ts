@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
 import { newToken } from "#/lib/token.ts";
+import { sha256Hex } from "#/lib/sha256.ts";
+import type { GatewayToken } from "#/gateway/token.ts";
 import { CLOSE } from "#/gateway/connection.ts";
 import type { After } from "#/gateway/connection.ts";
 import { CLOSE_SLOW } from "#/gateway/hub.ts";
@@ -203,10 +205,12 @@ Deno.test("an oversized frame ends its own connection and no other", async () =>
 
 Deno.test("clientsMax clients are served, the next ones refused, and a place that is freed is given again", async () => {
   await using house = await openHouse();
-  const connections = await Promise.all(Array.from({ length: 300 }, () => rawUpgrade(house.port, bearer(house))));
+  const connections = await Promise.all(
+    Array.from({ length: LIMITS.clientsMax + 44 }, () => rawUpgrade(house.port, bearer(house))),
+  );
   const statuses = await Promise.all(connections.map(statusOf));
   assert.equal(statuses.filter((status) => status === 101).length, LIMITS.clientsMax);
-  assert.equal(statuses.filter((status) => status === 503).length, 300 - LIMITS.clientsMax);
+  assert.equal(statuses.filter((status) => status === 503).length, 44);
   assert.equal(house.counts.at(-1), LIMITS.clientsMax);
   connections[statuses.indexOf(101)]!.close();
   await house.has(LIMITS.clientsMax - 1);
@@ -352,4 +356,68 @@ Deno.test("close() waits suspendMs for a turn that does not end, not longer", as
   await client.closed;
   await turn.finish(turnDone("too late"));
   await house[Symbol.asyncDispose]();
+});
+
+Deno.test("a token that is no owner's has connectionsPerTokenMax connections; others are not held up by it", async () => {
+  const token = newToken();
+  const tokens: GatewayToken[] = [];
+  await using house = await openHouse({ tokens: () => tokens });
+  tokens.push({ id: "r", sha256: await sha256Hex(token), scope: "read" });
+  tokens.push({ id: "o", sha256: await sha256Hex(house.token), scope: "owner" });
+  const ask = () => rawUpgrade(house.port, { Authorization: `Bearer ${token}` });
+  const held = await Promise.all(Array.from({ length: LIMITS.connectionsPerTokenMax }, ask));
+  assert.deepEqual(new Set(await Promise.all(held.map(statusOf))), new Set([101]));
+  const more = await ask();
+  assert.equal(await statusOf(more), 429);
+  more.close();
+  assert.equal(await upgradeStatus(house, bearer(house)), 101);
+  held.pop()!.close();
+  await house.has(LIMITS.connectionsPerTokenMax - 1);
+  assert.equal(await upgradeStatus(house, { Authorization: `Bearer ${token}` }), 101);
+  for (const connection of held) connection.close();
+  await house.has(0);
+});
+
+Deno.test("a stream of events over HTTP ends with a reason when its token does; one of another goes on", async () => {
+  const tokens: GatewayToken[] = [];
+  await using house = await openHouse({ tokens: () => tokens });
+  house.app.get("/stream", () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("data: a\n\n")),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream; charset=utf-8" } });
+  });
+  const open = async (id: string) => {
+    const token = newToken();
+    tokens.push({ id, sha256: await sha256Hex(token), scope: "read" });
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`http://127.0.0.1:${house.port}/stream`, { headers });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    assert.equal((await reader.read()).value, "data: a\n\n");
+    return reader;
+  };
+  const [goes, stays] = [await open("goes"), await open("stays")];
+  tokens.shift();
+  house.recheck();
+  assert.match((await goes.read()).value!, /^event: error\ndata: .*gateway_refused/);
+  assert.equal((await goes.read()).done, true);
+  const silent = Promise.withResolvers<string>();
+  setTimeout(silent.resolve, 50, "silent");
+  assert.equal(await Promise.race([stays.read().then(() => "said something"), silent.promise]), "silent");
+  await stays.cancel().catch(() => {});
+});
+
+Deno.test("a request too many is answered 429 with the seconds to wait", async () => {
+  let now = 0;
+  await using house = await openHouse({ now: () => now });
+  const ask = async () => {
+    const response = await fetch(`http://127.0.0.1:${house.port}/nothing`);
+    await response.body?.cancel();
+    return response;
+  };
+  for (let at = 0; at < LIMITS.failedAsksBurstMax; at++) assert.equal((await ask()).status, 404);
+  const refused = await ask();
+  assert.deepEqual([refused.status, refused.headers.get("retry-after")], [429, "1"]);
+  now += 1_000;
+  assert.equal((await ask()).status, 404);
 });

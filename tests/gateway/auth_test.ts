@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { chooseProtocol, findCaller, isOwnHost, isOwnOrigin, isSameHash } from "#/gateway/auth.ts";
+import { addressOf, chooseProtocol, findCaller, isOwnHost, isOwnOrigin, isSameHash } from "#/gateway/auth.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
 import { newToken } from "#/lib/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
@@ -107,7 +107,7 @@ Deno.test("isOwnHost() knows two names with the very port", () => {
     [undefined, false],
   ];
   for (const [host, own] of cases) {
-    assert.equal(isOwnHost(request(host === undefined ? {} : { host }), 4000), own, String(host));
+    assert.equal(isOwnHost(request(host === undefined ? {} : { host }), { port: 4000 }), own, String(host));
   }
 });
 
@@ -124,6 +124,48 @@ Deno.test("isOwnOrigin() takes no origin or the page of the same host", () => {
   ];
   for (const [origin, own] of cases) {
     const headers = { host: "127.0.0.1:4000", ...(origin === undefined ? {} : { origin }) };
-    assert.equal(isOwnOrigin(request(headers)), own, String(origin));
+    assert.equal(isOwnOrigin(request(headers), { port: 4000 }), own, String(origin));
   }
+});
+
+Deno.test("a door takes the names that it was given, with its port or as a browser writes the usual one", () => {
+  const door = { port: 8443, hosts: ["Oxydra.test", "10.0.0.5:8443"], isTls: true };
+  const cases: readonly (readonly [string, boolean])[] = [
+    ["oxydra.test", true],
+    ["OXYDRA.TEST:8443", true],
+    ["10.0.0.5:8443", true],
+    ["10.0.0.5", false],
+    ["oxydra.test:9", false],
+    ["oxydra.test.evil", false],
+    ["127.0.0.1:8443", true],
+  ];
+  for (const [host, own] of cases) assert.equal(isOwnHost(request({ host }), door), own, host);
+  const origin = (origin: string) => isOwnOrigin(request({ host: "oxydra.test", origin }), door);
+  assert.ok(origin("https://oxydra.test"));
+  assert.ok(!origin("http://oxydra.test"), "what this door serves is encrypted");
+});
+
+Deno.test("X-Forwarded headers count behind a proxy and nowhere else", () => {
+  const headers = {
+    host: "127.0.0.1:80",
+    origin: "https://oxydra.test",
+    "x-forwarded-host": "oxydra.test",
+    "x-forwarded-proto": "https",
+    "x-forwarded-for": "6.6.6.6, 198.51.100.7",
+  };
+  const proxied = { port: 80, hosts: ["oxydra.test"], isProxied: true };
+  assert.ok(isOwnHost(request(headers), proxied));
+  assert.ok(isOwnOrigin(request(headers), proxied));
+  assert.equal(
+    addressOf(request(headers), proxied, "127.0.0.1"),
+    "198.51.100.7",
+    "what the client says of itself is first",
+  );
+  assert.ok(!isOwnHost(request({ ...headers, "x-forwarded-host": "evil.test" }), proxied));
+  assert.ok(!isOwnHost(request({ ...headers, "x-forwarded-host": "oxydra.test, evil.test" }), proxied));
+  const direct = { port: 80, hosts: ["oxydra.test"] };
+  assert.ok(isOwnHost(request(headers), direct), "by its Host header");
+  assert.ok(!isOwnOrigin(request(headers), direct));
+  assert.equal(addressOf(request(headers), direct, "127.0.0.1"), "127.0.0.1");
+  assert.equal(addressOf(request({}), proxied, "127.0.0.1"), "127.0.0.1");
 });

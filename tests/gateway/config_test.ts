@@ -6,9 +6,20 @@ Deno.test("GatewayConfig and WebConfig have the reference's defaults", () => {
     max_sessions_per_user: 50,
     max_concurrent_turns_per_user: 10,
     session_idle_ttl_hours: 48,
+    bind: "127.0.0.1:0",
+    public_hosts: [],
+    trusted_proxy: false,
+    plain_text_to_the_network: false,
   });
   assert.equal(WebConfig.parse({}).bind, "127.0.0.1:9400");
   assert.ok(!GatewayConfig.safeParse({ max_sessions_per_user: 0 }).success);
+  for (const bind of ["localhost:1", "127.0.0.1", ""]) assert.ok(!GatewayConfig.safeParse({ bind }).success);
+  for (const host of ["oxydra.test", "oxydra.test:8443", "192.168.1.2:1", "[fd00::2]:9000"]) {
+    assert.ok(GatewayConfig.safeParse({ public_hosts: [host] }).success, host);
+  }
+  for (const host of ["", "https://a", "a/b", "*.a", "a b", "a:"]) {
+    assert.ok(!GatewayConfig.safeParse({ public_hosts: [host] }).success, host);
+  }
 });
 
 Deno.test("toSocketAddress() knows loopback from the rest and refuses names", () => {

@@ -98,7 +98,7 @@ Deno.test("what is not a hello ends a connection that has not said hello", async
     '{"type":"hello","payload":{}}',
     '{"type":"health_check","payload":{"request_id":"h"}}',
     '{"type":"send_turn","payload":{"request_id":"h","session_id":"runtime-ann","turn_id":"t","prompt":"x"}}',
-    new TextEncoder().encode(JSON.stringify({ type: "hello", payload: hello })),
+    new Uint8Array([0xff, 0xfe]),
   ];
   for (const first of firsts) {
     const client = await bare(house);
@@ -132,7 +132,7 @@ Deno.test("a bad frame is answered and the connection goes on", async () => {
     ['{"type":"hello","payload":{"request_id":"x","protocol_version":2,"user_id":"ann"}}', /hello was said already/],
     ['{"type":"warp","payload":{}}', /unknown frame type `warp`/],
     ['{"type":"send_turn","payload":{"request_id":"x"}}', /send_turn\.session_id/],
-    [new Uint8Array([1, 2, 3]), /binary/],
+    [new Uint8Array([0x7b, 0xff, 0x7d]), /not JSON/],
   ];
   for (const [frame, reason] of bad) {
     client.socket.send(frame);
@@ -209,7 +209,10 @@ Deno.test("health_check says how things stand", async () => {
     shell_available: false,
     browser_available: false,
   } as const;
-  const reasons = [{ code: "sidecar_unavailable", detail: "no shell" }, { code: "x", detail: "no browser" }];
+  const reasons = [{ code: "sidecar_unavailable", detail: "no shell" }, {
+    code: "runtime_shutdown",
+    detail: "no browser",
+  }] as const;
   for (const startupStatus of [status, { ...status, degraded_reasons: reasons }]) {
     await using house = await openHouse({ startupStatus });
     await using client = await house.client();
@@ -235,8 +238,8 @@ Deno.test("health_check says how things stand", async () => {
 
 Deno.test("cancel_active_turn reaches the turn; without one, or in another session, it is an error", async () => {
   await using house = await openHouse();
-  await using client = await house.client();
-  await client.next("hello_ack");
+  await using client = await house.client({ capabilities: ["turn_events"] });
+  await client.next("gateway_info");
   const cancel = (turn_id: string, session_id = "runtime-ann") =>
     client.send("cancel_active_turn", { request_id: "c", session_id, turn_id });
   cancel("");
@@ -244,7 +247,7 @@ Deno.test("cancel_active_turn reaches the turn; without one, or in another sessi
   client.turn("t");
   const turn = await house.source.next();
   await turn.emit(userMessage());
-  await client.next("turn_started");
+  await client.next("turn_event");
   cancel("t", "other");
   assert.match((await client.any()).payload.message, /in another session/);
   cancel("u");
@@ -255,6 +258,28 @@ Deno.test("cancel_active_turn reaches the turn; without one, or in another sessi
   assert.equal(turn.signal.aborted, true);
   await turn.finish(stored("turn_cancelled", { reason: "asked", steps: 1 }));
   assert.deepEqual((await client.next("turn_cancelled")).payload.turn, { turn_id: "t", state: "cancelled" });
+});
+
+Deno.test("cancel_active_turn of a client of the reference cancels what runs, whatever id it names: its gateway reads none", async () => {
+  await using house = await openHouse();
+  await using client = await house.client();
+  client.turn("t");
+  const turn = await house.source.next();
+  await turn.emit(userMessage());
+  await client.next("turn_started");
+  client.send("cancel_active_turn", { request_id: "c", session_id: "runtime-ann", turn_id: "one-that-ended" });
+  assert.deepEqual(await client.drain(), []);
+  assert.equal(turn.signal.aborted, true);
+  await turn.finish(stored("turn_cancelled", { reason: "asked", steps: 1 }));
+});
+
+Deno.test("a frame may come as bytes, as the reference takes it", async () => {
+  await using house = await openHouse();
+  await using client = await bare(house);
+  client.socket.send(new TextEncoder().encode(JSON.stringify({ type: "hello", payload: hello })));
+  assert.equal((await client.any()).type, "hello_ack");
+  client.socket.send(new Blob([JSON.stringify({ type: "health_check", payload: { request_id: "q" } })]));
+  assert.equal((await client.next("health_status")).payload.request_id, "q");
 });
 
 Deno.test("cancel_all_active_turns reaches the turns of every session", async () => {
@@ -334,6 +359,7 @@ Deno.test("a log that fails is told as what it is; a bug is an id in the report 
       blob: () => Promise.resolve(undefined),
       read: () => Promise.resolve([]),
       sessions: () => Promise.reject(new Error("not asked for")),
+      usage: () => Promise.resolve([]),
     },
   });
   await using client = await house.client();
@@ -359,6 +385,7 @@ Deno.test("frames that come faster than they are obeyed end the connection, and 
       blob: () => Promise.resolve(undefined),
       read: () => Promise.resolve([]),
       sessions: () => Promise.reject(new Error("not asked for")),
+      usage: () => Promise.resolve([]),
     },
   });
   const client = await house.client();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AppError, type ErrorCode } from "#/core/error.ts";
-import { CHANNEL, Directory } from "#/gateway/directory.ts";
+import { CHANNEL, Directory, toTokenChannel } from "#/gateway/directory.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 
 async function withDirectory(
@@ -139,4 +139,31 @@ Deno.test("create() archives what is idle, and refuses when as many as may be ar
     const made = await directory.create("new", null);
     const rows = await log.listSessions("ann", { includeArchived: false });
     assert.deepEqual(rows.map(({ id }) => id).toSorted(), [made.id, "c"].toSorted());
+  }));
+
+Deno.test("a channel's token sees and makes its own sessions; a reader's sees all and makes none", () =>
+  withDirectory(async (owner, { log, clock }) => {
+    const deps = { log, user: "ann", now: () => clock.now, sessionsMax: 10, sessionIdleMs: 1_000 };
+    const caller = { id: "0011aabb", scope: "channel" } as const;
+    const channel = new Directory({ ...deps, caller });
+    const reader = new Directory({ ...deps, caller: { id: "r", scope: "read" } });
+    assert.equal(toTokenChannel(caller), "api:0011aabb");
+    await refuses(reader.resolve(undefined, true), "session_unknown", /runtime-ann/);
+    await owner.resolve(undefined, false);
+    const own = await channel.resolve(undefined, false);
+    assert.deepEqual([own.id, own.channel, channel.channel, owner.channel], [
+      "api-0011aabb",
+      "api:0011aabb",
+      "api:0011aabb",
+      CHANNEL,
+    ]);
+    const named = await channel.resolve("api-0011aabb-tickets", true);
+    await refuses(channel.resolve("tickets", true), "session_unknown", /tickets/);
+    await refuses(channel.find("runtime"), "session_unknown", /runtime/);
+    await refuses(reader.resolve("new", true), "session_unknown", /new/);
+    const all = { includeArchived: true, includeSubagents: true };
+    const ids = async (directory: Directory) => (await directory.list(all)).map((row) => row.session_id).sort();
+    assert.deepEqual(await ids(channel), [own.id, named.id]);
+    assert.deepEqual(await ids(reader), [own.id, named.id, "runtime-ann"]);
+    assert.equal((await reader.find("runtime")).id, "runtime-ann");
   }));

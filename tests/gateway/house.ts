@@ -32,6 +32,9 @@ export interface House extends AsyncDisposable {
   /** Sessions that were said to be made from others. */
   readonly derived: readonly (readonly [session: string, from: string | undefined])[];
   readonly resume: Gateway["resume"];
+  readonly recheck: () => void;
+  /** Takes more routes until the first request. */
+  readonly app: Gateway["app"];
   client(options?: { hello?: Record<string, unknown>; capabilities?: readonly string[] }): Promise<Client>;
 }
 
@@ -94,6 +97,8 @@ export async function openHouse(
     answers,
     derived,
     resume: gateway.resume,
+    recheck: () => gateway.recheck(),
+    app: gateway.app,
     counted: () => recount.promise,
     async has(clients) {
       while (counts.at(-1) !== clients) await recount.promise;

@@ -22,7 +22,7 @@ class StuckOutlet implements Outlet {
 }
 
 function subscriber(turnEvents = false, media = false) {
-  return { knows: { turnEvents, approvals: false, media }, outlet: new StuckOutlet() };
+  return { knows: { turnEvents, approvals: false, media, usage: false }, outlet: new StuckOutlet() };
 }
 
 const note = (message: string) => toFrame("scheduled_notification", { schedule_id: "i", message });

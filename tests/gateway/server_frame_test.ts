@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeFrame, type ServerFrame, toFrame, toHelloAck, toResponse } from "#/gateway/server_frame.ts";
+import { encodeFrame, type ServerFrame, toFrame, toHelloAck, toKnows, toResponse } from "#/gateway/server_frame.ts";
 
 const session = { user_id: "ann", session_id: "s" };
 const address = { request_id: "r", session, turn: { turn_id: "t", state: "running" } } as const;
@@ -100,8 +100,8 @@ const SNAPSHOTS: readonly (readonly [ServerFrame, string])[] = [
   ],
 ];
 
-const REFERENCE = { turnEvents: false, approvals: false, media: false };
-const OURS = { turnEvents: true, approvals: true, media: true };
+const REFERENCE = toKnows([]);
+const OURS = toKnows(["turn_events", "approvals", "media", "usage"]);
 
 Deno.test("encodeFrame() writes each frame as the reference's serializer does", () => {
   for (const [frame, text] of SNAPSHOTS) {
