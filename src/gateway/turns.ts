@@ -3,15 +3,22 @@ import { AppError, toPublicError } from "#/core/error.ts";
 import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
+import { EventQueue } from "#/gateway/event_queue.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
+import {
+  checkSameMessage,
+  endFollowers,
+  type InboundTurn,
+  type RunningTurn as Turn,
+  toMessage,
+  toRunningTurn,
+} from "#/gateway/running_turn.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
-import type { SessionMessage } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
-/** One message on its way into a session. */
-export type InboundTurn = Required<SessionMessage>;
+export type { InboundTurn };
 
 /**
  * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
@@ -36,27 +43,17 @@ export interface TurnsDeps {
   readonly report: (error: unknown, id: string) => void;
 }
 
-interface Turn extends Omit<InboundTurn, "requestId"> {
-  /** Whose request its frames answer: the sender's, after a retry the last sender's. */
-  requestId: string;
-  /** Absent for a turn that an earlier process began. */
-  sender: Subscriber | undefined;
-  abort: AbortController;
-  started: boolean;
-  /** It waits for a person; nothing runs. */
-  parked: boolean;
-  /** The event that said so. */
-  parkedSeq: number;
-  /** An answer that came before it waited. */
-  early: ApprovalResolution | undefined;
-  /** A finished turn, told again to its sender alone: the others have seen it. */
-  replay: boolean;
-  waiting: string;
+/** What a door over HTTP has of a turn that it watches. */
+export interface JoinedTurn {
+  readonly queue: EventQueue;
+  /** To be called once; with `cancels`, the turn ends when this door began it and nobody else watches over HTTP. */
+  readonly leave: (cancels: boolean) => void;
 }
 
 const CANCELLED = "cancelled by a client";
 const SUPERSEDED = "a new message came";
 const CLOSING = "the gateway is closing";
+const LEFT = "the client left";
 
 /**
  * Every turn that clients have sent and that has not ended. A turn belongs to its session, not to a client: it goes on when the
@@ -81,9 +78,47 @@ export class Turns {
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return this.#retry(known, sender, message);
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
-    const parked = [...this.#turns.get(message.session)?.values() ?? []].find((turn) => turn.parked);
-    if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
-    const turn = this.#register({ ...message, sender });
+    const parked = this.#parkedIn(message.session);
+    if (parked === undefined) return await this.#launch({ ...message, sender, followers: new Set() });
+    await this.#endParked(parked, SUPERSEDED);
+    // Looked up anew: the same message may have come meanwhile.
+    return await this.start(sender, message);
+  }
+
+  /** Starts a turn for a door over HTTP, or joins the one with this id. Throws AppError `turn_conflict`, `cancelled`. */
+  async join(message: InboundTurn): Promise<JoinedTurn> {
+    const known = this.#turns.get(message.session)?.get(message.turn);
+    const queue = new EventQueue({ missed: known !== undefined });
+    if (known === undefined) {
+      if (this.#stopped) throw new AppError("cancelled", CLOSING);
+      const parked = this.#parkedIn(message.session);
+      if (parked !== undefined) {
+        await this.#endParked(parked, SUPERSEDED);
+        return await this.join(message);
+      }
+      void this.#launch({ ...message, sender: undefined, followers: new Set([queue]) });
+    } else {
+      // A turn of an earlier process is known by its id alone.
+      if (known.channel !== "") checkSameMessage(known, message);
+      known.followers.add(queue);
+      if (known.parked) queue.end();
+    }
+    const turn = this.#turns.get(message.session)!.get(message.turn)!;
+    return { queue, leave: (cancels) => this.#leave(turn, queue, cancels && known === undefined) };
+  }
+
+  #leave(turn: Turn, queue: EventQueue, cancels: boolean): void {
+    turn.followers.delete(queue);
+    const isOver = this.#turns.get(turn.session)?.get(turn.turn) !== turn || turn.parked;
+    if (cancels && !isOver && turn.followers.size === 0) this.#cancel(turn, LEFT);
+  }
+
+  #parkedIn(session: string): Turn | undefined {
+    return [...this.#turns.get(session)?.values() ?? []].find((turn) => turn.parked);
+  }
+
+  async #launch(message: Parameters<typeof toRunningTurn>[0]): Promise<void> {
+    const turn = this.#register(message);
     const asked = Promise.withResolvers<void>();
     this.#track(this.#run(turn, () => this.#deps.source.send(toMessage(turn), turn.abort.signal), asked.resolve));
     await asked.promise;
@@ -101,8 +136,8 @@ export class Turns {
       if (answer !== undefined) known.early = answer;
       return;
     }
-    const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [], sender: undefined };
-    const turn = known ?? this.#register(unknown);
+    const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [] };
+    const turn = known ?? this.#register({ ...unknown, sender: undefined, followers: new Set() });
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
@@ -157,8 +192,9 @@ export class Turns {
   }
 
   #retry(turn: Turn, sender: Subscriber, message: InboundTurn): void {
-    if (!isSameMessage(turn, message)) {
-      const error = new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
+    try {
+      checkSameMessage(turn, message);
+    } catch (error) {
       return this.#refuse(sender, message, error);
     }
     turn.requestId = message.requestId;
@@ -166,17 +202,8 @@ export class Turns {
     if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
   }
 
-  #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
-    const fresh = {
-      abort: new AbortController(),
-      started: false,
-      parked: false,
-      parkedSeq: 0,
-      early: undefined,
-      replay: false,
-      waiting: "",
-    };
-    const made: Turn = { ...turn, ...fresh };
+  #register(turn: Parameters<typeof toRunningTurn>[0]): Turn {
+    const made = toRunningTurn(turn);
     const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
     this.#turns.set(turn.session, turns.set(turn.turn, made));
     return made;
@@ -244,6 +271,7 @@ export class Turns {
       if (!waits) this.#remove(turn);
       asked();
       this.#takeEarly(turn);
+      if (!waits || turn.parked) endFollowers(turn);
     }
   }
 
@@ -261,6 +289,8 @@ export class Turns {
   }
 
   #tell(turn: Turn, event: SessionEvent): void {
+    if (!turn.replay) this.#deps.hub.tell(turn.session, { turn: turn.turn, event });
+    for (const follower of turn.followers) follower.tell(turn.turn, event);
     let shown = event;
     if (event.type === "text_delta") {
       const pair = joinPair(turn.waiting, event.payload.text);
@@ -289,7 +319,13 @@ export class Turns {
 
   #fail(turn: Turn, error: unknown): void {
     const cancelled = error instanceof AppError && error.code === "cancelled";
-    if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
+    const isKnown = turn.sender !== undefined || turn.followers.size > 0;
+    endFollowers(turn, { thrown: error });
+    if (!turn.started && !cancelled && isKnown) {
+      this.#remove(turn);
+      if (turn.sender !== undefined) this.#refuse(turn.sender, toMessage(turn), error);
+      return;
+    }
     this.#remove(turn);
     const frame = cancelled
       ? toFrame("turn_cancelled", this.#address(turn, "cancelled"))
@@ -345,16 +381,4 @@ export class Turns {
     turns.delete(turn.turn);
     if (turns.size === 0) this.#turns.delete(turn.session);
   }
-}
-
-function toMessage(turn: Turn): InboundTurn {
-  const { session, text, channel, requestId, attachments } = turn;
-  return { session, turn: turn.turn, text, channel, requestId, attachments };
-}
-
-function isSameMessage(left: Omit<InboundTurn, "requestId">, right: InboundTurn): boolean {
-  return left.text === right.text && left.attachments.length === right.attachments.length &&
-    left.attachments.every(({ mimeType, data }, at) =>
-      mimeType === right.attachments[at]?.mimeType && data === right.attachments[at]?.data
-    );
 }

@@ -1,6 +1,7 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 import {
+  type AskedOfTurn,
   isDurable,
   isTurnEnd,
   type NewEvent,
@@ -21,6 +22,7 @@ import {
   type TurnPlace,
   type TurnText,
 } from "#/session/turn_log.ts";
+import { withAsked } from "#/turn/asked.ts";
 import { isParked, planResume, type Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
@@ -40,6 +42,8 @@ export interface SessionMessage extends TurnText {
   /** Where it came from, e.g. `cli`. */
   readonly channel: string;
   readonly requestId?: string;
+  /** What a program wants of this turn; recorded with the message, so that it counts after a restart as well. */
+  readonly asked?: AskedOfTurn;
 }
 
 /** What a turn tells, one event each time that its reader asks. */
@@ -264,7 +268,10 @@ export class Sessions {
       turn,
       goesOn: resume !== undefined,
     });
-    const input = { ...deps.setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
+    const asked = (resume === undefined ? [run.recorded] : await this.#options.log.turn(session, turn))
+      .find((event) => event.type === "user_message")?.payload.asked;
+    const setup = await withAsked(deps.setup, asked);
+    const input = { ...setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
     yield* runTurn(input, deps, run.ending);
   }
 
@@ -331,7 +338,7 @@ function toFailed(code: ErrorCode, message: string, steps: number): TurnEnd {
 }
 
 function toUserMessage(message: SessionMessage): NewEvent {
-  const { text, channel, requestId, attachments } = message;
+  const { text, channel, requestId, attachments, asked } = message;
   return {
     type: "user_message",
     v: 1,
@@ -340,6 +347,7 @@ function toUserMessage(message: SessionMessage): NewEvent {
       channel,
       ...(attachments === undefined || attachments.length === 0 ? {} : { attachments }),
       ...(requestId === undefined ? {} : { requestId }),
+      ...(asked === undefined ? {} : { asked }),
     },
   };
 }

@@ -34,6 +34,8 @@ export interface TurnSetup {
   readonly maxOutputTokens?: number;
   readonly descriptor?: ModelDescriptor;
   readonly reasoning?: ReasoningEffort;
+  /** What the reply is to look like; see ModelRequest. */
+  readonly outputSchema?: NonNullable<ModelRequest["outputSchema"]>;
 }
 
 /** One turn. */
@@ -240,7 +242,7 @@ function toModelRequest(run: Run, { window, reservation: { bound } }: Step, sha2
 }
 
 function toRequest({ input, schemas: tools }: Run, { messages }: Window): ModelRequest {
-  const { model, session, maxOutputTokens, descriptor, reasoning, budgets: { timeoutMs } } = input;
+  const { model, session, maxOutputTokens, descriptor, reasoning, outputSchema, budgets: { timeoutMs } } = input;
   return {
     model,
     session,
@@ -250,6 +252,7 @@ function toRequest({ input, schemas: tools }: Run, { messages }: Window): ModelR
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(descriptor === undefined ? {} : { descriptor }),
     ...(reasoning === undefined ? {} : { reasoning }),
+    ...(outputSchema === undefined ? {} : { outputSchema }),
   };
 }
 
