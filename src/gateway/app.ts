@@ -16,7 +16,7 @@ import type { TurnPlace } from "#/session/turn_log.ts";
 export interface GatewayDeps {
   /** Sessions, as the floor below runs them. */
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "turn" | "blob">;
+  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "read" | "turn" | "blob">;
   readonly user: string;
   /** What opens this gateway, as it is now: asked for each request. */
   readonly tokens: () => readonly GatewayToken[];
@@ -32,6 +32,8 @@ export interface GatewayDeps {
   readonly onClients: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
+  /** What is missing before turns can run, in words that anyone may read; nothing when absent. */
+  readonly lacking?: () => readonly string[];
   /** A timer; the platform's when absent. */
   readonly after?: After;
 }
@@ -52,8 +54,8 @@ export interface Gateway {
 }
 
 /**
- * `/ws` for clients (token, own host, own origin, then the reference's protocol version 2), `/healthz` for whoever asks from this
- * machine. Throws nothing; `listen` throws what Deno.serve throws (AddrInUse, NotCapable).
+ * `/ws` for clients (token, own host, own origin, then the reference's protocol version 2), `/v1/…` and `/api/v1/…` for programs (see
+ * doors.ts), `/healthz` and `/readyz` for whoever asks from this machine. Throws nothing; `listen` throws what Deno.serve throws (AddrInUse, NotCapable).
  */
 export function openGateway(deps: GatewayDeps): Gateway {
   return new House(deps);
@@ -64,6 +66,8 @@ const afterTimeout: After = (ms, run) => {
   return () => clearTimeout(timer);
 };
 
+const CLOSING = "the gateway is closing";
+
 class House implements Gateway {
   readonly app = new Hono();
   readonly #deps: GatewayDeps;
@@ -72,13 +76,15 @@ class House implements Gateway {
   readonly #shared: ConnectionDeps;
   /** Every client, and what frees its place. */
   readonly #sockets = new Map<WebSocket, () => void>();
+  #doors: Promise<(request: Request) => Promise<Response>> | undefined;
+  readonly #hub = new Hub();
   #port: number | undefined;
   #closing = false;
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
     this.#after = deps.after ?? afterTimeout;
-    const hub = new Hub();
+    const hub = this.#hub;
     this.#turns = new Turns({ ...deps, hub });
     this.#shared = { ...deps, hub, turns: this.#turns, directory: new Directory(deps), after: this.#after };
     this.app.use(async (c, next) => {
@@ -90,6 +96,8 @@ class House implements Gateway {
       return await next();
     });
     this.app.get("/healthz", (c) => c.json({ status: "ok", version: deps.info.version }));
+    this.app.get("/readyz", (c) => this.#ready(c));
+    for (const path of ["/v1/*", "/api/v1/*"]) this.app.all(path, (c) => this.#serve(c));
     this.app.get("/ws", (c) => this.#upgrade(c));
     this.app.notFound((c) => refuse(c, 404, "not found"));
     this.app.onError((error, c) => {
@@ -108,6 +116,24 @@ class House implements Gateway {
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
 
+  /** What serves programs is loaded at their first request: a start waits for nothing that it may never need. */
+  async #serve(c: Context): Promise<Response> {
+    if (this.#closing) return refuse(c, 503, CLOSING);
+    this.#doors ??= import("#/gateway/doors.ts").then(({ openDoors }) => openDoors({ ...this.#deps, ...this.#shared }));
+    return await (await this.#doors)(c.req.raw);
+  }
+
+  async #ready(c: Context): Promise<Response> {
+    const reasons = [...this.#deps.lacking?.() ?? []];
+    if (this.#closing) reasons.push(CLOSING);
+    try {
+      await this.#deps.log.session("readyz");
+    } catch {
+      reasons.push("the event log does not answer");
+    }
+    return c.json({ status: reasons.length === 0 ? "ready" : "not ready", reasons }, reasons.length === 0 ? 200 : 503);
+  }
+
   async #upgrade(c: Context): Promise<Response> {
     const request = c.req.raw;
     if (await findCaller(request, this.#deps.tokens(), this.#deps.now()) === undefined) {
@@ -117,7 +143,7 @@ class House implements Gateway {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return refuse(c, 426, "this address speaks WebSocket");
     }
-    if (this.#closing) return refuse(c, 503, "the gateway is closing");
+    if (this.#closing) return refuse(c, 503, CLOSING);
     if (this.#sockets.size >= LIMITS.clientsMax) return refuse(c, 503, `at most ${LIMITS.clientsMax} clients`);
     const protocol = chooseProtocol(request);
     // Deno's own upgrade instead of hono/deno's: the subprotocol is chosen per request, and the raw socket has bufferedAmount,
@@ -154,6 +180,7 @@ class House implements Gateway {
   async #close(server: Deno.HttpServer): Promise<void> {
     this.#closing = true;
     await this.#within(LIMITS.guestStopMs, this.#turns.stop());
+    this.#hub.endObservers();
     // Deno tells every WebSocket 1001 behind what is queued for it.
     // A client that reads nothing, or left in mid-handshake, holds a shutdown up for ever and nothing cuts it off (measured in Deno
     // 2.9.6); it ends with the process.

@@ -91,7 +91,9 @@ export class Directory {
     const { sessionsMax, sessionIdleMs, now } = this.#deps;
     const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: false });
     const since = now() - sessionIdleMs;
-    if (rows.filter((row) => row.lastActiveAt >= since).length < sessionsMax) return;
+    // Programs that keep no session begin one with each conversation: they take no room from a person.
+    const inUse = rows.filter((row) => row.lastActiveAt >= since && !row.channel.startsWith("api:"));
+    if (inUse.length < sessionsMax) return;
     const text = `${sessionsMax} sessions are in use; [gateway] max_sessions_per_user allows no more`;
     throw new AppError("quota_exceeded", text);
   }

@@ -1,6 +1,6 @@
 import type { SessionEvent } from "#/core/event.ts";
 import type { EventLog } from "#/core/store.ts";
-import { EventQueue, readOn } from "#/gateway/event_queue.ts";
+import { readOn } from "#/gateway/event_queue.ts";
 import type { InboundTurn } from "#/gateway/running_turn.ts";
 import type { Turns } from "#/gateway/turns.ts";
 

@@ -63,7 +63,7 @@ function toApprovalFrame(event: SessionEvent, running: TurnAddress): ServerFrame
 }
 
 /** A card as clients are shown it. */
-function toWireApproval(card: ApprovalCard): WireApproval {
+export function toWireApproval(card: ApprovalCard): WireApproval {
   return {
     approval_id: card.id,
     tool: card.tool.name,
@@ -102,7 +102,7 @@ function toWireKind(progress: Progress): WireProgress["kind"] {
 }
 
 /** Nobody needs a person's own 40 MB back, in every terminal that watches: the media stay named, without their bytes. */
-function withoutBytes(event: SessionEvent): SessionEvent {
+export function withoutBytes(event: SessionEvent): SessionEvent {
   if (event.type !== "user_message" || event.payload.attachments === undefined) return event;
   const attachments = event.payload.attachments.map(({ mimeType }) => ({ mimeType, data: "" }));
   return { ...event, payload: { ...event.payload, attachments } };
