@@ -16,6 +16,7 @@ export class EventQueue {
   #news = Promise.withResolvers<void>();
   #skipsLive: boolean;
   #missed: boolean;
+  #looks = false;
   #isOver = false;
   #error: { readonly thrown: unknown } | undefined;
 
@@ -39,6 +40,12 @@ export class EventQueue {
     this.#ring();
   }
 
+  /** Has the log read once more: something may have been recorded that nobody told of. Live events go on. */
+  look(): void {
+    this.#looks = true;
+    this.#ring();
+  }
+
   /** Nothing more comes. With `error`, its reader is thrown that after the last event. */
   end(error?: { readonly thrown: unknown }): void {
     if (this.#isOver) return;
@@ -52,10 +59,11 @@ export class EventQueue {
     for (;;) {
       const told = this.#told.shift();
       if (told !== undefined) return told;
-      if (this.#missed) {
+      if (this.#missed || this.#looks) {
+        this.#skipsLive ||= this.#missed;
         // From here on events are taken again: whoever reads the log now passes over those that it has too.
         this.#missed = false;
-        this.#skipsLive = true;
+        this.#looks = false;
         return "missed";
       }
       if (this.#error !== undefined) throw this.#error.thrown;

@@ -53,8 +53,11 @@ function toFeedRoute(deps: DoorDeps): AnyRoute {
       const unobserve = deps.hub.observe(id, queue);
       const leave = () => queue.end();
       signal.addEventListener("abort", leave, { once: true });
+      if (signal.aborted) leave();
+      const stopLooking = lookOften(deps, id, queue);
       const close = () => {
         feeds--;
+        stopLooking();
         unobserve();
         signal.removeEventListener("abort", leave);
       };
@@ -62,6 +65,23 @@ function toFeedRoute(deps: DoorDeps): AnyRoute {
       return toSseResponse(texts, { after: deps.after, left: leave });
     },
   });
+}
+
+/** Looks now and then for what nobody told of: another process may have written, and the session may be gone. Returns what ends that. */
+function lookOften({ log, after }: DoorDeps, session: string, queue: EventQueue): () => void {
+  let cancel = () => {};
+  let isOver = false;
+  const look = async () => {
+    const row = await log.session(session).catch(() => null);
+    if (row === undefined) queue.end();
+    else queue.look();
+    if (!isOver) cancel = after(LIMITS.sseHeartbeatMs, look);
+  };
+  cancel = after(LIMITS.sseHeartbeatMs, look);
+  return () => {
+    isOver = true;
+    cancel();
+  };
 }
 
 interface Feed {
