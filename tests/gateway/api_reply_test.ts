@@ -151,9 +151,7 @@ Deno.test("streamAnswer() sends its head with the first piece, or after sseHeart
   assert.equal(toOwnField(turn, { approvals: [{} as never] }).status, "approval_needed");
   const refusing = {
     ...turn,
-    pieces: (async function* () {
-      throw new RangeError("no");
-    })(),
+    pieces: toPieces({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new RangeError("no")) }) }),
   };
   await assert.rejects(streamAnswer(refusing, deps, wire), RangeError);
   await assert.rejects(
