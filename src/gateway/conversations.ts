@@ -86,7 +86,7 @@ export class Conversations {
   async #readSession(channel: string, session: string): Promise<void> {
     // Small ones; a user's message may be megabytes of pictures.
     const types = ["model_request", "turn_done", "turn_failed", "turn_cancelled"] as const;
-    const events = await this.#deps.log.read(session, { fromSeq: 1, limit: LIMITS.eventsPerReadMax, types });
+    const events = await this.#deps.log.read(session, { fromSeq: 1, limit: LIMITS.historyEventsMax, types });
     for (const { turn } of events) remember(this.#placed, toKey(channel, turn), Promise.resolve(session));
     const last = events.findLast(isTurnEnd);
     const after = CHAINED.exec(last?.turn ?? "")?.[1];

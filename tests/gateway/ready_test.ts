@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import { openGateway } from "#/gateway/app.ts";
-import { chat, openDoorHouse } from "./door_house.ts";
+import { chat } from "./door_house.ts";
 import { openHouse } from "./house.ts";
+import { delta, stored, userMessage } from "./scripted_source.ts";
 
 async function ready(port: number, init: RequestInit = {}) {
   const response = await fetch(`http://127.0.0.1:${port}/readyz`, init);
@@ -28,21 +28,21 @@ Deno.test("/readyz says that the store does not answer, and nothing of what it s
   assert.deepEqual([status, body.reasons], [503, ["the event log does not answer"]]);
 });
 
-Deno.test("a gateway that closes is not ready and takes no request; what runs is told how it ended", async () => {
-  const gate = Promise.withResolvers<never>();
-  const { scriptedProvider } = await import("../fake/scripted_provider.ts");
-  await using doors = await openDoorHouse(scriptedProvider([{ type: "text", text: "half" }, gate.promise]));
-  const { port, listener } = doors.house;
-  const body = JSON.stringify(chat("x", { stream: true }));
-  const response = await doors.ask("/v1/chat/completions", {
-    method: "POST",
-    body,
-    headers: { "content-type": "application/json" },
-  });
-  const text = response.text();
-  const keptOpen = await fetch(`http://127.0.0.1:${port}/healthz`);
-  await keptOpen.body?.cancel();
-  await listener.close();
+Deno.test("a gateway that closes is not ready and takes no request; a stream that runs is told how it ended", async () => {
+  await using house = await openHouse();
+  const { port, token, source, listener } = house;
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ ...chat("x", { stream: true }) });
+  const asking = fetch(`http://127.0.0.1:${port}/v1/chat/completions`, { method: "POST", body, headers });
+  const turn = await source.next();
+  await turn.emit(userMessage("x"));
+  await turn.emit(delta("half"));
+  const text = (await asking).text();
+  const closing = listener.close();
+  assert.deepEqual((await ready(port)).body.reasons, ["the gateway is closing"]);
+  const late = await fetch(`http://127.0.0.1:${port}/v1/models`, { headers });
+  assert.deepEqual([late.status, (await late.json()).error.message], [503, "the gateway is closing"]);
+  await turn.finish(stored("turn_cancelled", { reason: "the gateway is closing", steps: 1 }, 2));
+  await closing;
   assert.match(await text, /"code":"cancelled"[^]*data: \[DONE\]/);
-  assert.ok(openGateway);
 });
