@@ -64,24 +64,16 @@ export async function openDoorHouse(
   const house = await openHouse({ tokens: () => tokens, ...options.deps }, options.source ?? toSource);
   tokens.push({ id: "test", scope: "owner", sha256: await sha256Hex(house.token) });
   for (const [id, scope] of OTHERS) tokens.push({ id, scope, sha256: await sha256Hex(`token-of-${id}`) });
+  const toBearer = (token: string) => token === "test" ? house.token : `token-of-${token}`;
   const ask: DoorHouse["ask"] = (path, { token = "test", ...init } = {}) => {
-    const bearer = token === "test" ? house.token : `token-of-${token}`;
-    const headers = { authorization: `Bearer ${bearer}`, ...init.headers as Record<string, string> };
+    const headers = { authorization: `Bearer ${toBearer(token)}`, ...init.headers as Record<string, string> };
     return fetch(`http://127.0.0.1:${house.port}${path}`, { ...init, headers });
   };
   return {
     house,
     ask,
-    async post(path, body, { token, headers = {} } = {}) {
-      const text = typeof body === "string" ? body : JSON.stringify(body);
-      const response = await ask(path, {
-        method: "POST",
-        body: text,
-        headers: { "content-type": "application/json", ...headers },
-        ...(token === undefined ? {} : { token }),
-      });
-      return { status: response.status, headers: response.headers, body: await response.json() };
-    },
+    post: (path, body, { token = "test", headers = {} } = {}) =>
+      fetchOnce(`http://127.0.0.1:${house.port}${path}`, { token: toBearer(token), body, headers }),
     async [Symbol.asyncDispose]() {
       await house[Symbol.asyncDispose]();
     },
@@ -115,4 +107,16 @@ export async function* readEvents(response: Response): AsyncGenerator<Record<str
   } finally {
     await reader.cancel().catch(() => {});
   }
+}
+
+/** One POST with a JSON body; its answer read. */
+export async function fetchOnce(
+  url: string,
+  { token, body, headers = {} }: { token: string; body: unknown; headers?: Record<string, string> },
+  // deno-lint-ignore no-explicit-any -- answers, for tests to look into
+): Promise<{ status: number; headers: Headers; body: any }> {
+  const all = { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers };
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  const response = await fetch(url, { method: "POST", body: text, headers: all });
+  return { status: response.status, headers: response.headers, body: await response.json() };
 }
