@@ -4,6 +4,7 @@ import type { Piece, ReplyEnd } from "#/gateway/api_reply.ts";
 import type { ApiTurn, DoorDeps } from "#/gateway/api_turn.ts";
 import { type HttpError, toHttpFailure } from "#/gateway/http_error.ts";
 import type { WireApproval } from "#/gateway/server_frame.ts";
+import type { TurnPlace } from "#/session/turn_log.ts";
 import { toSseResponse } from "#/gateway/sse.ts";
 
 /** What of ours stands in an answer beside what the API has: where it happened, and what waits for a person. */
@@ -15,7 +16,7 @@ export interface OwnField {
 }
 
 /** What of ours stands in an answer. Pure. */
-export function toOwnField(turn: ApiTurn, { approvals }: Pick<ReplyEnd, "approvals">): OwnField {
+export function toOwnField(turn: TurnPlace, { approvals }: Pick<ReplyEnd, "approvals">): OwnField {
   const status = approvals.length === 0 ? "completed" : "approval_needed";
   return { session_id: turn.session, turn_id: turn.turn, status, approvals };
 }

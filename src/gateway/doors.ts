@@ -6,13 +6,19 @@ import { toFeedRoutes } from "#/gateway/feed.ts";
 import { toHttpError } from "#/gateway/http_error.ts";
 import { toModelRoutes } from "#/gateway/models.ts";
 import { toOpenApiRoute } from "#/gateway/openapi.ts";
-import { toResponsesRoute } from "#/gateway/responses.ts";
+import { toResponseRoute, toResponsesRoute } from "#/gateway/responses.ts";
 import { type AnyRoute, mountRoutes, type RouteDeps } from "#/gateway/route.ts";
 
 /** Every door over HTTP, in the order of the OpenAPI document. */
 export function toRoutes(deps: DoorDeps): readonly AnyRoute[] {
   const api: ApiDeps = { ...deps, conversations: new Conversations(deps) };
-  const routes = [toChatRoute(api), toResponsesRoute(api), ...toModelRoutes(deps), ...toFeedRoutes(deps)];
+  const routes = [
+    toChatRoute(api),
+    toResponsesRoute(api),
+    toResponseRoute(deps),
+    ...toModelRoutes(deps),
+    ...toFeedRoutes(deps),
+  ];
   const document = toOpenApiRoute(routes, deps.info.version);
   return [...routes, document];
 }

@@ -4,7 +4,6 @@ import { LIMITS } from "#/core/limits.ts";
 import type { Usage } from "#/core/message.ts";
 import { toOwnField } from "#/gateway/api_answer.ts";
 import type { Piece, ReplyEnd } from "#/gateway/api_reply.ts";
-import type { ApiTurn } from "#/gateway/api_turn.ts";
 import type { HttpError } from "#/gateway/http_error.ts";
 import { encodeSse } from "#/gateway/sse.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
@@ -37,13 +36,18 @@ export function readResponseId(id: string): TurnPlace {
     const [session, turn] = Place.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
     return { session, turn };
   } catch (error) {
-    const params = { code: "previous_response_not_found", param: "previous_response_id" };
-    throw new AppError("session_unknown", "there is no response with this id", { cause: error, params });
+    throw unknownResponse(error);
   }
 }
 
+/** Says that there is no such response, or none that the caller may see: the same words. */
+export function unknownResponse(cause?: unknown): AppError {
+  const params = { code: "response_not_found", param: "previous_response_id" };
+  return new AppError("session_unknown", "there is no response with this id", { cause, params });
+}
+
 /** A finished response; one without `end` is under way. Pure. */
-export function toResponseObject(head: ResponseHead, turn: ApiTurn, end?: ReplyEnd) {
+export function toResponseObject(head: ResponseHead, turn: TurnPlace, end?: ReplyEnd) {
   const isCut = end !== undefined && end.finish !== "stop";
   const reason = end?.finish === "length" ? "max_output_tokens" : "content_filter";
   return {
@@ -68,7 +72,7 @@ export function toResponseObject(head: ResponseHead, turn: ApiTurn, end?: ReplyE
 /** A response as events, in the order in which OpenAI's clients want them. */
 export async function* writeResponse(
   pieces: AsyncIterable<Piece>,
-  turn: ApiTurn,
+  turn: TurnPlace,
   head: ResponseHead,
 ): AsyncGenerator<string> {
   let number = 0;

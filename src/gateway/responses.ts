@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { AppError } from "#/core/error.ts";
+import { isTurnEnd, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { streamAnswer, toHeaders } from "#/gateway/api_answer.ts";
 import {
@@ -12,8 +14,8 @@ import {
   toAsked,
   toSaid,
 } from "#/gateway/api_body.ts";
-import { toReply } from "#/gateway/api_reply.ts";
-import { type ApiDeps, openApiTurn } from "#/gateway/api_turn.ts";
+import { toPieces, toReply } from "#/gateway/api_reply.ts";
+import { type ApiDeps, type DoorDeps, openApiTurn, visibleTo } from "#/gateway/api_turn.ts";
 import { type SaidMessage, toConversation } from "#/gateway/conversation.ts";
 import {
   readResponseId,
@@ -21,6 +23,7 @@ import {
   toFailedEvent,
   toResponseId,
   toResponseObject,
+  unknownResponse,
   writeResponse,
 } from "#/gateway/response_wire.ts";
 import { type AnyRoute, defineRoute } from "#/gateway/route.ts";
@@ -88,16 +91,7 @@ export function toResponsesRoute(deps: ApiDeps): AnyRoute {
         from,
       });
       const headers = toHeaders(turn, ignoredIn(body, OBEYED));
-      const head: ResponseHead = {
-        id: toResponseId(turn),
-        created_at: Math.floor(deps.now() / 1000),
-        model: body.model,
-        previous_response_id: body.previous_response_id ?? null,
-        instructions: body.instructions ?? null,
-        max_output_tokens: body.max_output_tokens ?? null,
-        metadata: body.metadata ?? {},
-        text: { format: body.text?.format ?? { type: "text" } },
-      };
+      const head = toHead(toResponseId(turn), Math.floor(deps.now() / 1000), body);
       if (body.stream !== true) {
         return Response.json(toResponseObject(head, turn, await toReply(turn.pieces)), { headers });
       }
@@ -108,6 +102,51 @@ export function toResponsesRoute(deps: ApiDeps): AnyRoute {
       });
     },
   });
+}
+
+/** `GET /v1/responses/{id}`: how a response stands by now, e.g. one that waited for an approval. */
+export function toResponseRoute(deps: DoorDeps): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/responses/:id",
+    scope: ["channel", "read"],
+    about: "A response as it stands by now",
+    params: z.object({ id: z.string().max(1_024) }),
+    answer: { about: "The response; its status says whether it is over", schema: z.looseObject({ id: z.string() }) },
+    async run({ params: { id }, caller }) {
+      const place = readResponseId(id);
+      const row = visibleTo(caller, await deps.log.session(place.session), deps.user);
+      const events = row === undefined ? [] : await deps.log.turn(place.session, place.turn);
+      const [first, last] = [events[0], events.at(-1)];
+      if (first === undefined || last === undefined) throw unknownResponse();
+      const head = toHead(id, Math.floor(first.at / 1000));
+      if (!isTurnEnd(last) && last.type !== "parked") return toResponseObject(head, place);
+      try {
+        return toResponseObject(head, place, await toReply(toPieces(from(events))));
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        const status = error.code === "cancelled" ? "cancelled" : "failed";
+        return { ...toResponseObject(head, place), status, error: { code: error.code, message: error.message } };
+      }
+    },
+  });
+}
+
+function toHead(id: string, created_at: number, body: Partial<Body> = {}): ResponseHead {
+  return {
+    id,
+    created_at,
+    model: body.model ?? "oxydra",
+    previous_response_id: body.previous_response_id ?? null,
+    instructions: body.instructions ?? null,
+    max_output_tokens: body.max_output_tokens ?? null,
+    metadata: body.metadata ?? {},
+    text: { format: body.text?.format ?? { type: "text" } },
+  };
+}
+
+async function* from(events: readonly StoredEvent[]) {
+  yield* await Promise.resolve(events);
 }
 
 function check(body: Body, { info }: ApiDeps): void {

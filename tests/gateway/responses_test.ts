@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { toResponsesRoute } from "#/gateway/responses.ts";
+import { toResponseRoute, toResponsesRoute } from "#/gateway/responses.ts";
 import {
   readResponseId,
   toFailedEvent,
   toResponseId,
   toResponseObject,
+  unknownResponse,
   writeResponse,
 } from "#/gateway/response_wire.ts";
-import { says, scriptedProvider } from "../fake/scripted_provider.ts";
+import type { ModelEvent } from "#/core/provider.ts";
+import { asks, RecordingSandbox } from "../fake/recording_sandbox.ts";
+import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
 import { openDoorHouse, readEvents } from "./door_house.ts";
 
 const RESPONSES = "/v1/responses";
@@ -93,6 +96,47 @@ Deno.test("a streamed response ends with `error` when it breaks, and is incomple
   assert.equal((await stream()).event, "response.completed");
 });
 
+Deno.test("toResponseRoute() says how a response stands: under way, waiting, over, broken, or not there for this caller", async () => {
+  const gate = Promise.withResolvers<ModelEvent>();
+  const failed = { type: "failed", code: "provider_rejected", message: "no", retryable: false } as const;
+  const provider = scriptedProvider(
+    says("done"),
+    [failed],
+    calls(["file_read", { path: "/vault/a" }, "c1"]),
+    [{ type: "text", text: "half" }, gate.promise],
+  );
+  await using doors = await openDoorHouse(provider, {
+    sandbox: new RecordingSandbox({ file_read: (call) => asks(call) }),
+  });
+  assert.equal(toResponseRoute({} as never).path, "/v1/responses/:id");
+  const get = async (id: string, token = "test") => {
+    const response = await doors.ask(`${RESPONSES}/${id}`, { token });
+    return { status: response.status, body: await response.json() };
+  };
+  const create = (session: string, more: object = {}) => {
+    const headers = { "idempotency-key": "k", "x-oxydra-session": session };
+    return doors.post(RESPONSES, { model: "oxydra", input: "x", ...more }, { headers });
+  };
+  const idOf = (session: string) => toResponseId({ session, turn: "k" });
+  const made = await create("a");
+  const same = (await get(made.body.id)).body;
+  assert.deepEqual([same.output, same.status, same.id], [made.body.output, "completed", made.body.id]);
+  assert.equal((await create("b")).status, 502);
+  const broken = (await get(idOf("b"))).body;
+  assert.deepEqual([broken.status, broken.error.code], ["failed", "provider_rejected"]);
+  await create("c");
+  assert.equal((await get(idOf("c"))).body.oxydra.status, "approval_needed");
+  const running = create("d");
+  while ((await get(idOf("d"))).status === 404) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal((await get(idOf("d"))).body.status, "in_progress");
+  gate.resolve({ type: "done", finishReason: "stop" });
+  await running;
+  for (const [id, token] of [[idOf("none"), "test"], ["resp_x", "test"], [made.body.id, "bot"]] as const) {
+    const { status, body } = await get(id, token);
+    assert.deepEqual([status, body.error.code], [404, "response_not_found"]);
+  }
+});
+
 Deno.test("toResponseId() names a turn, whatever its id is made of, and readResponseId() takes nothing else", () => {
   const place = { session: "sitzung-ü", turn: "c.ab.k\n" };
   assert.match(toResponseId(place), /^resp_[\w-]+$/);
@@ -118,6 +162,7 @@ Deno.test("toResponseObject() and the writers make what the client's types say",
   const texts: string[] = [];
   for await (const text of writeResponse((async function* () {})(), turn, head)) texts.push(text);
   assert.equal(texts.length, 4);
+  assert.equal(unknownResponse().code, "session_unknown");
   assert.match(
     toFailedEvent({ error: { message: "m", type: "t", code: "c", param: null } }),
     /^event: error\ndata: \{/,
