@@ -95,18 +95,31 @@ export async function openApiTurn(deps: ApiDeps, asking: Asking, request: ApiReq
     asked: request.asked,
   };
   const events = followTurn(message, deps, { signal, cancels: !headers.has("idempotency-key") });
-  const pieces = withTip(toPieces(events), async ({ text, seq }) => {
-    const tip = await toChain(request.conversation.after, [{ role: "assistant", text, media: [] }]);
-    deps.conversations.note(channelOf(caller), tip, { session: place.session, seq });
+  const { before, after } = request.conversation;
+  const pieces = withTip(toPieces(events), {
+    async ended({ text, seq }) {
+      const tip = await toChain(after, [{ role: "assistant", text, media: [] }]);
+      deps.conversations.note(channelOf(caller), tip, { session: place.session, seq });
+    },
+    refused: () => deps.conversations.giveBack(channelOf(caller), { turn: place.turn, before }),
   });
   return { session: place.session, turn: place.turn, pieces, left: () => left.abort() };
 }
 
 /** Notes where the conversation stands before its client can know. */
-async function* withTip(pieces: AsyncIterable<Piece>, note: (end: ReplyEnd) => Promise<void>) {
-  for await (const piece of pieces) {
-    if ("end" in piece) await note(piece.end);
-    yield piece;
+async function* withTip(
+  pieces: AsyncIterable<Piece>,
+  notes: { readonly ended: (end: ReplyEnd) => Promise<void>; readonly refused: () => void },
+): AsyncGenerator<Piece, void, void> {
+  try {
+    for await (const piece of pieces) {
+      if ("end" in piece) await notes.ended(piece.end);
+      yield piece;
+    }
+  } catch (error) {
+    // What had begun says that it is not to be repeated.
+    if (error instanceof AppError && error.params["retry"] !== false) notes.refused();
+    throw error;
   }
 }
 

@@ -33,6 +33,8 @@ export function toTurnId(after: string, key: string): string {
 export class Conversations {
   readonly #deps: ConversationsDeps;
   readonly #tips = new Map<string, Tip>();
+  /** Tips that a turn has gone on from. */
+  readonly #taken = new Map<string, Tip>();
   readonly #placed = new Map<string, Promise<string>>();
   readonly #read = new Map<string, Promise<void>>();
 
@@ -45,6 +47,8 @@ export class Conversations {
    * Two requests with one turn id get the same one, also at the same time.
    */
   async place(channel: string, request: { turn: string; before: string; fresh: string }): Promise<string> {
+    // `fresh` follows from the turn's id: a retry of a first message finds it without a look.
+    if (request.before === "") return request.fresh;
     await this.#readOnce(channel);
     const key = toKey(channel, request.turn);
     const placed = this.#placed.get(key) ??
@@ -53,6 +57,13 @@ export class Conversations {
     // A log that cannot be read now may be later.
     placed.catch(() => this.#placed.delete(key));
     return await placed;
+  }
+
+  /** The turn was refused before it began: whoever asks again finds the conversation where it was. */
+  giveBack(channel: string, { turn, before }: { turn: string; before: string }): void {
+    const taken = this.#taken.get(toKey(channel, before));
+    if (taken !== undefined) remember(this.#tips, toKey(channel, before), taken);
+    this.#placed.delete(toKey(channel, turn));
   }
 
   /** A turn has ended: from here its client goes on with `tip`. */
@@ -65,6 +76,7 @@ export class Conversations {
     const tip = this.#tips.get(key);
     if (tip === undefined) return undefined;
     this.#tips.delete(key);
+    remember(this.#taken, key, tip);
     // Somebody else may have gone on in this session meanwhile.
     const [more] = await this.#deps.log.read(tip.session, { fromSeq: tip.seq + 1, limit: 1, types: ["user_message"] });
     return more === undefined ? tip.session : undefined;

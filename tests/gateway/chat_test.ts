@@ -55,7 +55,7 @@ Deno.test("a conversation is found again after a restart, from the log", async (
   assert.equal(await restarted().place("api:bot", request), "fresh");
   // The turn itself, asked for again, is where it ran.
   const turn = decodeURIComponent(first.headers.get("x-oxydra-turn")!);
-  assert.equal(await restarted().place("api:test", { turn, before: "", fresh: "fresh" }), sessionOf(first));
+  assert.equal(await restarted().place("api:test", { turn, before: "other", fresh: "fresh" }), sessionOf(first));
 });
 
 Deno.test("an Idempotency-Key makes a repeated request the same turn, also at the same time and for two bodies at once", async () => {
@@ -212,4 +212,18 @@ Deno.test("a stream that breaks says so as its last event; a queue that is full 
   for await (const { data } of events) rest.push(data);
   assert.equal(JSON.parse(rest.at(-2)!).error.code, "provider_interrupted");
   assert.equal(rest.at(-1), "[DONE]");
+});
+
+Deno.test("a conversation whose next message was refused is taken up by the one after", async () => {
+  const gate = Promise.withResolvers<ModelEvent>();
+  const provider = scriptedProvider(says("first"), [gate.promise], says("second"));
+  await using doors = await openDoorHouse(provider, { lanes: { runningMax: 1, queuedMax: 0 } });
+  const first = await doors.post(CHAT, chat("one"));
+  const earlier = [{ role: "user", content: "one" }, first.body.choices[0].message];
+  const other = doors.post(CHAT, chat("other"));
+  while (provider.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal((await doors.post(CHAT, chat("two", {}, earlier))).status, 429);
+  gate.resolve({ type: "text", text: "x" });
+  await other;
+  assert.equal(sessionOf(await doors.post(CHAT, chat("two", {}, earlier))), sessionOf(first));
 });

@@ -76,6 +76,15 @@ Deno.test("Conversations keeps the newest apiConversationsMax, gives each to one
     "fresh",
     "s1",
   ]);
+  // One that was refused is where it was, for whoever asks next, and only then.
+  conversations.giveBack("c", { turn: "a", before: "tip 1" });
+  conversations.giveBack("c", { turn: "z", before: "never taken" });
+  assert.deepEqual([await place("tip 1", "d"), await place("tip 1", "e"), await place("never taken", "f")], [
+    "s1",
+    "fresh",
+    "fresh",
+  ]);
+  assert.equal(await place("", "a"), "fresh");
   assert.equal(toTurnId("ab", "k"), "c.ab.k");
 });
 
