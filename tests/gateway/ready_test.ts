@@ -22,7 +22,7 @@ Deno.test("/readyz is 200 when a turn could run, else 503 with what is missing, 
 });
 
 Deno.test("/readyz says that the store does not answer, and nothing of what it said", async () => {
-  const log = { session: () => Promise.reject(new AppError("store_failed", "/home/ann/log.db is broken")) };
+  const log = { session: () => Promise.reject(new AppError("store_failed", "the file log.db of ann is broken")) };
   await using house = await openHouse({ log: log as never });
   const { status, body } = await ready(house.port);
   assert.deepEqual([status, body.reasons], [503, ["the event log does not answer"]]);
