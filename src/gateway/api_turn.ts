@@ -25,6 +25,11 @@ export interface DoorDeps {
   readonly user: string;
   readonly info: GatewayInfo;
   readonly after: After;
+  /**
+   * Resolves when it is kept that a session may hold what another one (or, without `from`, anybody) was shown in private: what leaves it is asked
+   * about. Absent while nothing below keeps that.
+   */
+  readonly derived?: (session: string, from: string | undefined) => Promise<void>;
   /** Integer ms UTC. */
   readonly now: () => number;
   readonly report: (error: unknown, id: string) => void;
@@ -129,18 +134,24 @@ async function toPlace(
   request: ApiRequest,
   key: string,
 ): Promise<TurnPlace & { readonly text: string }> {
-  const { conversation: { text, earlier, before, after } } = request;
+  const { conversation: { text, before, after } } = request;
   if (request.from !== undefined) return await goOn(deps, caller, { ...request, from: request.from }, key);
   if (request.session !== undefined) {
     const session = await nameSession(deps, caller, request.session);
     const [first] = await deps.log.read(session, { fromSeq: 1, limit: 1, types: ["user_message"] });
     const isNew = first === undefined || first.turn === key;
-    return { session, turn: key, text: isNew ? withEarlier(text, earlier) : text };
+    return { session, turn: key, text: isNew ? await toFirst(deps, session, request.conversation) : text };
   }
   const turn = toTurnId(after, key);
   const fresh = await freshId(caller, turn);
   const session = await deps.conversations.place(channelOf(caller), { turn, before, fresh });
-  return { session, turn, text: session === fresh ? withEarlier(text, earlier) : text };
+  return { session, turn, text: session === fresh ? await toFirst(deps, session, request.conversation) : text };
+}
+
+/** The first message of a session. What was said before may have been said by this agent, in a session that had read the vault. */
+async function toFirst(deps: DoorDeps, session: string, { text, earlier }: Conversation): Promise<string> {
+  if (earlier.length > 0) await deps.derived?.(session, undefined);
+  return withEarlier(text, earlier);
 }
 
 async function nameSession(deps: DoorDeps, caller: Caller, name: string): Promise<string> {
@@ -168,11 +179,9 @@ async function goOn(
   const types = ["user_message", "model_result"] as const;
   const events = await deps.log.read(session, { fromSeq: 1, limit: LIMITS.historyEventsMax, types });
   const earlier = toEarlier(events.filter(({ seq }) => seq <= last.seq));
-  return {
-    session: await freshId(caller, `${session} ${key}`),
-    turn: key,
-    text: withEarlier(conversation.text, earlier),
-  };
+  const branch = await freshId(caller, `${session} ${key}`);
+  await deps.derived?.(branch, session);
+  return { session: branch, turn: key, text: withEarlier(conversation.text, earlier) };
 }
 
 function toEarlier(events: readonly StoredEvent[]): SaidMessage[] {

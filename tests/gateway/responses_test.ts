@@ -96,6 +96,26 @@ Deno.test("a streamed response ends with `error` when it breaks, and is incomple
   assert.equal((await stream()).event, "response.completed");
 });
 
+Deno.test("a session that begins with an earlier conversation is kept as one that may hold something private, before its turn", async () => {
+  const noted: (readonly [session: string, from: string | undefined])[] = [];
+  const derived = (session: string, from: string | undefined) => Promise.resolve(void noted.push([session, from]));
+  await using doors = await openDoorHouse(undefined, { deps: { derived } as never });
+  const first = await doors.post(RESPONSES, { model: "oxydra", input: "one" });
+  const from = first.body.oxydra.session_id;
+  const next = { model: "oxydra", input: "two", previous_response_id: first.body.id };
+  await doors.post(RESPONSES, next);
+  assert.deepEqual(noted, []);
+  const branch = await doors.post(RESPONSES, next);
+  const said = [{ role: "user", content: "a" }, { role: "assistant", content: "b" }, { role: "user", content: "c" }];
+  const told = await doors.post(RESPONSES, { model: "oxydra", input: said });
+  await doors.post(RESPONSES, { model: "oxydra", input: said, conversation: "mine" });
+  assert.deepEqual(noted, [
+    [branch.body.oxydra.session_id, from],
+    [told.body.oxydra.session_id, undefined],
+    ["mine", undefined],
+  ]);
+});
+
 Deno.test("toResponseRoute() says how a response stands: under way, waiting, over, broken, or not there for this caller", async () => {
   const gate = Promise.withResolvers<ModelEvent>();
   const failed = { type: "failed", code: "provider_rejected", message: "no", retryable: false } as const;
