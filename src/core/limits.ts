@@ -39,6 +39,13 @@ export const LIMITS = {
   brokerCallsMax: 64,
   /** A call waits for a tool child at most this long. */
   brokerWaitMs: 60_000,
+  /** Outcomes that a runner keeps for a guest that asks again, and their bytes together; the oldest go first. */
+  callsRememberedMax: 256,
+  callsRememberedBytesMax: 16_777_216,
+  /** What is read of the audit log to find what became of one call. */
+  auditLookBytesMax: 67_108_864,
+  /** A runner that stops waits so long for calls whose guest is gone. */
+  callDrainMs: 1_000,
   /** Requests that one end of a link may have open; more of them ends the link. */
   linkRequestsMax: 256,
   /** An id or a tool name in a frame between our own processes, in UTF-16 code units. */
@@ -190,23 +197,20 @@ export const LIMITS = {
   wsIdleSecs: 120,
   /** Events that one reader over HTTP has not taken yet; half of them may be live. What is recorded beyond that, it reads from the log. */
   toldEventsMax: 4_096,
-  /** Events of one page of the log, as a feed reads it. */
+  /** Events of one page of the log, as a feed reads it; feeds of one gateway that are open at once. */
   feedPageEventsMax: 500,
-  /** Feeds of one gateway that are open at once. */
   feedsMax: 256,
   /** A stream over HTTP that has nothing to say sends a comment after this; the head of an answer goes out by then. */
   sseHeartbeatMs: 15_000,
   /** A reader of a stream over HTTP that takes nothing for this long is let go. */
   sseStallMs: 120_000,
-  /** The body of a request must be there within this. */
+  /** The body of a request must be there within this; a message that is taken over HTTP is refused, if at all, within that. */
   bodyReadMs: 30_000,
-  /** A message that is taken over HTTP is refused, if at all, within this. */
   acceptMs: 1_000,
   /** Messages of one request that a program sends as its conversation. */
   apiMessagesMax: 2_048,
-  /** What a program may tell the model about its task in one request, in UTF-16 code units. */
+  /** What a program may say of its task in one request, and a JSON schema that it wants a reply to have, in UTF-16 code units. */
   apiInstructionsCharsMax: 100_000,
-  /** JSON schema that a program wants a reply to have, as JSON, in UTF-16 code units. */
   apiSchemaCharsMax: 65_536,
   /** Conversations of programs that send everything each time, by which their session is found again; the oldest go first. */
   apiConversationsMax: 1_024,
@@ -310,6 +314,12 @@ export const LIMITS = {
   attachPollMs: 15,
   /** After our own client left, the others are given this long to leave with it before the person is told of them. */
   stayNoticeMs: 500,
+  /** A stopping gateway waits so long for running turns to come to a recorded boundary; what is then left is asked for again by the next start. */
+  suspendMs: 2_000,
+  /** A turn that was resumed so many times in a row without a new reply or result is given up. */
+  resumesMax: 4,
+  /** A gateway that works on a session has it for so long, unless it says again that it does; then another one may take over. */
+  leaseMs: 30_000,
   /** After stdin closes, a guest has this long to end its turns. */
   guestStopMs: 3_000,
   /** Payload of one event as JSON, in UTF-16 code units: 40 MB of attachments as base64, and the prompt. */

@@ -31,7 +31,7 @@ export async function* toPieces(events: AsyncIterable<SessionEvent>): AsyncGener
   const open = new Map<string, ApprovalCard>();
   let text = "";
   let parkedSeq: number | undefined;
-  for await (const event of events) {
+  for await (const event of begunOnce(events)) {
     const shown = reply.take(event);
     text += shown;
     if (shown !== "") yield { text: shown };
@@ -50,6 +50,19 @@ export async function* toPieces(events: AsyncIterable<SessionEvent>): AsyncGener
   const asked = (text === "" ? "" : "\n\n") + toApprovalText(approvals);
   yield { text: asked };
   yield { end: { finish: "stop", usage: {}, text: text + asked, approvals, seq: parkedSeq } };
+}
+
+/** What breaks off after the first event has begun, and may go on without its client: that is not to be repeated either. */
+async function* begunOnce(events: AsyncIterable<SessionEvent>): AsyncGenerator<SessionEvent, void, void> {
+  let hasBegun = false;
+  try {
+    for await (const event of events) {
+      hasBegun = true;
+      yield event;
+    }
+  } catch (error) {
+    throw hasBegun && error instanceof AppError ? ended(error.code, error.message) : error;
+  }
 }
 
 /** The whole answer. */

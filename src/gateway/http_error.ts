@@ -20,6 +20,8 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   provider_timeout: 504,
   store_failed: 503,
   cancelled: 503,
+  turn_suspended: 503,
+  session_taken: 503,
 };
 
 /** An error as every door over HTTP says it: the shape that clients of OpenAI's API read. */

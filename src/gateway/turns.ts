@@ -10,12 +10,14 @@ import {
   checkSameMessage,
   endFollowers,
   type InboundTurn,
+  recall,
   type RunningTurn as Turn,
   toMessage,
   toRunningTurn,
 } from "#/gateway/running_turn.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
 export type { InboundTurn };
@@ -23,14 +25,17 @@ export type { InboundTurn };
 /**
  * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
  * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
- * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it.
+ * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it, or it throws AppError
+ * `turn_suspended` or `session_taken`: the turn goes on after the next start, or in another gateway.
  */
 export interface TurnSource {
   send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
-  /** Goes on with a turn that waits for a person; no event when it does not (any more). The last event ends it, or parks it again. */
+  /** Goes on with a turn that waits for a person, or that an interruption left open; no event when it is neither (any more). */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
   /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
   endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
+  /** Suspends the turns that run and takes no more; resolves when they have come to a recorded boundary. */
+  suspend(): Promise<void>;
 }
 
 /** What running turns need. */
@@ -76,7 +81,7 @@ export class Turns {
    */
   async start(sender: Subscriber, message: InboundTurn): Promise<void> {
     const known = this.#turns.get(message.session)?.get(message.turn);
-    if (known !== undefined) return this.#retry(known, sender, message);
+    if (known !== undefined) return await this.#retry(known, sender, message);
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
     const parked = this.#parkedIn(message.session);
     if (parked === undefined) return await this.#launch({ ...message, sender, followers: new Set() });
@@ -98,12 +103,12 @@ export class Turns {
       }
       void this.#launch({ ...message, sender: undefined, followers: new Set([queue]) });
     } else {
-      // A turn of an earlier process is known by its id alone.
-      if (known.channel !== "") checkSameMessage(known, message);
+      await checkSameMessage(known, message, this.#deps.log);
       known.followers.add(queue);
-      if (known.parked) queue.end();
+      // What has ended meanwhile is all in the log.
+      if (known.parked || this.#turns.get(message.session)?.get(message.turn) !== known) queue.end();
     }
-    const turn = this.#turns.get(message.session)!.get(message.turn)!;
+    const turn = known ?? this.#turns.get(message.session)!.get(message.turn)!;
     return { queue, leave: (cancels) => this.#leave(turn, queue, cancels && known === undefined) };
   }
 
@@ -126,7 +131,7 @@ export class Turns {
 
   /**
    * Goes on with a turn that waits for a person, after their answer, or without one to look whether there is one; also with a turn that
-   * an earlier process parked. Nothing happens when it does not wait. Never rejects.
+   * an earlier process parked or left open. Nothing happens when it is neither. Never rejects.
    */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
     const known = this.#turns.get(place.session)?.get(place.turn);
@@ -183,17 +188,20 @@ export class Turns {
     return this.#outcomes.get(session) ?? [];
   }
 
-  /** Cancels everything, takes nothing more, and resolves when the last turn has ended. */
-  async stop(): Promise<void> {
+  /**
+   * Takes nothing more and resolves when the last turn has stopped: as cancelled, or suspended, so that the next start goes on with it.
+   * Those that wait for a person go on waiting, over the stop.
+   */
+  async stop(how: StopHow = "suspend"): Promise<void> {
     this.#stopped = true;
-    // Those that wait for a person go on waiting, over the stop.
-    for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
+    if (how === "suspend") await this.#deps.source.suspend();
+    else for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
     await Promise.all(this.#running);
   }
 
-  #retry(turn: Turn, sender: Subscriber, message: InboundTurn): void {
+  async #retry(turn: Turn, sender: Subscriber, message: InboundTurn): Promise<void> {
     try {
-      checkSameMessage(turn, message);
+      await checkSameMessage(turn, message, this.#deps.log);
     } catch (error) {
       return this.#refuse(sender, message, error);
     }
@@ -234,9 +242,11 @@ export class Turns {
     let ended = false;
     let parked = false;
     let waits = false;
+    let isAsked = false;
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
+      if (isInherited) await recall(turn, this.#deps.log);
       if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
       const events = toEvents();
       // The one who waits for this runs after the first pull, which follows without a pause.
@@ -244,12 +254,13 @@ export class Turns {
       for await (const event of events) {
         ended ||= isTurnEnd(event);
         parked = event.type === "parked";
+        isAsked ||= event.type === "approval_asked";
         if (parked && isStored(event)) {
           if (turn.parkedSeq === event.seq) continue;
           turn.parkedSeq = event.seq;
         }
         // A turn that was cancelled in the queue ends without ever having started.
-        if (!turn.started && !ended) this.#begin(turn);
+        if (event.type === "resumed" || !turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
         this.#tell(turn, event);
@@ -259,7 +270,7 @@ export class Turns {
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
       waits = parked && !turn.replay;
       turn.parked = waits;
-      if (!parked || !isInherited) return;
+      if (!parked || !isInherited || isAsked) return;
       // Who came while this process looked whether an earlier one's question is still open has not been told of it.
       const cards = await this.#cards(turn);
       if (turn.parked) this.#publish(turn, cards);
@@ -321,6 +332,9 @@ export class Turns {
     const cancelled = error instanceof AppError && error.code === "cancelled";
     const isKnown = turn.sender !== undefined || turn.followers.size > 0;
     endFollowers(turn, { thrown: error });
+    // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
+    const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
+    if (isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
     if (!turn.started && !cancelled && isKnown) {
       this.#remove(turn);
       if (turn.sender !== undefined) this.#refuse(turn.sender, toMessage(turn), error);

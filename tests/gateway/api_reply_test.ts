@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AppError } from "#/core/error.ts";
 import type { SessionEvent, StoredEvent } from "#/core/event.ts";
 import { streamAnswer, toHeaders, toOwnField } from "#/gateway/api_answer.ts";
 import {
@@ -54,6 +55,15 @@ Deno.test("toPieces() ends with what the turn ended with; what failed is thrown,
     await assert.rejects(toReply(toPieces(from(event))), { code, params: { retry: false } });
   }
   await assert.rejects(toReply((async function* () {})()), TypeError);
+  // One that stops to go on in the next process has begun; one that was refused has not.
+  const suspended = new AppError("turn_suspended", "later");
+  const broken = (...before: SessionEvent[]) =>
+    (async function* () {
+      yield* before;
+      await Promise.reject(suspended);
+    })();
+  await assert.rejects(toReply(toPieces(broken(delta("x")))), { code: "turn_suspended", params: { retry: false } });
+  await assert.rejects(toReply(toPieces(broken())), (error) => error === suspended);
 });
 
 Deno.test("checkModel() knows the agent by its own name and its model's; others are model_not_found", () => {

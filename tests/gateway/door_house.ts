@@ -58,6 +58,7 @@ export async function openDoorHouse(
       send: (message, signal) => sessions.send(message, deps(), signal),
       resume: (place, answer, signal) => sessions.resume(place, answer, deps(), signal),
       endParked: ({ session, turn }, reason) => sessions.endParked(session, turn, reason),
+      suspend: () => sessions.stop("suspend", "the gateway is stopping"),
     };
   };
   const tokens: GatewayToken[] = [];

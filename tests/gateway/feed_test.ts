@@ -68,6 +68,7 @@ Deno.test("a feed looks by itself for what nobody told it of, and reads it page 
         send: async function* () {},
         resume: async function* () {},
         endParked: () => Promise.resolve([]),
+        suspend: () => Promise.resolve(),
       });
     },
   });

@@ -38,7 +38,7 @@ Deno.test("a gateway that closes is not ready and takes no request; a stream tha
   await turn.emit(userMessage("x"));
   await turn.emit(delta("half"));
   const text = (await asking).text();
-  const closing = listener.close();
+  const closing = listener.close("cancel");
   assert.deepEqual((await ready(port)).body.reasons, ["the gateway is closing"]);
   const late = await fetch(`http://127.0.0.1:${port}/v1/models`, { headers });
   assert.deepEqual([late.status, (await late.json()).error.message], [503, "the gateway is closing"]);
