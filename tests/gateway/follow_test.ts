@@ -3,7 +3,7 @@ import { AppError } from "#/core/error.ts";
 import { isStored, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { followTurn } from "#/gateway/follow.ts";
 import { Hub } from "#/gateway/hub.ts";
-import { endFollowers, toMessage, toRunningTurn } from "#/gateway/running_turn.ts";
+import { checkSameMessage, endFollowers, recall, toMessage, toRunningTurn } from "#/gateway/running_turn.ts";
 import { type InboundTurn, Turns, type TurnSource } from "#/gateway/turns.ts";
 import { delta, refusingSource, ScriptedSource, stored, turnDone, userMessage } from "./scripted_source.ts";
 
@@ -148,4 +148,15 @@ Deno.test("endFollowers() ends every door's queue once; toMessage() is what the 
   endFollowers(turn);
   assert.equal(await queue.next(), undefined);
   assert.equal(turn.followers.size, 0);
+});
+
+Deno.test("recall() reads what a turn of an earlier process was asked, so that its message again is a retry of it", async () => {
+  const log = { turn: () => Promise.resolve([stored("user_message", { text: "hi", channel: "tui", requestId: "r" })]) };
+  const inherited = () =>
+    toRunningTurn({ ...message({ text: "", channel: "" }), sender: undefined, followers: new Set() });
+  const turn = inherited();
+  await recall(turn, log);
+  assert.deepEqual([turn.text, turn.channel, turn.requestId], ["hi", "tui", "r"]);
+  await checkSameMessage(inherited(), message(), log);
+  await assert.rejects(checkSameMessage(inherited(), message({ text: "other" }), log), { code: "turn_conflict" });
 });
