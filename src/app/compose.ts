@@ -64,10 +64,12 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     const provider = await toProvider(bootstrap, deps);
     const turns = Promise.withResolvers<Turns>();
     turns.promise.catch(() => {});
-    const { listener, resume } = await listen(bootstrap, deps, { log, turns: turns.promise });
+    const lacking = new Set(["the model is not open yet"]);
+    const { listener, resume } = await listen(bootstrap, deps, { log, turns: turns.promise, lacking });
     // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
     const opening = openTurns(bootstrap, deps, log, provider.answering);
     opening.then(turns.resolve, turns.reject);
+    void opening.then(() => lacking.clear(), () => {});
     deps.onResolved((resolution) => {
       void opening.then(() => resume(resolution, resolution), () => {});
     });
@@ -122,6 +124,8 @@ interface Turns {
 interface Parts {
   readonly log: EventLog;
   readonly turns: Promise<Turns>;
+  /** What a turn would wait for. */
+  readonly lacking: ReadonlySet<string>;
 }
 
 async function listen(
@@ -165,6 +169,7 @@ async function listen(
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,
+    lacking: () => [...parts.lacking],
     tokens: () => tokens,
     info: { version: bootstrap.version, provider: model.provider, model: model.model, reason: model.reason },
     startupStatus: bootstrap.startupStatus,

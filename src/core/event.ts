@@ -12,6 +12,15 @@ export interface BlobRef {
   readonly mimeType: string;
 }
 
+/** What a program asked of one turn beside its text. It narrows the turn and explains the task; it grants nothing. */
+export interface AskedOfTurn {
+  readonly origin: "api";
+  readonly instructions?: string;
+  /** The reply's text is to be JSON of this schema. */
+  readonly outputSchema?: { readonly name: string; readonly schema: Readonly<Record<string, unknown>> };
+  readonly maxOutputTokens?: number;
+}
+
 /** A budget that can end a turn. */
 export type BudgetKind = "turns" | "cost" | "time" | "tokens" | "tool_calls";
 
@@ -26,6 +35,8 @@ export interface EventPayloads {
     readonly attachments?: readonly InlineMedia[];
     /** The client's request id: the same turn id again is a retry. */
     readonly requestId?: string;
+    /** Set when it came through the API. */
+    readonly asked?: AskedOfTurn;
   };
   model_request: {
     /** 1-based model call of this turn. */

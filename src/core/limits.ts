@@ -211,6 +211,29 @@ export const LIMITS = {
   clientInboxCharsMax: 117_440_512,
   /** A client that answers no ping is let go after this. */
   wsIdleSecs: 120,
+  /** Events that one reader over HTTP has not taken yet; half of them may be live. What is recorded beyond that, it reads from the log. */
+  toldEventsMax: 4_096,
+  /** Events of one page of the log, as a feed reads it; feeds of one gateway that are open at once. */
+  feedPageEventsMax: 500,
+  feedsMax: 256,
+  /** A stream over HTTP that has nothing to say sends a comment after this; the head of an answer goes out by then. */
+  sseHeartbeatMs: 15_000,
+  /** A reader of a stream over HTTP that takes nothing for this long is let go. */
+  sseStallMs: 120_000,
+  /** The body of a request must be there within this; a message that is taken over HTTP is refused, if at all, within that. */
+  bodyReadMs: 30_000,
+  acceptMs: 1_000,
+  /** Messages of one request that a program sends as its conversation. */
+  apiMessagesMax: 2_048,
+  /** What a program may say of its task in one request, and a JSON schema that it wants a reply to have, in UTF-16 code units. */
+  apiInstructionsCharsMax: 100_000,
+  apiSchemaCharsMax: 65_536,
+  /** Conversations of programs that send everything each time, by which their session is found again; the oldest go first. */
+  apiConversationsMax: 1_024,
+  /** Sessions of one token that are looked into for their conversations after a start, the newest. */
+  apiSessionsReadMax: 64,
+  /** Names of what was ignored that one answer lists. */
+  apiIgnoredNamesMax: 32,
   /** When the gateway closes, clients have this long to take their last frames. */
   wsFlushMs: 250,
   /** Recorded events that a client which resumes is sent before the next ones are read. */

@@ -4,6 +4,7 @@ import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { SessionOverview, SessionStore } from "#/core/session_store.ts";
 import type { EventLog } from "#/core/store.ts";
+import type { Hub } from "#/gateway/hub.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { toTokenChannel } from "#/gateway/directory.ts";
 import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
@@ -15,6 +16,7 @@ import type { Turns } from "#/gateway/turns.ts";
 /** What the doors to sessions are made of. */
 export interface SessionApiDeps extends RoomDeps {
   readonly turns: Turns;
+  readonly hub: Pick<Hub, "endObservers">;
   readonly log: RoomDeps["log"] & Pick<EventLog, "ensureSession">;
   /** Runs `work` while no turn runs in a session. */
   readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
@@ -152,7 +154,9 @@ class Desk {
     turns.drop(id, "its session is deleted");
     return await exclusive(id, async () => {
       turns.dropOutcome(id);
-      return await (await this.store()).forget(id);
+      const forgotten = await (await this.store()).forget(id);
+      this.deps.hub.endObservers(id);
+      return forgotten;
     });
   }
 }

@@ -11,7 +11,8 @@ import { sweepIdle } from "#/gateway/idle.ts";
 import type { GatewayInfo, StartupStatus, TurnAddress } from "#/gateway/server_frame.ts";
 import { endWhen } from "#/gateway/stream_end.ts";
 import type { Caller, GatewayToken } from "#/gateway/token.ts";
-import { Turns, type TurnSource } from "#/gateway/turns.ts";
+import { Turns } from "#/gateway/turns.ts";
+import type { TurnSource } from "#/gateway/turn_source.ts";
 import type { UsageMeter } from "#/gateway/usage_frame.ts";
 import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
@@ -47,6 +48,8 @@ export interface GatewayDeps {
   readonly report: (error: unknown, id: string) => void;
   /** A client that answers no ping is let go after this; `wsIdleSecs` when absent. */
   readonly idleSecs?: number;
+  /** What is missing before turns can run, in words that anyone may read; nothing when absent. */
+  readonly lacking?: () => readonly string[];
   /** A timer; the platform's when absent. */
   readonly after?: After;
 }
@@ -82,8 +85,8 @@ export interface Gateway {
 }
 
 /**
- * `/ws` for clients (token, own host, own origin, then the reference's protocol version 2), `/healthz` for whoever asks from this
- * machine. Throws nothing; `listen` throws what Deno.serve throws (AddrInUse, NotCapable).
+ * `/ws` for clients (token, own host, own origin, then the reference's protocol version 2), `/v1/…` and `/api/v1/…` for programs (see
+ * doors.ts), `/healthz` and `/readyz` for whoever asks from this machine. Throws nothing; `listen` throws what Deno.serve throws (AddrInUse, NotCapable).
  */
 export function openGateway(deps: GatewayDeps): Gateway {
   return new House(deps);
@@ -93,6 +96,8 @@ const afterTimeout: After = (ms, run) => {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
 };
+
+const CLOSING = "the gateway is closing";
 
 /** What this process knows of a request beside what it says itself. */
 interface Env {
@@ -118,12 +123,13 @@ class House implements Gateway {
   readonly #after: After;
   readonly #turns: Turns;
   readonly #shared: ConnectionDeps;
+  readonly #hub = new Hub();
   readonly #gate: Gate;
   readonly #callers = new WeakMap<Request, Caller>();
   readonly #sockets = new Map<WebSocket, Client>();
   /** Streams over HTTP that run, and what ends each. */
   readonly #streams = new Map<AbortController, Caller>();
-  #doors: Promise<Hono> | undefined;
+  #doors: Promise<(request: Request) => Promise<Response>> | undefined;
   #meter: UsageMeter | undefined;
   #cancelCheck: () => void = () => {};
   #cancelSweep: () => void = () => {};
@@ -132,9 +138,9 @@ class House implements Gateway {
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
     this.#after = deps.after ?? afterTimeout;
-    const hub = new Hub();
+    const hub = this.#hub;
     this.#gate = new Gate(deps);
-    this.#turns = new Turns({ ...deps, hub, onEnd: (ended) => this.#tellUsage(hub, ended) });
+    this.#turns = new Turns({ ...deps, hub, onEnd: (ended) => this.#tellUsage(ended) });
     const spend = (caller: Caller) => this.#gate.spend(caller);
     this.#shared = { ...deps, hub, turns: this.#turns, spend, after: this.#after };
     this.app.use(async (c, next) => {
@@ -146,7 +152,8 @@ class House implements Gateway {
       return await this.#pace(c, next);
     });
     this.app.get("/healthz", (c) => c.json({ status: "ok", version: deps.info.version }));
-    for (const path of ["/api/v1/sessions", "/api/v1/sessions/*"]) this.app.all(path, (c) => this.#serve(c));
+    this.app.get("/readyz", (c) => this.#ready(c));
+    for (const path of ["/v1/*", "/api/v1/*"]) this.app.all(path, (c) => this.#serve(c));
     this.app.get("/ws", (c) => this.#upgrade(c));
     this.app.notFound((c) => refuse(c, 404, "not found"));
     this.app.onError((error, c) => {
@@ -192,20 +199,20 @@ class House implements Gateway {
 
   /** What serves programs is loaded at their first request: a start waits for nothing that it may never need. */
   async #serve(c: Context): Promise<Response> {
-    if (this.#closing) return refuse(c, 503, "the gateway is closing");
-    this.#doors ??= this.#openDoors();
-    return await (await this.#doors).fetch(c.req.raw);
+    if (this.#closing) return refuse(c, 503, CLOSING);
+    this.#doors ??= import("#/gateway/doors.ts").then(({ openDoors }) => openDoors({ ...this.#deps, ...this.#shared }));
+    return await (await this.#doors)(c.req.raw);
   }
 
-  async #openDoors(): Promise<Hono> {
-    const [{ mountRoutes }, { toSessionRoutes }] = await Promise.all([
-      import("#/gateway/route.ts"),
-      import("#/gateway/api_sessions.ts"),
-    ]);
-    const doors = new Hono();
-    mountRoutes(doors, toSessionRoutes({ ...this.#deps, turns: this.#turns }), this.#deps);
-    doors.notFound((c) => refuse(c, 404, "not found"));
-    return doors;
+  async #ready(c: Context): Promise<Response> {
+    const reasons = [...this.#deps.lacking?.() ?? []];
+    if (this.#closing) reasons.push(CLOSING);
+    try {
+      await this.#deps.log.session("readyz");
+    } catch {
+      reasons.push("the event log does not answer");
+    }
+    return c.json({ status: reasons.length === 0 ? "ready" : "not ready", reasons }, reasons.length === 0 ? 200 : 503);
   }
 
   /** Holds whoever asks too often up, and ends a stream when its token ends. Whether the token is good for a route the route says. */
@@ -226,7 +233,8 @@ class House implements Gateway {
     c.res = endWhen(c.res, end.signal, () => this.#streams.delete(end));
   }
 
-  #tellUsage(hub: Hub, ended: TurnAddress): void {
+  #tellUsage(ended: TurnAddress): void {
+    const hub = this.#hub;
     const session = ended.session.session_id;
     if (!hub.isWatched(session, "usage")) return;
     const told = async () => {
@@ -249,7 +257,7 @@ class House implements Gateway {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return refuse(c, 426, "this address speaks WebSocket");
     }
-    if (this.#closing) return refuse(c, 503, "the gateway is closing");
+    if (this.#closing) return refuse(c, 503, CLOSING);
     if (this.#sockets.size >= LIMITS.clientsMax) return refuse(c, 503, `at most ${LIMITS.clientsMax} clients`);
     if (caller.scope !== "owner" && this.#countOf(caller) >= LIMITS.connectionsPerTokenMax) {
       return refuse(c, 429, `at most ${LIMITS.connectionsPerTokenMax} connections with this token`);
@@ -299,6 +307,7 @@ class House implements Gateway {
     this.#cancelCheck();
     this.#cancelSweep();
     await this.#within(LIMITS.suspendMs, this.#turns.stop(how));
+    this.#hub.endObservers();
     // Deno tells every WebSocket 1001 behind what is queued for it.
     // A client that reads nothing, or left in mid-handshake, holds a shutdown up for ever and nothing cuts it off (measured in Deno
     // 2.9.6); it ends with the process.

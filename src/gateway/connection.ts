@@ -24,14 +24,14 @@ import {
   type WireSession,
 } from "#/gateway/server_frame.ts";
 import type { Caller } from "#/gateway/token.ts";
-import type { Turns } from "#/gateway/turns.ts";
+import type { Turns, TurnsDeps } from "#/gateway/turns.ts";
 
 /** Runs `run` once after `ms`; the answer takes that back. */
 export type After = (ms: number, run: () => void) => () => void;
 
 /** What every connection of a gateway shares. */
 export interface ConnectionDeps extends Omit<DirectoryDeps, "caller"> {
-  readonly log: DirectoryDeps["log"] & ResumeDeps["log"];
+  readonly log: DirectoryDeps["log"] & ResumeDeps["log"] & TurnsDeps["log"];
   readonly hub: Hub;
   readonly turns: Turns;
   /** Takes what one frame is worth from what its token may ask now; milliseconds to wait when that is nothing. */

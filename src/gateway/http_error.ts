@@ -1,4 +1,4 @@
-import { type ErrorCode, toPublicError } from "#/core/error.ts";
+import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 
 /** Codes that are not a failure of ours, and the HTTP status of each (RFC 9110 §15). */
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
@@ -20,21 +20,44 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   provider_timeout: 504,
   store_failed: 503,
   cancelled: 503,
+  turn_suspended: 503,
+  session_taken: 503,
 };
 
 /** An error as every door over HTTP says it: the shape that clients of OpenAI's API read. */
 export interface HttpError {
-  readonly error: { readonly message: string; readonly type: string; readonly code: string; readonly param: null };
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: string;
+    /** The part of the request that is wrong. */
+    readonly param: string | null;
+  };
 }
 
 /** The body of a refusal. Pure. */
-export function toHttpError(code: string, message: string, status: number): HttpError {
-  return { error: { message, type: status < 500 ? "invalid_request_error" : "server_error", code, param: null } };
+export function toHttpError(code: string, message: string, status: number, param: string | null = null): HttpError {
+  return { error: { message, type: status < 500 ? "invalid_request_error" : "server_error", code, param } };
 }
 
-/** What a thrown value is to the outside: our own codes speak, everything else is "internal error" and `id`. */
-export function toHttpFailure(error: unknown, id: string): { readonly status: number; readonly body: HttpError } {
+/** How a failure is answered. */
+export interface HttpFailure {
+  readonly status: number;
+  readonly body: HttpError;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * What a thrown value is to the outside: our own codes speak, everything else is "internal error" and `id`. Of an AppError's parameters, `param`
+ * names the part of the request, `code` is what that API calls it, `status` its status, and `retry` false tells OpenAI's clients not to repeat by
+ * themselves what may have had effects.
+ */
+export function toHttpFailure(error: unknown, id: string): HttpFailure {
   const { code, message } = toPublicError(error, id);
-  const status = STATUS[code] ?? 500;
-  return { status, body: toHttpError(code, message, status) };
+  const params = error instanceof AppError ? error.params : {};
+  const status = typeof params["status"] === "number" ? params["status"] : STATUS[code] ?? 500;
+  const param = typeof params["param"] === "string" ? params["param"] : null;
+  const said = typeof params["code"] === "string" ? params["code"] : code;
+  const headers = params["retry"] === false ? { headers: { "x-should-retry": "false" } } : {};
+  return { status, body: toHttpError(said, message, status, param), ...headers };
 }

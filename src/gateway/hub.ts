@@ -1,5 +1,6 @@
 import { LIMITS } from "#/core/limits.ts";
 import { encodeFrame, type Knows, type ServerFrame } from "#/gateway/server_frame.ts";
+import type { EventQueue, Told } from "#/gateway/event_queue.ts";
 import type { Outgoing } from "#/gateway/turn_frames.ts";
 
 /** Where a client's frames go. A server-side WebSocket is one. */
@@ -40,6 +41,7 @@ export const CLOSE_SLOW = 4008;
 export class Hub {
   readonly #watchers = new Map<string, Set<Subscriber>>();
   readonly #sessionOf = new Map<Subscriber, string>();
+  readonly #observers = new Map<string, Set<EventQueue>>();
 
   /** From now on the subscriber sees this session, and no other. */
   attach(session: string, subscriber: Subscriber): void {
@@ -58,6 +60,27 @@ export class Hub {
     const watchers = this.#watchers.get(session);
     watchers?.delete(subscriber);
     if (watchers?.size === 0) this.#watchers.delete(session);
+  }
+
+  /** From now on the queue is told every event of this session, until what is returned is called. */
+  observe(session: string, queue: EventQueue): () => void {
+    const observers = this.#observers.get(session) ?? new Set();
+    this.#observers.set(session, observers.add(queue));
+    return () => {
+      observers.delete(queue);
+      if (observers.size === 0 && this.#observers.get(session) === observers) this.#observers.delete(session);
+    };
+  }
+
+  /** An event, as it is: recorded already, or live. */
+  tell(session: string, { turn, event }: Told): void {
+    for (const queue of this.#observers.get(session) ?? []) queue.tell(turn, event);
+  }
+
+  /** The session is no more, or the gateway closes: whoever observes it has seen everything. */
+  endObservers(session?: string): void {
+    const ended = session === undefined ? [...this.#observers.values()] : [this.#observers.get(session) ?? []];
+    for (const queue of ended.flatMap((queues) => [...queues])) queue.end();
   }
 
   /** To everyone who watches the session. Each frame is encoded at most once per kind of client. */

@@ -20,7 +20,9 @@ export interface RoomDeps {
 export async function makeRoom({ log, user, sessionsMax, sessionIdleMs, now }: RoomDeps): Promise<void> {
   const store = await log.sessions();
   await store.archiveIdle(user, now() - sessionIdleMs);
-  const rows = await log.listSessions(user, { includeArchived: false });
+  const listed = await log.listSessions(user, { includeArchived: false });
+  // Programs that keep no session begin one with each conversation: they take no room from a person.
+  const rows = listed.filter((row) => !row.channel.startsWith("api:"));
   if (rows.length < sessionsMax) return;
   const text = `${sessionsMax} sessions are in use; archive or delete one, or raise [gateway] max_sessions_per_user`;
   throw new AppError("quota_exceeded", text);

@@ -4,6 +4,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
 import { findCaller } from "#/gateway/auth.ts";
+import type { After } from "#/gateway/connection.ts";
 import { toHttpError, toHttpFailure } from "#/gateway/http_error.ts";
 import { type Caller, type GatewayToken, mayDo, type Scope } from "#/gateway/token.ts";
 
@@ -32,8 +33,13 @@ export interface Route<Params, Query, Body> {
   readonly query: z.ZodType<Query>;
   /** Absent where a request has no body. */
   readonly body?: z.ZodType<Body>;
-  /** What the answer looks like; `schema` is absent for one that is no JSON. */
-  readonly answer: { readonly about: string; readonly schema?: z.ZodType; readonly contentType?: string };
+  /** What the answer looks like; `schema` is absent for one that is no JSON, `status` is 200 unless it says otherwise. */
+  readonly answer: {
+    readonly about: string;
+    readonly schema?: z.ZodType;
+    readonly contentType?: string;
+    readonly status?: number;
+  };
   /** Gives what is sent as JSON with 200, or a response of its own. Throws AppError. */
   readonly run: (input: RouteInput<Params, Query, Body>) => Promise<unknown>;
 }
@@ -59,12 +65,13 @@ export interface RouteDeps {
   /** Integer ms UTC. */
   readonly now: () => number;
   readonly report: (error: unknown, id: string) => void;
+  readonly after: After;
 }
 
 /**
  * Serves the routes: a token of the wanted scope, then the request by its schemas, then the route. What is wrong is answered in the shape
  * of `toHttpError`: 401 without a good token, 403 with one that may not, 400 with the place of the first mistake, 413 for a body over
- * `wsFrameBytesMax`, otherwise what the AppError means.
+ * `wsFrameBytesMax`, 408 for one that is not there within `bodyReadMs`, otherwise what the AppError means.
  */
 export function mountRoutes(app: Hono, routes: readonly AnyRoute[], deps: RouteDeps): void {
   for (const route of routes) app.on(route.method.toUpperCase(), route.path, (c) => answer(c, route, deps));
@@ -84,7 +91,7 @@ async function answer(c: Context, route: AnyRoute, deps: RouteDeps): Promise<Res
     }
     const params = parse(route.params, c.req.param(), "the address");
     const query = parse(route.query, c.req.query(), "the query");
-    const body = route.body === undefined ? undefined : parse(route.body, await readJson(c.req.raw), "the body");
+    const body = route.body === undefined ? undefined : parse(route.body, await readJson(c.req.raw, deps), "the body");
     const { headers, signal } = c.req.raw;
     const stream = route.body === undefined ? c.req.raw.body : null;
     const made = await route.run({ params, query, body, caller, headers, stream, signal });
@@ -92,8 +99,8 @@ async function answer(c: Context, route: AnyRoute, deps: RouteDeps): Promise<Res
   } catch (error) {
     const id = crypto.randomUUID();
     if (!(error instanceof AppError)) deps.report(error, id);
-    const { status, body } = toHttpFailure(error, id);
-    return Response.json(body, { status });
+    const { status, body, headers = {} } = toHttpFailure(error, id);
+    return Response.json(body, { status, headers });
   }
 }
 
@@ -106,23 +113,40 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = issue?.path.join(".") ?? "";
-  throw new AppError("usage", `${what}${path === "" ? "" : `, ${path}`}: ${issue?.message ?? "invalid"}`);
+  const text = `${what}${path === "" ? "" : `, ${path}`}: ${issue?.message ?? "invalid"}`;
+  throw new AppError("usage", text, path === "" ? {} : { params: { param: path.slice(0, LIMITS.quotedCharsMax) } });
 }
 
-async function readJson(request: Request): Promise<unknown> {
+async function readJson(request: Request, { after }: Pick<RouteDeps, "after">): Promise<unknown> {
   const type = request.headers.get("content-type") ?? "application/json";
   if (!/^application\/json\s*(;|$)/i.test(type)) throw new AppError("usage", "the body must be application/json");
   const max = LIMITS.wsFrameBytesMax;
+  // Not even begun when its length says it all.
+  if (Number(request.headers.get("content-length") ?? 0) > max) throw tooLarge(max);
+  const late = Promise.withResolvers<never>();
+  const cancel = after(LIMITS.bodyReadMs, () => late.reject(toLate()));
   let text: string;
   try {
-    text = request.body === null ? "" : await readBounded(request.body, max);
+    text = request.body === null ? "" : await Promise.race([readBounded(request.body, max), late.promise]);
   } catch (error) {
-    if (error instanceof RangeError) throw new AppError("frame_too_large", `a body has at most ${max} bytes`);
+    if (error instanceof AppError) throw error;
+    if (error instanceof RangeError) throw tooLarge(max);
     throw new AppError("usage", "the body was cut off", { cause: error });
+  } finally {
+    cancel();
   }
   try {
     return JSON.parse(text);
   } catch {
     throw new AppError("usage", "the body is not JSON");
   }
+}
+
+function tooLarge(max: number): AppError {
+  return new AppError("frame_too_large", `a body has at most ${max} bytes`);
+}
+
+function toLate(): AppError {
+  const text = `the body was not there within ${LIMITS.bodyReadMs} ms`;
+  return new AppError("usage", text, { params: { status: 408 } });
 }

@@ -1,7 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
-import type { SessionMessage } from "#/session/session.ts";
+import type { InboundTurn } from "#/gateway/running_turn.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 import type { SteeringMessage, SteeringSource } from "#/turn/steering.ts";
 
@@ -73,7 +73,7 @@ export interface SteeringPorts<Turn> {
   /** A turn that has not ended; `""` is the one that its session works on. */
   readonly find: (place: TurnPlace) => Turn | undefined;
   /** Makes a message a turn of its own, or finds the one that has its id. Throws AppError `cancelled`. */
-  readonly queue: (message: Required<SessionMessage>) => Turn;
+  readonly queue: (message: InboundTurn) => Turn;
 }
 
 interface Steerable extends TurnPlace {

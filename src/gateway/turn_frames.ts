@@ -1,6 +1,7 @@
 import type { ApprovalCard } from "#/core/capability.ts";
 import type { LiveEvent, Progress, SessionEvent } from "#/core/event.ts";
 import { isStored } from "#/core/event.ts";
+import { toPublicEvent } from "#/gateway/public_event.ts";
 import {
   type ServerFrame,
   toFrame,
@@ -25,7 +26,7 @@ export interface Outgoing {
  */
 export function toTurnFrames(event: SessionEvent, running: TurnAddress): Outgoing[] {
   const place = isStored(event) ? { droppable: false, seq: event.seq } : { droppable: true };
-  const own = { frame: toFrame("turn_event", { ...running, event: withoutBytes(event) }), ...place };
+  const own = { frame: toFrame("turn_event", { ...running, event: toPublicEvent(event) }), ...place };
   const frame = toReferenceFrame(event, running) ?? toApprovalFrame(event, running);
   return frame === undefined ? [own] : [own, { frame, ...place }];
 }
@@ -65,7 +66,7 @@ function toApprovalFrame(event: SessionEvent, running: TurnAddress): ServerFrame
 }
 
 /** A card as clients are shown it. */
-function toWireApproval(card: ApprovalCard): WireApproval {
+export function toWireApproval(card: ApprovalCard): WireApproval {
   return {
     approval_id: card.id,
     tool: card.tool.name,
@@ -101,13 +102,6 @@ function toWireKind(progress: Progress): WireProgress["kind"] {
     case "provider_notice":
       return { kind: "provider_call" };
   }
-}
-
-/** Nobody needs a person's own 40 MB back, in every terminal that watches: the media stay named, without their bytes. */
-function withoutBytes(event: SessionEvent): SessionEvent {
-  if (event.type !== "user_message" || event.payload.attachments === undefined) return event;
-  const attachments = event.payload.attachments.map(({ mimeType }) => ({ mimeType, data: "" }));
-  return { ...event, payload: { ...event.payload, attachments } };
 }
 
 /**

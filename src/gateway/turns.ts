@@ -3,39 +3,25 @@ import { AppError, toPublicError } from "#/core/error.ts";
 import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
+import { EventQueue } from "#/gateway/event_queue.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
+import {
+  checkSameMessage,
+  endFollowers,
+  type InboundTurn,
+  recall,
+  type RunningTurn as Turn,
+  toMessage,
+  toRunningTurn,
+} from "#/gateway/running_turn.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
-import { isSameMessage, toMessage } from "#/gateway/turn_message.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
-import type { SessionMessage, StopHow } from "#/session/session.ts";
+import type { ActiveTurn, TurnSource } from "#/gateway/turn_source.ts";
+import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 import type { SteeringSource } from "#/turn/steering.ts";
-
-/** One message on its way into a session. */
-export type InboundTurn = Required<SessionMessage>;
-
-/**
- * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
- * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
- * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it, or it throws AppError
- * `turn_suspended` or `session_taken`: the turn goes on after the next start, or in another gateway.
- */
-export interface TurnSource {
-  send(turn: InboundTurn, signal: AbortSignal, steering: SteeringSource): AsyncIterable<SessionEvent>;
-  /** Goes on with a turn that waits for a person, or that an interruption left open; no event when it is neither (any more). */
-  resume(
-    place: TurnPlace,
-    answer: ApprovalResolution | undefined,
-    signal: AbortSignal,
-    steering: SteeringSource,
-  ): AsyncIterable<SessionEvent>;
-  /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
-  endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
-  /** Suspends the turns that run and takes no more; resolves when they have come to a recorded boundary. */
-  suspend(): Promise<void>;
-}
 
 /** What running turns need. */
 export interface TurnsDeps {
@@ -49,41 +35,17 @@ export interface TurnsDeps {
   readonly onEnd?: (ended: TurnAddress) => void;
 }
 
-/** The turn that a session works on. */
-export interface RunningTurn {
-  readonly turn: WireTurn;
-  /** What the running model call has said so far. */
-  readonly said: string;
-  /** Of the last recorded event that its clients were told of. */
-  readonly toldSeq: number;
-}
-
-interface Turn extends TurnPlace {
-  text: string;
-  channel: string;
-  attachments: InboundTurn["attachments"];
-  /** Whose request its frames answer: the sender's, after a retry the last sender's. */
-  requestId: string;
-  /** Absent for a turn that an earlier process began. */
-  sender: Subscriber | undefined;
-  abort: AbortController;
-  started: boolean;
-  /** It waits for a person; nothing runs. */
-  parked: boolean;
-  /** The event that said so. */
-  parkedSeq: number;
-  /** An answer that came before it waited. */
-  early: ApprovalResolution | undefined;
-  /** A finished turn, told again to its sender alone: the others have seen it. */
-  replay: boolean;
-  waiting: string;
-  said: string;
-  toldSeq: number;
+/** What a door over HTTP has of a turn that it watches. */
+export interface JoinedTurn {
+  readonly queue: EventQueue;
+  /** To be called once; with `cancels`, the turn ends when this door began it and nobody else watches over HTTP. */
+  readonly leave: (cancels: boolean) => void;
 }
 
 const CANCELLED = "cancelled by a client";
 const SUPERSEDED = "a new message came";
 const CLOSING = "the gateway is closing";
+const LEFT = "the client left";
 
 /**
  * Every turn that clients have sent and that has not ended. A turn belongs to its session, not to a client: it goes on when the
@@ -114,9 +76,47 @@ export class Turns {
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return await this.#retry(known, sender, message);
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
-    const parked = [...this.#turns.get(message.session)?.values() ?? []].find((turn) => turn.parked);
-    if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
-    const turn = this.#register({ ...message, sender });
+    const parked = this.#parkedIn(message.session);
+    if (parked === undefined) return await this.#launch({ ...message, sender, followers: new Set() });
+    await this.#endParked(parked, SUPERSEDED);
+    // Looked up anew: the same message may have come meanwhile.
+    return await this.start(sender, message);
+  }
+
+  /** Starts a turn for a door over HTTP, or joins the one with this id. Throws AppError `turn_conflict`, `cancelled`. */
+  async join(message: InboundTurn): Promise<JoinedTurn> {
+    const known = this.#turns.get(message.session)?.get(message.turn);
+    const queue = new EventQueue({ missed: known !== undefined });
+    if (known === undefined) {
+      if (this.#stopped) throw new AppError("cancelled", CLOSING);
+      const parked = this.#parkedIn(message.session);
+      if (parked !== undefined) {
+        await this.#endParked(parked, SUPERSEDED);
+        return await this.join(message);
+      }
+      void this.#launch({ ...message, sender: undefined, followers: new Set([queue]) });
+    } else {
+      await checkSameMessage(known, message, this.#deps.log);
+      known.followers.add(queue);
+      // What has ended meanwhile is all in the log.
+      if (known.parked || this.#turns.get(message.session)?.get(message.turn) !== known) queue.end();
+    }
+    const turn = known ?? this.#turns.get(message.session)!.get(message.turn)!;
+    return { queue, leave: (cancels) => this.#leave(turn, queue, cancels && known === undefined) };
+  }
+
+  #leave(turn: Turn, queue: EventQueue, cancels: boolean): void {
+    turn.followers.delete(queue);
+    const isOver = this.#turns.get(turn.session)?.get(turn.turn) !== turn || turn.parked;
+    if (cancels && !isOver && turn.followers.size === 0) this.#cancel(turn, LEFT);
+  }
+
+  #parkedIn(session: string): Turn | undefined {
+    return [...this.#turns.get(session)?.values() ?? []].find((turn) => turn.parked);
+  }
+
+  async #launch(message: Parameters<typeof toRunningTurn>[0]): Promise<void> {
+    const turn = this.#register(message);
     const asked = Promise.withResolvers<void>();
     this.#track(this.#run(turn, () => this.#send(turn), asked.resolve));
     await asked.promise;
@@ -134,8 +134,8 @@ export class Turns {
       if (answer !== undefined) known.early = answer;
       return;
     }
-    const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [], sender: undefined };
-    const turn = known ?? this.#register(unknown);
+    const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [] };
+    const turn = known ?? this.#register({ ...unknown, sender: undefined, followers: new Set() });
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
@@ -153,7 +153,7 @@ export class Turns {
     if (this.#stopped) throw new AppError("cancelled", CLOSING);
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return known;
-    const turn = this.#register({ ...message, sender: undefined });
+    const turn = this.#register({ ...message, sender: undefined, followers: new Set() });
     this.#track(this.#run(turn, () => this.#send(turn), () => {}));
     return turn;
   }
@@ -210,7 +210,7 @@ export class Turns {
   }
 
   /** The same, and how far it is. */
-  running(session: string): RunningTurn | undefined {
+  running(session: string): ActiveTurn | undefined {
     const turn = this.#head(session);
     return turn && { turn: toTurn(turn.turn, "running"), said: turn.said, toldSeq: turn.toldSeq };
   }
@@ -232,9 +232,9 @@ export class Turns {
   }
 
   async #retry(turn: Turn, sender: Subscriber, message: InboundTurn): Promise<void> {
-    await this.#recall(turn).catch(() => {});
-    if (!isSameMessage(turn, message)) {
-      const error = new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
+    try {
+      await checkSameMessage(turn, message, this.#deps.log);
+    } catch (error) {
       return this.#refuse(sender, message, error);
     }
     turn.requestId = message.requestId;
@@ -242,29 +242,8 @@ export class Turns {
     if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
   }
 
-  /** What an inherited turn was asked, from the log: the same message again is a retry of it. */
-  async #recall(turn: Turn): Promise<void> {
-    if (turn.sender !== undefined || turn.text !== "") return;
-    const events = await this.#deps.log.turn(turn.session, turn.turn);
-    const asked = events.find((event) => event.type === "user_message")?.payload;
-    if (asked === undefined) return;
-    const { text, channel, attachments = [], requestId = "" } = asked;
-    Object.assign(turn, { text, channel, attachments, requestId });
-  }
-
-  #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
-    const fresh = {
-      abort: new AbortController(),
-      started: false,
-      parked: false,
-      parkedSeq: 0,
-      early: undefined,
-      replay: false,
-      waiting: "",
-      said: "",
-      toldSeq: 0,
-    };
-    const made: Turn = { ...turn, ...fresh };
+  #register(turn: Parameters<typeof toRunningTurn>[0]): Turn {
+    const made = toRunningTurn(turn);
     const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
     this.#turns.set(turn.session, turns.set(turn.turn, made));
     return made;
@@ -299,7 +278,7 @@ export class Turns {
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
-      if (isInherited) await this.#recall(turn);
+      if (isInherited) await recall(turn, this.#deps.log);
       if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
       const events = toEvents();
       // The one who waits for this runs after the first pull, which follows without a pause.
@@ -335,6 +314,7 @@ export class Turns {
       if (!waits) this.#remove(turn);
       asked();
       this.#takeEarly(turn);
+      if (!waits || turn.parked) endFollowers(turn);
     }
   }
 
@@ -353,6 +333,8 @@ export class Turns {
   }
 
   #tell(turn: Turn, event: SessionEvent): void {
+    if (!turn.replay) this.#deps.hub.tell(turn.session, { turn: turn.turn, event });
+    for (const follower of turn.followers) follower.tell(turn.turn, event);
     let shown = event;
     if (event.type === "steering") this.#steering.inbox(turn).recorded(event.payload.id);
     if (event.type === "text_delta") {
@@ -388,12 +370,18 @@ export class Turns {
 
   #fail(turn: Turn, error: unknown): void {
     const cancelled = error instanceof AppError && error.code === "cancelled";
+    const isKnown = turn.sender !== undefined || turn.followers.size > 0;
+    endFollowers(turn, { thrown: error });
     // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
     const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
     if (isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
     // A message of nobody who is connected: whoever said it to a turn before hears of it.
     if (this.#steering.failed(turn, error) && !turn.started) return this.#remove(turn);
-    if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
+    if (!turn.started && !cancelled && isKnown) {
+      this.#remove(turn);
+      if (turn.sender !== undefined) this.#refuse(turn.sender, toMessage(turn), error);
+      return;
+    }
     this.#remove(turn);
     const frame = cancelled
       ? toFrame("turn_cancelled", this.#address(turn, "cancelled"))

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { AuditHead } from "#/core/audit.ts";
 import type { Capability, Decision } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
-import type { BudgetKind, CallPurpose, EventPayloads, EventType } from "#/core/event.ts";
+import type { AskedOfTurn, BudgetKind, CallPurpose, EventPayloads, EventType } from "#/core/event.ts";
 import type { Replay, ToolCall, Usage } from "#/core/message.ts";
 
 const count = z.number().int().nonnegative();
@@ -54,6 +54,13 @@ const principal = z.looseObject({
   origin: z.enum(["channel", "schedule", "subagent", "api"]),
 });
 
+const asked: z.ZodType<AskedOfTurn> = z.looseObject({
+  origin: z.literal("api"),
+  instructions: text.exactOptional(),
+  outputSchema: z.looseObject({ name: text, schema: z.record(z.string(), z.unknown()) }).exactOptional(),
+  maxOutputTokens: z.number().int().positive().exactOptional(),
+});
+
 const capabilities = z.array(capability);
 const judged = { policyDigest: text, source: text };
 const lacking = { ...judged, missing: capabilities, reason: text };
@@ -79,6 +86,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     channel: text,
     attachments: z.array(z.looseObject({ mimeType: text, data: text })).exactOptional(),
     requestId: text.exactOptional(),
+    asked: asked.exactOptional(),
   }),
   model_request: z.looseObject({
     step: count,

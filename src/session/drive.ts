@@ -12,6 +12,7 @@ import { uuidv7 } from "#/core/id.ts";
 import type { EventLog } from "#/core/store.ts";
 import { readHistory } from "#/session/read_history.ts";
 import type { LeaseTerms, TurnLog, TurnPlace } from "#/session/turn_log.ts";
+import { withAsked } from "#/turn/asked.ts";
 import type { Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
@@ -104,9 +105,12 @@ async function* runRecorded(log: EventLog, place: TurnPlace, deps: SendDeps, run
   const { session, turn } = place;
   const lastSeq = run.recorded.seq;
   const { resume } = run;
+  const own = resume === undefined ? [run.recorded] : await log.turn(session, turn);
+  const asked = own.find((event) => event.type === "user_message")?.payload.asked;
+  const setup = await withAsked(deps.setup, asked);
   const goesOn = resume !== undefined;
-  const known = await readHistory(log, session, { toSeq: lastSeq, turn, goesOn, window: deps.setup.window });
-  const input = { ...deps.setup, session, turn, ...known, lastSeq, ...(resume === undefined ? {} : { resume }) };
+  const known = await readHistory(log, session, { toSeq: lastSeq, turn, goesOn, window: setup.window });
+  const input = { ...setup, session, turn, ...known, lastSeq, ...(resume === undefined ? {} : { resume }) };
   yield* runTurn(input, deps, run.ending);
 }
 

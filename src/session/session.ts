@@ -1,6 +1,6 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import { isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
+import { type AskedOfTurn, isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
@@ -36,6 +36,8 @@ export interface SessionMessage extends TurnText {
   /** Where it came from, e.g. `cli`. */
   readonly channel: string;
   readonly requestId?: string;
+  /** What a program wants of this turn; recorded with the message, so that it counts after a restart as well. */
+  readonly asked?: AskedOfTurn;
 }
 
 /** A turn that an earlier process began. */
@@ -349,7 +351,7 @@ async function isNewest(log: EventLog, events: readonly StoredEvent[]): Promise<
 }
 
 function toUserMessage(message: SessionMessage): NewEvent {
-  const { text, channel, requestId, attachments } = message;
+  const { text, channel, requestId, attachments, asked } = message;
   return {
     type: "user_message",
     v: 1,
@@ -358,6 +360,7 @@ function toUserMessage(message: SessionMessage): NewEvent {
       channel,
       ...(attachments === undefined || attachments.length === 0 ? {} : { attachments }),
       ...(requestId === undefined ? {} : { requestId }),
+      ...(asked === undefined ? {} : { asked }),
     },
   };
 }

@@ -18,6 +18,7 @@ export interface PayingRun {
     readonly maxOutputTokens?: number;
     readonly descriptor?: ModelDescriptor;
     readonly reasoning?: ReasoningEffort;
+    readonly outputSchema?: ModelRequest["outputSchema"];
     readonly budgets: { readonly timeoutMs: number };
   };
   readonly deps: { readonly provider: Provider; readonly ledger: Ledger; readonly tokens: TokenCounter };
@@ -100,7 +101,7 @@ function toModelRequest(run: PayingRun, call: PaidCall, sha256: string): NewEven
 }
 
 function toRequest({ input }: PayingRun, { messages, tools, purpose }: PaidCall): ModelRequest {
-  const { model, session, maxOutputTokens, descriptor, reasoning, budgets: { timeoutMs } } = input;
+  const { model, session, maxOutputTokens, descriptor, reasoning, outputSchema, budgets: { timeoutMs } } = input;
   return {
     model,
     // A vendor that keeps the conversation must not go on from a call that is none of it.
@@ -111,6 +112,7 @@ function toRequest({ input }: PayingRun, { messages, tools, purpose }: PaidCall)
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(descriptor === undefined ? {} : { descriptor }),
     ...(reasoning === undefined ? {} : { reasoning }),
+    ...(outputSchema === undefined || purpose !== undefined ? {} : { outputSchema }),
   };
 }
 

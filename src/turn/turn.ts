@@ -2,7 +2,7 @@ import type { Principal, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { TurnEvent } from "#/core/event.ts";
 import type { ModelDescriptor } from "#/core/model.ts";
-import type { Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
+import type { ModelRequest, Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
 import { findSpentBudget, type SpentBudget, type TurnBudgets } from "#/turn/budget.ts";
 import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
@@ -37,6 +37,8 @@ export interface TurnSetup {
   readonly maxOutputTokens?: number;
   readonly descriptor?: ModelDescriptor;
   readonly reasoning?: ReasoningEffort;
+  /** What the reply is to look like; see ModelRequest. */
+  readonly outputSchema?: NonNullable<ModelRequest["outputSchema"]>;
 }
 
 /** One turn. */

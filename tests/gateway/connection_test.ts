@@ -355,9 +355,9 @@ Deno.test("a log that fails is told as what it is; a bug is an id in the report 
       ensureSession: (row) => Promise.resolve({ ...row, createdAt: 0, lastActiveAt: 0, archived: false }),
       session: () => Promise.resolve(undefined),
       listSessions: () => Promise.reject(new TypeError("a secret")),
+      read: () => Promise.resolve([]),
       turn: () => Promise.resolve([]),
       blob: () => Promise.resolve(undefined),
-      read: () => Promise.resolve([]),
       sessions: () => Promise.reject(new Error("not asked for")),
       usage: () => Promise.resolve([]),
     },
@@ -381,9 +381,9 @@ Deno.test("frames that come faster than they are obeyed end the connection, and 
         listings++;
         return gate.promise;
       },
+      read: () => Promise.resolve([]),
       turn: () => Promise.resolve([]),
       blob: () => Promise.resolve(undefined),
-      read: () => Promise.resolve([]),
       sessions: () => Promise.reject(new Error("not asked for")),
       usage: () => Promise.resolve([]),
     },

@@ -4,7 +4,7 @@ import type { EventLog } from "#/core/store.ts";
 import { type Gateway, type GatewayDeps, type Listener, openGateway } from "#/gateway/app.ts";
 import { newToken } from "#/lib/token.ts";
 import type { ServerPayloads } from "#/gateway/server_frame.ts";
-import type { TurnSource } from "#/gateway/turns.ts";
+import type { TurnSource } from "#/gateway/turn_source.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { ScriptedSource } from "./scripted_source.ts";

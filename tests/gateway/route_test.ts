@@ -37,13 +37,31 @@ function serve() {
     run: ({ query: { code } }) =>
       Promise.reject(code === "bug" ? new TypeError("/etc") : new AppError(code, "because")),
   });
-  mountRoutes(app, [echo, look], { tokens: () => TOKENS, now: () => 0, report: (error) => reports.push(error) });
+  const either = defineRoute({
+    method: "get",
+    path: "/either",
+    scope: ["channel", "read"],
+    about: "is open to two",
+    answer: { about: "nothing" },
+    run: () => Promise.resolve(null),
+  });
+  const timers: (() => void)[] = [];
+  mountRoutes(app, [echo, look, either], {
+    tokens: () => TOKENS,
+    now: () => 0,
+    report: (error) => reports.push(error),
+    after: (ms, run) => {
+      assert.equal(ms, LIMITS.bodyReadMs);
+      timers.push(run);
+      return () => timers.splice(timers.indexOf(run), 1);
+    },
+  });
   const ask = async (path: string, init: RequestInit = {}, token = "owner-token") => {
     const headers = { authorization: `Bearer ${token}`, ...init.headers };
     const response = await app.request(`http://127.0.0.1${path}`, { ...init, headers });
     return { status: response.status, body: await response.json(), headers: response.headers };
   };
-  return { ask, reports };
+  return { ask, reports, timers };
 }
 
 function post(body: BodyInit, headers: Record<string, string> = {}): RequestInit {
@@ -97,4 +115,36 @@ Deno.test("mountRoutes() says our own codes by a status and nothing of a bug", a
   assert.match(bug.body.error.message, /^internal error \(/);
   assert.equal(bug.body.error.type, "server_error");
   assert.equal(reports.length, 1);
+});
+
+Deno.test("mountRoutes() opens a route to each of its scopes, and says which part of a request is wrong", async () => {
+  const { ask } = serve();
+  assert.equal((await ask("/either", {}, "read-token")).status, 200);
+  assert.equal((await ask("/either", {}, "owner-token")).status, 200);
+  const { body } = await ask("/things/a", post('{"text":1}'));
+  assert.equal(body.error.param, "text");
+});
+
+Deno.test("mountRoutes() waits bodyReadMs for a body, then answers 408", async () => {
+  const { ask, timers } = serve();
+  const begun = Promise.withResolvers<void>();
+  const slow = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode('{"text":')),
+    pull: () => begun.resolve(),
+  });
+  const asking = ask("/things/a", { ...post(slow as unknown as string), duplex: "half" } as RequestInit);
+  await begun.promise;
+  while (timers.length === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  timers[0]!();
+  const { status, body } = await asking;
+  assert.equal(status, 408);
+  assert.match(body.error.message, /not there within 30000 ms/);
+});
+
+Deno.test("mountRoutes() refuses a body by its length before it reads any of it", async () => {
+  const { ask } = serve();
+  const untouched = new ReadableStream<Uint8Array>({ pull: () => assert.fail("read") }, { highWaterMark: 0 });
+  const headers = { "content-length": String(LIMITS.wsFrameBytesMax + 1) };
+  const init = { ...post(untouched as unknown as string, headers), duplex: "half" } as RequestInit;
+  assert.equal((await ask("/things/a", init)).status, 413);
 });

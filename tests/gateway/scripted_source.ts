@@ -1,7 +1,8 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { EventPayloads, EventType, LiveEvent, SessionEvent, StoredEvent } from "#/core/event.ts";
-import type { InboundTurn, TurnSource } from "#/gateway/turns.ts";
+import type { InboundTurn } from "#/gateway/running_turn.ts";
+import type { TurnSource } from "#/gateway/turn_source.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** One turn that a test drives by hand. */

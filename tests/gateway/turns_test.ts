@@ -3,7 +3,9 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { StoredEvent } from "#/core/event.ts";
 import { Hub, type Outlet, type Subscriber } from "#/gateway/hub.ts";
-import { type InboundTurn, Turns, type TurnSource } from "#/gateway/turns.ts";
+import type { InboundTurn } from "#/gateway/running_turn.ts";
+import { Turns } from "#/gateway/turns.ts";
+import type { TurnSource } from "#/gateway/turn_source.ts";
 import {
   delta,
   echoSource,
