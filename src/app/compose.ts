@@ -15,7 +15,8 @@ import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
-import type { SendDeps, Sessions } from "#/session/session.ts";
+import type { SendDeps } from "#/session/drive.ts";
+import type { Sessions } from "#/session/session.ts";
 import type { Ledger, PricedModel } from "#/turn/ledger.ts";
 import type { TokenCounter } from "#/turn/tokens.ts";
 
@@ -41,7 +42,7 @@ export interface Guest {
   readonly port: number;
   /** An attachment of a turn's message. Throws AppError `tool_failed` with what there is instead. */
   readonly attachment: FetchAttachment;
-  /** Cancels what runs, records how it ended, tells the clients and closes the log. */
+  /** Suspends what runs, so that the next start goes on with it, tells the clients and closes the log. */
   close(): Promise<void>;
 }
 
@@ -69,6 +70,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     });
     // Whether they were answered while nobody was here to hear it, the runner says.
     void opening.then(({ sessions }) => {
+      for (const place of sessions.open) resume(place, undefined);
       for (const [session, turn] of sessions.parked) resume({ session, turn }, undefined);
     }, () => {});
     void opening.then(provider.warm).catch((error: unknown) => deps.report(error, bootstrap.model.provider));
@@ -77,7 +79,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
       attachment: (place) => readAttachment(log, place),
       async close() {
         await listener.close();
-        await opening.then(({ sessions }) => sessions.close("the gateway is stopping"), () => {});
+        await opening.catch(() => {});
         await log.close();
       },
     };
@@ -139,6 +141,9 @@ async function listen(
       async endParked({ session, turn }, reason) {
         return await (await parts.turns).sessions.endParked(session, turn, reason);
       },
+      async suspend() {
+        await parts.turns.then(({ sessions }) => sessions.stop("suspend", "the gateway is stopping"), () => {});
+      },
     },
     async exclusive(session, work) {
       const { sessions } = await parts.turns;
@@ -162,7 +167,7 @@ async function listen(
   return { listener, resume: gateway.resume };
 }
 
-/** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */
+/** Opens the sessions and makes what each turn runs with; the prompt is made per turn because it names the day. */
 async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog, provider: Provider): Promise<Turns> {
   const [{ openSessions }, { toSystemPrompt }, { TokenCounter, toTokenFactor }, { toTools }, { toSchema }] =
     await Promise
@@ -176,6 +181,7 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
   const { settings, model, user, timezone } = bootstrap;
   const sessions = await openSessions({
     log,
+    lease: { owner: `${bootstrap.node ?? crypto.randomUUID()}:${crypto.randomUUID()}`, ttlMs: LIMITS.leaseMs, delay },
     lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
     now: deps.now,
     report: deps.report,

@@ -1,8 +1,11 @@
+import { SESSION_LIMITS } from "#/core/session_limits.ts";
+
 /**
- * Every bound of the system, by name, with its unit last. No imports, so that a process without packages can read it.
+ * Every bound of the system, by name, with its unit last. No package, so that a process without packages can read it.
  * A test at each limit lives beside the part that obeys it.
  */
 export const LIMITS = {
+  ...SESSION_LIMITS,
   /** One user message, in UTF-16 code units. */
   promptCharsMax: 400_000,
   /** Arguments of one tool call as JSON text. What a model writes beyond this is dropped while it streams. */
@@ -39,6 +42,13 @@ export const LIMITS = {
   brokerCallsMax: 64,
   /** A call waits for a tool child at most this long. */
   brokerWaitMs: 60_000,
+  /** Outcomes that a runner keeps for a guest that asks again, and their bytes together; the oldest go first. */
+  callsRememberedMax: 256,
+  callsRememberedBytesMax: 16_777_216,
+  /** What is read of the audit log to find what became of one call. */
+  auditLookBytesMax: 67_108_864,
+  /** A runner that stops waits so long for calls whose guest is gone. */
+  callDrainMs: 1_000,
   /** Requests that one end of a link may have open; more of them ends the link. */
   linkRequestsMax: 256,
   /** An id or a tool name in a frame between our own processes, in UTF-16 code units. */
@@ -208,12 +218,6 @@ export const LIMITS = {
   historyEventsMax: 10_000,
   /** Turns of one user waiting for their lane. */
   queuedTurnsMax: 32,
-  /** What a person says to a running turn, in UTF-16 code units. */
-  steeringCharsMax: 65_536,
-  /** Messages to one turn that it has not recorded yet. */
-  steeringWaitingMax: 16,
-  /** Messages to one turn, over all its time. */
-  steeringsPerTurnMax: 64,
   /** Text of one model reply, in UTF-16 code units. */
   replyCharsMax: 4_000_000,
   /** A provider's error body that is read. */
@@ -290,6 +294,12 @@ export const LIMITS = {
   attachPollMs: 15,
   /** After our own client left, the others are given this long to leave with it before the person is told of them. */
   stayNoticeMs: 500,
+  /** A stopping gateway waits so long for running turns to come to a recorded boundary; what is then left is asked for again by the next start. */
+  suspendMs: 2_000,
+  /** A turn that was resumed so many times in a row without a new reply or result is given up. */
+  resumesMax: 4,
+  /** A gateway that works on a session has it for so long, unless it says again that it does; then another one may take over. */
+  leaseMs: 30_000,
   /** After stdin closes, a guest has this long to end its turns. */
   guestStopMs: 3_000,
   /** Payload of one event as JSON, in UTF-16 code units: 40 MB of attachments as base64, and the prompt. */
@@ -304,28 +314,6 @@ export const LIMITS = {
   logIdCharsMax: 256,
   /** Sessions of one listing, the last active first. */
   sessionsListedMax: 10_000,
-  /** Sessions of one page of the HTTP API, and events of one. */
-  sessionsPageMax: 200,
-  eventsPageMax: 1_000,
-  /** What a list shows of a session's last message, in UTF-16 code units. */
-  sessionTextCharsMax: 120,
-  /** Payloads of the events of one such page, and of what an export reads at once, unless one alone is larger. */
-  eventsPageBytesMax: 4_194_304,
-  /** A file that is made a session; one line of it; the blobs that one event may bring; and its events. */
-  importBytesMax: 1_073_741_824,
-  importLineBytesMax: 100_663_296,
-  importEventsMax: 200_000,
-  /** Imports at the same time. */
-  importsMax: 2,
-  importBlobBytesMax: 67_108_864,
-  /** What an import records at once, unless one event alone is larger. */
-  importBatchBytesMax: 8_388_608,
-  /** What an import that was cut off left behind goes when nothing was added for this long. */
-  importStaleMs: 600_000,
-  /** Between two looks for idle sessions. */
-  idleSweepMs: 3_600_000,
-  /** Pages of 4 KiB that are given back to the system at once after a session was deleted. */
-  vacuumPagesMax: 2_048,
   /** The event log's file. What would make it larger is refused with `store_failed`; nothing is dropped. */
   eventLogBytesMax: 8_589_934_592,
   /** The write-ahead log is cut back to this after a checkpoint. */

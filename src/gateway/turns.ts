@@ -1,38 +1,19 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
-import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
+import { type BlobRef, isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { isSameMessage, toMessage } from "#/gateway/turn_message.ts";
+import type { InboundTurn, TurnSource } from "#/gateway/turn_source.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
-import type { SessionMessage } from "#/session/session.ts";
+import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
-import type { SteeringSource } from "#/turn/steering.ts";
 
-/** One message on its way into a session. */
-export type InboundTurn = Required<SessionMessage>;
-
-/**
- * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
- * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
- * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it.
- */
-export interface TurnSource {
-  send(turn: InboundTurn, signal: AbortSignal, steering: SteeringSource): AsyncIterable<SessionEvent>;
-  /** Goes on with a turn that waits for a person; no event when it does not (any more). The last event ends it, or parks it again. */
-  resume(
-    place: TurnPlace,
-    answer: ApprovalResolution | undefined,
-    signal: AbortSignal,
-    steering: SteeringSource,
-  ): AsyncIterable<SessionEvent>;
-  /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
-  endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
-}
+export type { InboundTurn, TurnSource };
 
 /** What running turns need. */
 export interface TurnsDeps {
@@ -44,7 +25,10 @@ export interface TurnsDeps {
   readonly report: (error: unknown, id: string) => void;
 }
 
-interface Turn extends Omit<InboundTurn, "requestId"> {
+interface Turn extends TurnPlace {
+  text: string;
+  channel: string;
+  attachments: InboundTurn["attachments"];
   /** Whose request its frames answer: the sender's, after a retry the last sender's. */
   requestId: string;
   /** Absent for a turn that an earlier process began. */
@@ -93,7 +77,7 @@ export class Turns {
    */
   async start(sender: Subscriber, message: InboundTurn): Promise<void> {
     const known = this.#turns.get(message.session)?.get(message.turn);
-    if (known !== undefined) return this.#retry(known, sender, message);
+    if (known !== undefined) return await this.#retry(known, sender, message);
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
     const parked = [...this.#turns.get(message.session)?.values() ?? []].find((turn) => turn.parked);
     if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
@@ -105,7 +89,7 @@ export class Turns {
 
   /**
    * Goes on with a turn that waits for a person, after their answer, or without one to look whether there is one; also with a turn that
-   * an earlier process parked. Nothing happens when it does not wait. Never rejects.
+   * an earlier process parked or left open. Nothing happens when it is neither. Never rejects.
    */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
     const known = this.#turns.get(place.session)?.get(place.turn);
@@ -120,11 +104,8 @@ export class Turns {
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
-    this.#track(this.#run(
-      turn,
-      () => this.#deps.source.resume(place, answer, turn.abort.signal, this.#steering.inbox(turn)),
-      () => {},
-    ));
+    const steering = this.#steering.inbox(turn);
+    this.#track(this.#run(turn, () => this.#deps.source.resume(place, answer, turn.abort.signal, steering), () => {}));
   }
 
   /** What a person says to a turn that runs; see `Steering.steer`. */
@@ -180,9 +161,7 @@ export class Turns {
   }
 
   /** Forgets how the last turn of a session ended. */
-  dropOutcome(session: string): void {
-    this.#outcomes.delete(session);
-  }
+  readonly dropOutcome = (session: string): boolean => this.#outcomes.delete(session);
 
   /** The turn that a session works on, or will work on next. */
   active(session: string): WireTurn | undefined {
@@ -195,15 +174,19 @@ export class Turns {
     return this.#outcomes.get(session) ?? [];
   }
 
-  /** Cancels everything, takes nothing more, and resolves when the last turn has ended. */
-  async stop(): Promise<void> {
+  /**
+   * Takes nothing more and resolves when the last turn has stopped: as cancelled, or suspended, so that the next start goes on with it.
+   * Those that wait for a person go on waiting, over the stop.
+   */
+  async stop(how: StopHow = "suspend"): Promise<void> {
     this.#stopped = true;
-    // Those that wait for a person go on waiting, over the stop.
-    for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
+    if (how === "suspend") await this.#deps.source.suspend();
+    else for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
     await Promise.all(this.#running);
   }
 
-  #retry(turn: Turn, sender: Subscriber, message: InboundTurn): void {
+  async #retry(turn: Turn, sender: Subscriber, message: InboundTurn): Promise<void> {
+    await this.#recall(turn).catch(() => {});
     if (!isSameMessage(turn, message)) {
       const error = new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
       return this.#refuse(sender, message, error);
@@ -211,6 +194,16 @@ export class Turns {
     turn.requestId = message.requestId;
     turn.sender = sender;
     if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
+  }
+
+  /** What an inherited turn was asked, from the log: the same message again is a retry of it. */
+  async #recall(turn: Turn): Promise<void> {
+    if (turn.sender !== undefined || turn.text !== "") return;
+    const events = await this.#deps.log.turn(turn.session, turn.turn);
+    const asked = events.find((event) => event.type === "user_message")?.payload;
+    if (asked === undefined) return;
+    const { text, channel, attachments = [], requestId = "" } = asked;
+    Object.assign(turn, { text, channel, attachments, requestId });
   }
 
   #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
@@ -254,9 +247,11 @@ export class Turns {
     let ended = false;
     let parked = false;
     let waits = false;
+    let isAsked = false;
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
+      if (isInherited) await this.#recall(turn);
       if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
       const events = toEvents();
       // The one who waits for this runs after the first pull, which follows without a pause.
@@ -264,12 +259,13 @@ export class Turns {
       for await (const event of events) {
         ended ||= isTurnEnd(event);
         parked = event.type === "parked";
+        isAsked ||= event.type === "approval_asked";
         if (parked && isStored(event)) {
           if (turn.parkedSeq === event.seq) continue;
           turn.parkedSeq = event.seq;
         }
         // A turn that was cancelled in the queue ends without ever having started.
-        if (!turn.started && !ended) this.#begin(turn);
+        if (event.type === "resumed" || !turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
         this.#tell(turn, event);
@@ -279,7 +275,7 @@ export class Turns {
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
       waits = parked && !turn.replay;
       turn.parked = waits;
-      if (!parked || !isInherited) return;
+      if (!parked || !isInherited || isAsked) return;
       // Who came while this process looked whether an earlier one's question is still open has not been told of it.
       const cards = await this.#cards(turn);
       if (turn.parked) this.#publish(turn, cards);
@@ -339,7 +335,10 @@ export class Turns {
   #fail(turn: Turn, error: unknown): void {
     const cancelled = error instanceof AppError && error.code === "cancelled";
     // A message of nobody who is connected: whoever said it to a turn before hears of it.
-    if (this.#steering.failed(turn, error) && !turn.started) return this.#remove(turn);
+    const isTold = this.#steering.failed(turn, error) && !turn.started;
+    // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
+    const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
+    if (isTold || isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
     if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
     this.#remove(turn);
     const frame = cancelled

@@ -9,6 +9,7 @@ import { findDenoDir } from "#/runner/prepare.ts";
 import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
+import { toNodeId } from "#/runner/node_id.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
@@ -29,7 +30,9 @@ export interface RunnerInput {
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called once, just before its process is started. */
-  readonly bootstrap: () => Promise<Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">>;
+  readonly bootstrap: () => Promise<
+    Omit<Bootstrap, "v" | "node" | "startToken" | "internalDir" | "port" | "user" | "offered">
+  >;
   readonly port: number;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
@@ -148,6 +151,7 @@ function spawnGuest(
       // Only then does the guest wait for the tools to open.
       ...(hasPackages(folders) ? { offered: [...(await tools).offered] } : {}),
       user,
+      node: await toNodeId(folders.internal),
       internalDir: folders.internal,
       port,
       startToken,
