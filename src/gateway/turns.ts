@@ -1,6 +1,6 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
-import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
+import { type BlobRef, isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import { EventQueue } from "#/gateway/event_queue.ts";
@@ -21,7 +21,6 @@ import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts
 import type { ActiveTurn, TurnSource } from "#/gateway/turn_source.ts";
 import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
-import type { SteeringSource } from "#/turn/steering.ts";
 
 /** What running turns need. */
 export interface TurnsDeps {
@@ -139,11 +138,8 @@ export class Turns {
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
-    this.#track(this.#run(
-      turn,
-      () => this.#deps.source.resume(place, answer, turn.abort.signal, this.#steering.inbox(turn)),
-      () => {},
-    ));
+    const steering = this.#steering.inbox(turn);
+    this.#track(this.#run(turn, () => this.#deps.source.resume(place, answer, turn.abort.signal, steering), () => {}));
   }
 
   /** What a person says to a turn that runs; see `Steering.steer`. */
@@ -200,9 +196,7 @@ export class Turns {
   }
 
   /** Forgets how the last turn of a session ended. */
-  dropOutcome(session: string): void {
-    this.#outcomes.delete(session);
-  }
+  readonly dropOutcome = (session: string): boolean => this.#outcomes.delete(session);
 
   /** The turn that a session works on, or will work on next. */
   active(session: string): WireTurn | undefined {
@@ -372,11 +366,11 @@ export class Turns {
     const cancelled = error instanceof AppError && error.code === "cancelled";
     const isKnown = turn.sender !== undefined || turn.followers.size > 0;
     endFollowers(turn, { thrown: error });
+    // A message of nobody who is connected: whoever said it to a turn before hears of it.
+    const isTold = this.#steering.failed(turn, error) && !turn.started;
     // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
     const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
-    if (isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
-    // A message of nobody who is connected: whoever said it to a turn before hears of it.
-    if (this.#steering.failed(turn, error) && !turn.started) return this.#remove(turn);
+    if (isTold || isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
     if (!turn.started && !cancelled && isKnown) {
       this.#remove(turn);
       if (turn.sender !== undefined) this.#refuse(turn.sender, toMessage(turn), error);

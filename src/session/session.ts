@@ -194,26 +194,30 @@ export class Sessions {
   }
 
   /**
-   * Runs `work` while no turn runs in a session, behind those that came before; one that waits there for a person is ended. Throws AppError
-   * `queue_full`, `session_taken` when another gateway has the session, `cancelled` when the sessions are closing, and what `work` throws.
+   * Runs `work` while no turn runs in a session, behind those that came before; one that waits there for a person is ended, one that an
+   * earlier process left open does not go on. Throws AppError `queue_full`, `cancelled` when the sessions are closing, `session_taken` when
+   * another gateway has the session, and what `work` throws.
    */
   async exclusive<T>(user: string, session: string, reason: string, work: () => Promise<T>): Promise<T> {
-    const closing = AbortSignal.any([this.#closing.signal, this.#suspending.signal]);
-    const open = this.#open.get(session);
-    if (open !== undefined) await untilAborted(open.taken.promise, closing);
-    const lane = await this.#lanes.enter(user, session, closing);
+    const { log, lease } = this.#options;
+    const place = await this.#lanes.enter(
+      user,
+      session,
+      AbortSignal.any([this.#closing.signal, this.#suspending.signal]),
+    );
     try {
-      const { log, lease } = this.#options;
       if (lease !== undefined && !await log.claim(session, lease.owner, lease.ttlMs)) {
-        throw new AppError("session_taken", "Another gateway works on this session; try again when it is done");
+        throw new AppError("session_taken", "another gateway works on this session");
       }
       const waiting = this.#parked.get(session);
       if (waiting !== undefined) await this.endParked(session, waiting, reason);
       const made = await work();
+      this.#open.get(session)?.taken.resolve();
+      this.#open.delete(session);
       if (lease !== undefined) await log.release(session, lease.owner);
       return made;
     } finally {
-      lane.release();
+      place.release();
     }
   }
 

@@ -19,9 +19,9 @@ export function sessionsOver(
     return {
       send: (message, signal, steering) => sessions.send(message, { ...deps(), steering }, signal),
       resume: (place, answer, signal, steering) => sessions.resume(place, answer, { ...deps(), steering }, signal),
+      suspend: () => sessions.stop("suspend", "the gateway is stopping"),
       exclusive: (session, work) => sessions.exclusive("ann", session, "its session is deleted", work),
       endParked: ({ session, turn }, reason) => sessions.endParked(session, turn, reason),
-      suspend: () => sessions.stop("suspend", "the gateway is stopping"),
     };
   };
 }

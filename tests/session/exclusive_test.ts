@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { ModelEvent } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
+import { openSessions } from "#/session/session.ts";
 import { says, scriptedProvider } from "../fake/scripted_provider.ts";
 import { waitUntil } from "../fixture/system.ts";
 import { SAMPLES } from "../contract/event_samples.ts";
@@ -112,5 +113,19 @@ Deno.test(
     letOn();
     await Promise.all([first, second]);
     assert.equal(done.length, 3);
+  }),
+);
+
+Deno.test(
+  "Sessions.exclusive() does nothing in a session that another gateway has",
+  withLog(async (log) => {
+    const lease = { owner: "a:1", ttlMs: 60_000, delay: () => Promise.resolve() };
+    const options = { log, lanes: { runningMax: 1, queuedMax: 1 }, now: Date.now, report: () => {}, lease };
+    const sessions = await openSessions(options);
+    await log.claim("s", "b:1", 60_000);
+    await assert.rejects(sessions.exclusive("default", "s", "x", () => Promise.resolve()), { code: "session_taken" });
+    await log.release("s", "b:1");
+    await sessions.exclusive("default", "s", "x", () => Promise.resolve());
+    assert.ok(await log.claim("s", "b:1", 1), "given back");
   }),
 );

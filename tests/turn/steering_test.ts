@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { StoredEvent } from "#/core/event.ts";
 import { addSteering, type HistoryMessage, toHistory } from "#/turn/history.ts";
+import { planResume } from "#/turn/resume.ts";
 import { type SteeringMessage, takeSteering } from "#/turn/steering.ts";
 import { TurnState } from "#/turn/turn_state.ts";
 import { RecordingSandbox } from "../fake/recording_sandbox.ts";
@@ -98,4 +99,21 @@ Deno.test("toHistory() closes the calls of a turn that a crash cut off behind a 
   ] as StoredEvent[];
   const roles = toHistory(events).map(({ message }) => message.role);
   assert.deepEqual(roles, ["user", "assistant", "tool", "user", "assistant"]);
+});
+
+Deno.test("runTurn() resumed behind a steering message asks the model again, and ends with no answer that came before it", async () => {
+  const first = await run(toInput(), {
+    ...toDeps(scriptedProvider(says("one"), says("two"))),
+    steering: arriving({ 2: [{ id: "a", text: "and then?" }] }),
+  });
+  const stored = toStored(first);
+  // The process ended behind the message.
+  const before = stored.slice(0, stored.findIndex((event) => event.type === "steering") + 1);
+  const resume = planResume(before)!;
+  assert.equal(resume.reply, undefined);
+  const provider = scriptedProvider(says("two"));
+  const history = toHistory(before, { open: "t" });
+  const events = await run(toInput({ history, lastSeq: before.length, resume }), toDeps(provider));
+  assert.equal(lines(events).at(-1), "turn_done two");
+  assert.deepEqual(provider.requests[0]!.messages.slice(-2).map(({ content }) => content), ["one", "and then?"]);
 });
