@@ -27,6 +27,8 @@ export interface ComposeDeps {
   now(): number;
   /** How many clients are connected, after each change. */
   onClients(count: number): void;
+  /** How many turns run or wait for their lane, after each change. */
+  onTurns(count: number): void;
   /** A turn begins. */
   onTurn(): void;
   /** Called once, with what is to hear of each card that was answered. */
@@ -40,6 +42,8 @@ export interface Guest {
   readonly port: number;
   /** An attachment of a turn's message. Throws AppError `tool_failed` with what there is instead. */
   readonly attachment: FetchAttachment;
+  /** Takes no new turn, and resolves when none runs any more. */
+  drain(): Promise<void>;
   /** Cancels what runs, records how it ended, tells the clients and closes the log. */
   close(): Promise<void>;
 }
@@ -59,7 +63,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     const provider = await toProvider(bootstrap, deps);
     const turns = Promise.withResolvers<Turns>();
     turns.promise.catch(() => {});
-    const { listener, resume } = await listen(bootstrap, deps, { log, turns: turns.promise });
+    const { listener, resume, drain } = await listen(bootstrap, deps, { log, turns: turns.promise });
     // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
     const opening = openTurns(bootstrap, deps, log, provider.answering);
     opening.then(turns.resolve, turns.reject);
@@ -74,6 +78,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     return {
       port: listener.port,
       attachment: (place) => readAttachment(log, place),
+      drain,
       async close() {
         await listener.close();
         await opening.then(({ sessions }) => sessions.close("the gateway is stopping"), () => {});
@@ -114,7 +119,7 @@ async function listen(
   bootstrap: Bootstrap,
   deps: ComposeDeps,
   parts: Parts,
-): Promise<{ listener: Listener; resume: Gateway["resume"] }> {
+): Promise<{ listener: Listener } & Pick<Gateway, "resume" | "drain">> {
   const { settings, model, user } = bootstrap;
   const owners = { start: bootstrap.startToken, file: await readOrMakeToken(bootstrap.internalDir) };
   const tokens = await Promise.all(
@@ -148,10 +153,11 @@ async function listen(
     sessionIdleMs: settings.sessionIdleMs,
     now: deps.now,
     onClients: deps.onClients,
+    onTurns: deps.onTurns,
     report: deps.report,
   });
   const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port });
-  return { listener, resume: gateway.resume };
+  return { listener, resume: gateway.resume, drain: gateway.drain };
 }
 
 /** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */

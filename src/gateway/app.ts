@@ -30,6 +30,8 @@ export interface GatewayDeps {
   readonly answer: (given: GivenAnswer) => Promise<void>;
   /** How many clients are connected, after each change. */
   readonly onClients: (count: number) => void;
+  /** How many turns run or wait for their lane, after each change. */
+  readonly onTurns?: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
   /** A timer; the platform's when absent. */
@@ -49,6 +51,8 @@ export interface Gateway {
   listen(address: { readonly hostname: "127.0.0.1"; readonly port: number }): Listener;
   /** A person answered, or may have: goes on with the turn that waits for them. */
   readonly resume: (place: TurnPlace, answer: ApprovalResolution | undefined) => void;
+  /** Before an orderly restart: takes no new turn, and resolves when none runs any more. Clients stay connected. */
+  readonly drain: () => Promise<void>;
 }
 
 /**
@@ -107,6 +111,8 @@ class House implements Gateway {
   }
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
+
+  readonly drain: Gateway["drain"] = () => this.#turns.drain();
 
   async #upgrade(c: Context): Promise<Response> {
     const request = c.req.raw;

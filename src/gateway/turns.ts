@@ -34,6 +34,8 @@ export interface TurnsDeps {
   readonly user: string;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
+  /** How many turns run or wait for their lane, after each change. */
+  readonly onTurns?: (count: number) => void;
 }
 
 interface Turn extends Omit<InboundTurn, "requestId"> {
@@ -57,6 +59,7 @@ interface Turn extends Omit<InboundTurn, "requestId"> {
 const CANCELLED = "cancelled by a client";
 const SUPERSEDED = "a new message came";
 const CLOSING = "the gateway is closing";
+const RESTARTING = "the gateway restarts; send this again, with the same turn_id, when it is back";
 
 /**
  * Every turn that clients have sent and that has not ended. A turn belongs to its session, not to a client: it goes on when the
@@ -68,6 +71,7 @@ export class Turns {
   readonly #outcomes = new Map<string, readonly Outgoing[]>();
   readonly #running = new Set<Promise<void>>();
   #stopped = false;
+  #draining = false;
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
@@ -79,7 +83,8 @@ export class Turns {
    */
   async start(sender: Subscriber, message: InboundTurn): Promise<void> {
     const known = this.#turns.get(message.session)?.get(message.turn);
-    if (known !== undefined) return this.#retry(known, sender, message);
+    if (known !== undefined) return await this.#retry(known, sender, message);
+    if (this.#draining) return this.#refuse(sender, message, new AppError("gateway_restarting", RESTARTING));
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
     const parked = [...this.#turns.get(message.session)?.values() ?? []].find((turn) => turn.parked);
     if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
@@ -95,7 +100,8 @@ export class Turns {
    */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
     const known = this.#turns.get(place.session)?.get(place.turn);
-    if (this.#stopped) return;
+    // Whoever comes after this process asks the runner, which has the answer.
+    if (this.#stopped || this.#draining) return;
     if (known !== undefined && !known.parked) {
       // It has been told that the question is open and has not parked yet: kept until then.
       if (answer !== undefined) known.early = answer;
@@ -156,14 +162,37 @@ export class Turns {
     await Promise.all(this.#running);
   }
 
-  #retry(turn: Turn, sender: Subscriber, message: InboundTurn): void {
-    if (!isSameMessage(turn, message)) {
-      const error = new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
-      return this.#refuse(sender, message, error);
+  /**
+   * Before an orderly restart: takes nothing new, has those that wait for their lane sent again, and resolves when nothing runs any more.
+   * Turns that wait for a person go on waiting.
+   */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const session of this.#turns.values()) {
+      for (const turn of session.values()) if (!turn.started) turn.abort.abort(RESTARTING);
     }
-    turn.requestId = message.requestId;
-    turn.sender = sender;
-    if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #retry(turn: Turn, sender: Subscriber, message: InboundTurn): Promise<void> {
+    try {
+      // One that an earlier process began is known by its id alone; what it was asked is in the log.
+      const events = turn.started ? await this.#deps.log.turn(turn.session, turn.turn) : [];
+      const asked = turn.channel === "" ? events.find((event) => event.type === "user_message")?.payload : turn;
+      if (!isSameMessage({ ...message, attachments: [], ...asked }, message)) {
+        throw new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
+      }
+      turn.requestId = message.requestId;
+      turn.sender = sender;
+      if (!turn.started) return;
+      const address = this.#address(turn, "running");
+      this.#deps.hub.deliver(sender, toFrame("turn_started", address));
+      if (!sender.knows.turnEvents) return;
+      // What its sender missed; events of the next moment may have come before these, and say their place.
+      for (const event of events) this.#deps.hub.deliver(sender, toTurnFrames(event, address)[0]!.frame);
+    } catch (error) {
+      this.#refuse(sender, message, error);
+    }
   }
 
   #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
@@ -183,8 +212,12 @@ export class Turns {
   }
 
   #track(run: Promise<void>): void {
-    const tracked = run.finally(() => this.#running.delete(tracked));
+    const tracked = run.finally(() => {
+      this.#running.delete(tracked);
+      this.#deps.onTurns?.(this.#running.size);
+    });
     this.#running.add(tracked);
+    this.#deps.onTurns?.(this.#running.size);
   }
 
   #cancel(turn: Turn, reason: string): void {
@@ -221,6 +254,10 @@ export class Turns {
           if (turn.parkedSeq === event.seq) continue;
           turn.parkedSeq = event.seq;
         }
+        // Drained in the queue: there is no trace of it, and its sender sends it again.
+        if (ended && !turn.started && this.#draining) {
+          throw new AppError("gateway_restarting", RESTARTING);
+        }
         // A turn that was cancelled in the queue ends without ever having started.
         if (!turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
@@ -237,7 +274,7 @@ export class Turns {
       const cards = await this.#cards(turn);
       if (turn.parked) this.#publish(turn, cards);
     } catch (error) {
-      if (ended) this.#deps.report(error, crypto.randomUUID());
+      if (ended && turn.started) this.#deps.report(error, crypto.randomUUID());
       else this.#fail(turn, error);
     } finally {
       // Not `turn.parked`: an answer may have set it going again by now, and then that run removes it.

@@ -8,7 +8,9 @@ import type { Approvals } from "#/sandbox/approvals.ts";
 
 /** What the socket is asked about. */
 export interface ControlDeps {
-  readonly approvals: Approvals;
+  readonly approvals: () => Promise<Approvals>;
+  /** Reads the configuration again, now. Resolves when what it says is in force, or refused. */
+  readonly reload: () => Promise<HealthStatus["config"]>;
   /** How this runner is, now. */
   readonly health: () => HealthStatus;
 }
@@ -71,7 +73,7 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
       if (asked === undefined) return;
       const parsed = ControlRequest.safeParse(asked);
       const reply = parsed.success
-        ? answer(parsed.data, deps)
+        ? await answer(parsed.data, deps)
         : toErrorReply(new AppError("protocol", "this is no request of the control socket"));
       await writer.write(encodeLengthJson(reply, LIMITS.approvalsBytesMax));
       if (!parsed.success) return;
@@ -83,15 +85,17 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
   }
 }
 
-function answer(request: ControlRequest, { approvals, health }: ControlDeps): ControlReply {
+async function answer(request: ControlRequest, { approvals, health, reload }: ControlDeps): Promise<ControlReply> {
   try {
     switch (request.op) {
       case "health_check":
         return { op: "health_status", payload: health() };
       case "approvals":
-        return { op: request.op, payload: [...approvals.pending] };
+        return { op: request.op, payload: [...(await approvals()).pending] };
+      case "reload":
+        return { op: request.op, payload: await reload() };
       case "answer_approval":
-        approvals.answer(request.payload, "owner");
+        (await approvals()).answer(request.payload, "owner");
         return { op: request.op };
     }
   } catch (error) {

@@ -12,6 +12,7 @@ const Id = z.string().max(LIMITS.idCharsMax);
 export const ControlRequest = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("health_check") }),
   z.strictObject({ op: z.literal("approvals") }),
+  z.strictObject({ op: z.literal("reload") }),
   z.strictObject({
     op: z.literal("answer_approval"),
     payload: z.strictObject({
@@ -49,6 +50,12 @@ export const HealthStatus = z.strictObject({
   clients: Count,
   /** Calls that wait for an answer. */
   approvals: Count,
+  /** Turns that run or wait for their lane: the guest's word. */
+  active_turns: Count,
+  /** Guests that took the place of another since this runner started. */
+  guest_restarts: Count,
+  /** What became of the last edit of the configuration; `at` is integer ms UTC. What was refused changed nothing. */
+  config: z.strictObject({ state: z.enum(["in_force", "refused"]), at: Count, note: z.string() }),
   /** The last entry of the audit log. */
   audit_head: z.strictObject({ seq: Count, sha256: z.string() }),
 });
@@ -60,6 +67,7 @@ export const ControlReply = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("health_status"), payload: HealthStatus }),
   z.strictObject({ op: z.literal("approvals"), payload: z.array(z.unknown()) }),
   z.strictObject({ op: z.literal("answer_approval") }),
+  z.strictObject({ op: z.literal("reload"), payload: HealthStatus.shape.config }),
   z.strictObject({ op: z.literal("error"), payload: z.strictObject({ code: z.string(), message: z.string() }) }),
 ]);
 /** One of them. */

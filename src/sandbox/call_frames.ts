@@ -95,17 +95,20 @@ export type AttachmentRequest = z.infer<typeof AttachmentRequest>;
 export const AttachmentReply = z.strictObject({ mimeType: z.string().max(256) });
 export type AttachmentReply = z.infer<typeof AttachmentReply>;
 
-/** What the runner tells its guest outside any call: a card was answered. */
-export const RunnerNotice = z.strictObject({
-  v: z.literal(1),
-  type: z.literal("approval"),
-  resolution: z.strictObject({
-    id: Id,
-    ...Place,
-    answer: z.enum(APPROVAL_ANSWERS),
-    by: z.enum(["owner", "relayed", "silence"]),
+/** What the runner tells its guest outside any call: a card was answered, or take no new turn and say when none runs. */
+export const RunnerNotice = z.discriminatedUnion("type", [
+  z.strictObject({
+    v: z.literal(1),
+    type: z.literal("approval"),
+    resolution: z.strictObject({
+      id: Id,
+      ...Place,
+      answer: z.enum(APPROVAL_ANSWERS),
+      by: z.enum(["owner", "relayed", "silence"]),
+    }),
   }),
-});
+  z.strictObject({ v: z.literal(1), type: z.literal("drain") }),
+]);
 export type RunnerNotice = z.infer<typeof RunnerNotice>;
 
 /** A card as it is kept and sent. */

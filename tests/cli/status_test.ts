@@ -10,7 +10,7 @@ import { acquireRunnerLock } from "#/runner/lock.ts";
 import { openApprovals } from "#/sandbox/approvals.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
 import { askedCall } from "../fixture/asked_call.ts";
-import { healthOf } from "../fixture/health.ts";
+import { healthOf, toControlDeps } from "../fixture/health.ts";
 import { writeLog } from "../sandbox/audit_kit.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
@@ -52,7 +52,7 @@ function openRunner({ ipc, run }: House, over: Partial<HealthStatus>): Disposabl
     record: () => {},
     onResolved: () => {},
   });
-  const control = openControl(ipc, { approvals, health: () => healthOf(over) });
+  const control = openControl(ipc, toControlDeps(approvals, () => healthOf(over)));
   return {
     [Symbol.dispose]() {
       control.close();
