@@ -2,6 +2,7 @@ import type { AuditHead } from "#/core/audit.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
+import type { HealthStatus } from "#/runner/control_frames.ts";
 import { controlPath } from "#/runner/endpoint.ts";
 import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
 import { checkFolders } from "#/runner/prepare.ts";
@@ -31,6 +32,12 @@ export interface Status {
   /** `127.0.0.1:PORT`; its token is in no answer. */
   readonly gateway: string | null;
   readonly clients: number | null;
+  /** Turns that run or wait for their lane. */
+  readonly turns: number | null;
+  /** Guests that took the place of another since the runner started. */
+  readonly restarts: number | null;
+  /** What became of the last edit of the configuration; one that was refused changed nothing. */
+  readonly config: HealthStatus["config"] | null;
   /** Calls that wait for an answer, or will ask again. */
   readonly waiting: number | null;
   /** As the log on disk says. */
@@ -68,6 +75,9 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
     guest: health === undefined ? null : { pid: health.runtime_pid, up: health.healthy },
     gateway: health?.gateway ?? null,
     clients: health?.clients ?? null,
+    turns: health?.active_turns ?? null,
+    restarts: health?.guest_restarts ?? null,
+    config: health?.config ?? null,
     waiting: health?.approvals ?? peekApprovals(join(folders.run, "approvals.json"))?.pending.length ?? null,
     auditHead,
     auditAgrees: health === undefined ? null : agrees(auditHead, health.audit_head),
@@ -86,13 +96,14 @@ function agrees(onDisk: AuditHead | null, written: AuditHead): boolean {
 
 /** What a person reads, in 80 columns but for a path. Pure. */
 export function toStatusText(status: Status): string {
-  const { tier, workspace, runner, guest, gateway, clients, auditHead, auditAgrees } = status;
+  const { tier, workspace, runner, gateway, clients, config, auditHead, auditAgrees } = status;
   const connected = clients === null ? "" : `, ${toCount(clients, "client")} connected`;
   return [
     toFirstLine(status),
     ...(runner === null ? [] : toRow("runner", LABEL, toRunner(runner))),
-    ...(guest === null ? [] : toRow("guest", LABEL, `process ${guest.pid}, ${guest.up ? "up" : "it has ended"}`)),
+    ...toRows("guest", toGuest(status)),
     ...(gateway === null ? [] : toRow("gateway", LABEL, `${gateway}${connected}`)),
+    ...(config === null || config.note === "" ? [] : toRows("config", toConfig(config))),
     ...toRow("tier", LABEL, tier),
     ...toRow("workspace", LABEL, workspace),
     ...toRow("waiting", LABEL, toWaiting(status)),
@@ -117,6 +128,23 @@ function toFirstLine({ user, state }: Status): string {
     case "stopped":
       return `oxydra does not run for ${user}`;
   }
+}
+
+function toRows(label: string, text: string): string[] {
+  return text === "" ? [] : toRow(label, LABEL, text);
+}
+
+function toGuest({ guest, turns, restarts }: Status): string {
+  if (guest === null) return "";
+  const state = guest.up ? "up" : "it has ended or is restarted";
+  const running = turns ? `, ${toCount(turns, "turn")} at work` : "";
+  return `process ${guest.pid}, ${state}${running}${restarts ? `, restarted ${toCount(restarts, "time")}` : ""}`;
+}
+
+function toConfig({ state, at, note }: HealthStatus["config"]): string {
+  const [first = "", ...more] = note.split("\n");
+  const rest = more.length === 0 ? "" : ` (and ${toCount(more.length, "more line")})`;
+  return state === "refused" ? `last edit refused (${toMinute(at)}): ${first}${rest}` : note.replaceAll("\n", "; ");
 }
 
 function toRunner({ pid, startedAt, version }: NonNullable<Status["runner"]>): string {

@@ -23,7 +23,7 @@ export class TurnFeed {
 
   /** Takes an event as it came; returns what can be shown now. */
   take(event: SessionEvent): readonly SessionEvent[] {
-    if (isStored(event) && event.seq > 0 && event.seq <= this.#last) return [];
+    if (this.#mayLack && isStored(event) && event.seq > 0 && event.seq <= this.#last) return [];
     if (!this.#isNext(event)) {
       // More than that is no turn of ours: its end is told again in any case.
       if (this.#held.length < LIMITS.heldEventsMax || isTurnEnd(event)) this.#held.push(event);

@@ -6,9 +6,8 @@ import type { LogFile } from "#/runner/log_file.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { Presence } from "#/runner/presence.ts";
-import type { ProcessPlan } from "#/runner/process_plan.ts";
+import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import { RestartBudget } from "#/runner/restart_budget.ts";
-import type { RunnerInput } from "#/runner/runner.ts";
 import type { RunnerSettings, SettingsChange, Told } from "#/runner/settings.ts";
 import { Supervisor, type SupervisorDeps } from "#/runner/supervisor.ts";
 import { ToolGate } from "#/runner/tool_gate.ts";
@@ -17,9 +16,21 @@ import type { ToolHost } from "#/runner/tool_host.ts";
 /** Settings whose bootstrap may still be found out. */
 export type LiveSettings = Omit<RunnerSettings, "told"> & { readonly told: Promise<Told> };
 
+/** What of a start stays the same as long as its runner lives. */
+export interface LiveInput {
+  readonly program: Program;
+  /** Of this program. */
+  readonly version: string;
+  readonly user: string;
+  /** That the person wants for the gateway; 0: any. */
+  readonly port: number;
+  /** What an orderly restart gives turns and calls that run, instead of `drainMs` of LIMITS. */
+  readonly drainMs?: number;
+}
+
 /** What the living parts of a runner need of it. */
 export interface LiveDeps extends Pick<SupervisorDeps, "onUp" | "onDown"> {
-  readonly input: RunnerInput;
+  readonly input: LiveInput;
   /** Of sandboxed processes. */
   readonly env: Readonly<Record<string, string>>;
   readonly lockPath: string;

@@ -7,35 +7,27 @@ import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
-import { Live } from "#/runner/live.ts";
+import { Live, type LiveInput } from "#/runner/live.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
-import type { Program } from "#/runner/process_plan.ts";
 import type { Reloaded, Reloader } from "#/runner/reload.ts";
 import type { RunnerSettings, Told } from "#/runner/settings.ts";
 
 /** Everything that one start is made of. */
-export interface RunnerInput {
-  readonly program: Program;
-  /** Of this program. */
-  readonly version: string;
+export interface RunnerInput extends LiveInput {
   readonly env: Readonly<Record<string, string>>;
-  readonly user: string;
   readonly folders: UserFolders;
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called once, just before its process is started. */
   readonly bootstrap: () => Promise<Told>;
-  readonly port: number;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
   /** Where the configuration is read again; absent where there is none, and then nothing is watched. */
   readonly reload?: ReloadInput;
-  /** Instead of `drainMs` of LIMITS. */
-  readonly drainMs?: number;
 }
 
 /** How a runner reads its configuration again. */

@@ -1,0 +1,319 @@
+/** Guests that are killed or restarted under their clients, in real processes: clients find the next one and lose nothing. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readHealth } from "#/cli/control_client.ts";
+import type { Status } from "#/cli/status.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { controlPath } from "#/runner/endpoint.ts";
+import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
+import { toolResults } from "../fake/openai_scripts.ts";
+import { type FakeOpenAi, type Script, withVendor } from "../fake/openai_server.ts";
+import { makeMachine, processTree, runOxydra, spawnOxydra, vendorEnv, waitUntil } from "../fixture/system.ts";
+import { withVendorMachine } from "../fixture/vendor_machine.ts";
+
+const WORKSPACE = ".oxydra/workspaces/default";
+
+interface Place {
+  readonly cwd: string;
+  readonly env: Record<string, string>;
+}
+
+/** A command that runs, with what it said so far. */
+class Running {
+  readonly child: Deno.ChildProcess;
+  readonly cwd: string;
+  readonly exited: Promise<number>;
+  out = "";
+  err = "";
+
+  constructor(args: readonly string[], place: Place) {
+    this.child = spawnOxydra(args, { ...place, pipeStdin: args[0] === "chat" });
+    this.cwd = place.cwd;
+    const collect = async (stream: ReadableStream<Uint8Array>, key: "out" | "err") => {
+      const decoder = new TextDecoder();
+      for await (const chunk of stream) this[key] += decoder.decode(chunk, { stream: true });
+    };
+    const drained = Promise.all([collect(this.child.stdout, "out"), collect(this.child.stderr, "err")]);
+    this.exited = this.child.status.then(async ({ code }) => {
+      await drained;
+      return code;
+    });
+  }
+
+  async until(check: () => boolean, what: string): Promise<void> {
+    await waitUntil(check, what, 20_000).catch((error) => {
+      throw new Error(`${error.message}\nout: ${this.out}\nerr: ${this.err}\nlog: ${this.log}`);
+    });
+  }
+
+  async type(line: string): Promise<void> {
+    const writer = this.child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`${line}\n`));
+    writer.releaseLock();
+  }
+
+  async leave(): Promise<number> {
+    await this.child.stdin.close().catch(() => {});
+    return await this.exited;
+  }
+
+  get log(): string {
+    return Deno.readTextFileSync(join(this.cwd, WORKSPACE, "logs/runtime.log"));
+  }
+
+  /** The command line of the guest of now. */
+  guest(): { readonly pid: number; readonly flags: readonly string[] } | undefined {
+    for (const pid of processTree(this.child.pid)) {
+      const flags = read(`/proc/${pid}/cmdline`).split("\0");
+      if (flags.some((flag) => flag.endsWith("app/guest.ts"))) return { pid, flags };
+    }
+    return undefined;
+  }
+}
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+function socketOf({ cwd }: Place): string {
+  return controlPath(join(cwd, WORKSPACE, "ipc"));
+}
+
+async function statusOf(place: Place): Promise<Status> {
+  return JSON.parse((await runOxydra(["status", "--json"], place)).out);
+}
+
+async function waitForHealth(place: Place, check: (health: Awaited<ReturnType<typeof readHealth>>) => boolean) {
+  const end = performance.now() + 20_000;
+  for (;;) {
+    const health = await readHealth(socketOf(place));
+    if (check(health)) return health;
+    assert.ok(performance.now() < end, JSON.stringify(health));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Recorded events of a `--json` client, whose places have no gap. */
+function assertGapFree(out: string): { type: string; seq: number; payload: Record<string, unknown> }[] {
+  const lines = out.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+  const stored = lines.filter((event) => event.seq !== undefined);
+  assert.deepEqual(stored.map(({ seq }) => seq), stored.map((_, index) => index + 1), out);
+  return stored;
+}
+
+/** A provider of this name in agent.toml. */
+function toEntry(name: string, url: string): string {
+  return `[providers.registry.${name}]\nprovider_type = "openai"\nbase_url = "${url}"\napi_key = "sk-${name}-0123456789"\n`;
+}
+
+function toAgent(vendors: Readonly<Record<string, FakeOpenAi>>, selected: string, more = ""): string {
+  const entries = Object.entries(vendors).map(([name, { url }]) => toEntry(name, url)).join("");
+  return `[selection]\nprovider = "${selected}"\nmodel = "m"\n[catalog]\nskip_catalog_validation = true\n${more}${entries}`;
+}
+
+/** Puts a file in place as an editor does. */
+function save(path: string, content: string): void {
+  Deno.writeTextFileSync(`${path}.swp`, content);
+  Deno.renameSync(`${path}.swp`, path);
+}
+
+/** A machine whose person has these vendors in their own agent.toml, and selects one. */
+async function withPerson(
+  names: readonly string[],
+  script: (name: string) => Script,
+  body: (place: Place & { readonly agent: string; readonly vendors: Record<string, FakeOpenAi> }) => Promise<void>,
+): Promise<void> {
+  const vendors: Record<string, FakeOpenAi> = {};
+  const open = async (rest: readonly string[]): Promise<void> => {
+    const [name, ...others] = rest;
+    if (name !== undefined) {
+      return await withVendor(script(name), (vendor) => {
+        vendors[name] = vendor;
+        return open(others);
+      });
+    }
+    const { cwd, env } = await makeMachine();
+    const folder = join(env.HOME!, ".config/oxydra");
+    await Deno.mkdir(folder, { recursive: true });
+    const agent = join(folder, "agent.toml");
+    save(agent, toAgent(vendors, names[0]!));
+    await body({ cwd, env, agent, vendors });
+  };
+  await open(names);
+}
+
+const says = (name: string): Script => () => reply([text(`It is ${name}.`)]);
+
+Deno.test("a guest that is killed in mid-turn: the run ends with its turn, without a gap", async () => {
+  const gate = Promise.withResolvers<void>();
+  let calls = 0;
+  const script: Script = (body) => {
+    if (toolResults(body).length === 0) return reply([toolCall("file_list", { path: "/shared" })]);
+    // The first time it is cut off in the middle; the second time it is whole.
+    return ++calls === 1
+      ? reply([text("The answer "), waitFor(gate.promise), text("is lost")])
+      : reply([text("The answer is 42.")]);
+  };
+  await withVendorMachine(script, async (machine) => {
+    const run = new Running(["run", "--json", "what is it"], machine);
+    await run.until(() => run.out.includes("swer"), "no delta");
+    Deno.kill(run.guest()!.pid, "SIGKILL");
+    const code = await run.exited;
+    gate.resolve();
+    const events = assertGapFree(run.out);
+    const end = events.at(-1)!;
+    // TIGHTEN when turns are resumed after a crash: then it is `turn_done` with exit code 0, and nothing else.
+    if (end.type === "turn_failed") assert.deepEqual([end.payload.code, code], ["turn_interrupted", 1], run.err);
+    else assert.deepEqual([end.type, end.payload.text, code], ["turn_done", "The answer is 42.", 0], run.err);
+    assert.equal(events.filter(({ type }) => type === "user_message").length, 1);
+  });
+});
+
+Deno.test("a guest that is killed while its chat waits for a line: the next line is answered in the same session", async () => {
+  await withVendorMachine(says("fine"), async (machine) => {
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("fake/fake-1"), "no greeting");
+    await chat.type("one");
+    await chat.until(() => chat.out === "It is fine.\n", "no answer");
+    const before = chat.guest()!.pid;
+    Deno.kill(before, "SIGKILL");
+    await waitForHealth(machine, ({ healthy, guest_restarts }) => healthy && guest_restarts === 1);
+    await chat.type("two");
+    await chat.until(() => chat.out === "It is fine.\nIt is fine.\n", "no second answer");
+    assert.notEqual(chat.guest()!.pid, before);
+    const messages = machine.vendor.requests.at(-1)!.body.messages.map(({ content }: { content: unknown }) => content);
+    assert.ok(JSON.stringify(messages).includes("one"), "the session goes on");
+    const status = await statusOf(machine);
+    assert.deepEqual([status.restarts, status.guest!.up], [1, true]);
+    assert.equal(await chat.leave(), 0, chat.err);
+  });
+});
+
+Deno.test("guests that end again and again: the runner gives up with a clear error, and nothing is left", async () => {
+  await withVendorMachine(() => reply([text("Hm. "), waitFor(new Promise(() => {}))]), async (machine) => {
+    const run = new Running(["run", "think"], machine);
+    await run.until(() => run.out.includes("Hm."), "no delta");
+    const pids = processTree(run.child.pid);
+    const killed = new Set<number>();
+    let code: number | undefined;
+    void run.exited.then((exit) => code = exit);
+    await run.until(() => {
+      const guest = run.guest();
+      if (guest !== undefined && !killed.has(guest.pid) && read(join(machine.cwd, WORKSPACE, "ipc/gateway-endpoint"))) {
+        killed.add(guest.pid);
+        Deno.kill(guest.pid, "SIGKILL");
+      }
+      return code !== undefined || killed.size > LIMITS.guestCrashesMax;
+    }, "it does not end");
+    assert.equal(await run.exited, 1);
+    // A turn that is not resumed has ended before the runner gives up.
+    assert.match(run.err, /ended by itself more than 5 times|turn_interrupted/);
+    await run.until(() => pids.every((pid) => read(`/proc/${pid}/cmdline`) === ""), "a process is left");
+  });
+});
+
+Deno.test("another model in agent.toml while a chat is open: the next turn goes to it, in the same session", async () => {
+  await withPerson(["a", "b"], says, async (machine) => {
+    const { agent, vendors } = machine;
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("a/m"), "no greeting");
+    await chat.type("who is it");
+    await chat.until(() => chat.out === "It is a.\n", "no answer of a");
+    const before = chat.guest()!;
+    save(agent, toAgent(vendors, "b"));
+    await waitForHealth(machine, ({ healthy, guest_restarts }) => healthy && guest_restarts === 1);
+    await chat.type("and now");
+    await chat.until(() => chat.out === "It is a.\nIt is b.\n", "no answer of b");
+    assert.deepEqual([vendors.a!.requests.length, vendors.b!.requests.length], [1, 1]);
+    const seen = JSON.stringify(vendors.b!.requests[0]!.body.messages);
+    for (const said of ["who is it", "It is a.", "and now"]) assert.ok(seen.includes(said), `${said} in ${seen}`);
+    assert.match(chat.err, /the configuration changes: model b\/m, how.*|the configuration changes: model b\/m/);
+    // Another host is another flag.
+    const host = (vendor: FakeOpenAi) => new URL(vendor.url).host;
+    const nets = [before, chat.guest()!].map(({ flags }) => flags.find((flag) => flag.startsWith("--allow-net="))!);
+    assert.ok(nets[0]!.includes(host(vendors.a!)) && !nets[0]!.includes(host(vendors.b!)), nets[0]);
+    assert.ok(nets[1]!.includes(host(vendors.b!)) && !nets[1]!.includes(host(vendors.a!)), nets[1]);
+    assert.equal(await chat.leave(), 0, chat.err);
+  });
+});
+
+Deno.test("a bad edit changes nothing and is shown with file and line, until it is good again", async () => {
+  await withPerson(["a"], says, async (machine) => {
+    const { agent, vendors } = machine;
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("a/m"), "no greeting");
+    const { pid } = chat.guest()!;
+    const good = toAgent(vendors, "a");
+    const bad: readonly (readonly [string, () => void, RegExp])[] = [
+      [
+        "a typo",
+        () => save(agent, good.replace("[selection]", "[selektion]")),
+        /agent\.toml:1: selektion: unknown key/,
+      ],
+      ["no TOML", () => save(agent, "[[["), /agent\.toml:1: TOML syntax/],
+      ["garbage", () => Deno.writeFileSync(agent, new Uint8Array(10_000_000).fill(7)), /agent\.toml: is larger than/],
+      ["a folder", () => {
+        Deno.removeSync(agent);
+        Deno.mkdirSync(agent);
+      }, /agent\.toml: is a folder/],
+      ["a link to nowhere", () => {
+        Deno.removeSync(agent);
+        Deno.symlinkSync("/nowhere/agent.toml", agent);
+      }, /agent\.toml: is a link to a file that is not there/],
+    ];
+    let at = 0;
+    for (const [name, edit, note] of bad) {
+      edit();
+      const { config, healthy, runtime_pid } = await waitForHealth(
+        machine,
+        ({ config }) => config.state === "refused" && note.test(config.note),
+      );
+      assert.deepEqual([healthy, runtime_pid, chat.guest()!.pid], [true, pid, pid], name);
+      assert.ok(config.at >= at, name);
+      at = config.at;
+    }
+    const { out } = await runOxydra(["status"], { ...machine, cwd: machine.cwd });
+    // `status` reads the configuration itself, and this one cannot be read.
+    assert.equal(out, "");
+    await chat.until(() => /the last edit of the configuration is refused: .*selektion/.test(chat.err), "not told");
+    assert.match(chat.log, /refused: .*agent\.toml:1: selektion/);
+    await chat.type("still there?");
+    await chat.until(() => chat.out === "It is a.\n", "no answer");
+    Deno.removeSync(agent);
+    save(agent, good);
+    await waitForHealth(machine, ({ config }) => config.state === "in_force");
+    assert.equal(chat.guest()!.pid, pid, "nothing that matters changed");
+    assert.equal(await chat.leave(), 0, chat.err);
+  });
+});
+
+Deno.test("twenty edits in a row end at the last one, and SIGHUPs without a change at nothing", async () => {
+  await withPerson(["a", "b"], says, async (machine) => {
+    const { agent, vendors } = machine;
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("a/m"), "no greeting");
+    for (let at = 0; at < 20; at++) {
+      save(agent, toAgent(vendors, at % 2 === 0 ? "b" : "a", `[runtime]\nmax_turns = ${at + 10}\n`));
+      await new Promise((resolve) => setTimeout(resolve, at * 10));
+    }
+    save(agent, toAgent(vendors, "b"));
+    Deno.kill(chat.child.pid, "SIGHUP");
+    await waitForHealth(machine, ({ healthy, guest_restarts }) => healthy && guest_restarts > 0);
+    await chat.until(
+      () => /b\/m/.test(chat.log.trimEnd().split("\n").findLast((line) => line.includes("changes: "))!),
+      "b",
+    );
+    await chat.type("who is it");
+    await chat.until(() => chat.out === "It is b.\n", "no answer of b");
+    const { guest_restarts } = await readHealth(socketOf(machine));
+    for (let at = 0; at < 100; at++) Deno.kill(chat.child.pid, "SIGHUP");
+    await chat.type("again");
+    await chat.until(() => chat.out === "It is b.\nIt is b.\n", "no answer after the storm");
+    assert.equal((await readHealth(socketOf(machine))).guest_restarts, guest_restarts);
+    assert.equal(await chat.leave(), 0, chat.err);
+  });
+});
