@@ -1,4 +1,6 @@
+import { toFolders, type UserFolders } from "#/config/user.ts";
 import type { AuditHead } from "#/core/audit.ts";
+import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
@@ -58,9 +60,7 @@ export async function runStatus(options: JsonOptions): Promise<number> {
 }
 
 async function readStatus(options: JsonOptions, now: number): Promise<Status> {
-  const place = await findPlace(options);
-  const { user } = place;
-  const folders = checkFolders(user, place.loaded, place);
+  const { user, folders } = await findUser(options);
   const health = await ifReached(readHealth(controlPath(folders.ipc)));
   const isThere = health !== undefined || isRunnerLockHeld(folders.run);
   const holder = isThere ? readLockHolder(folders.run) : null;
@@ -82,6 +82,24 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
     auditHead,
     auditAgrees: health === undefined ? null : agrees(auditHead, health.audit_head),
   };
+}
+
+/**
+ * Whose status it is, and where. While a runner lives, an edit that nobody can start with is told in its status: it is looked for where a start
+ * without a configuration would have put it. Throws what is wrong with the configuration when none lives there.
+ */
+async function findUser(options: JsonOptions): Promise<{ user: { id: string; tier: Tier }; folders: UserFolders }> {
+  try {
+    const place = await findPlace(options);
+    return { user: place.user, folders: checkFolders(place.user, place.loaded, place) };
+  } catch (error) {
+    if (!(error instanceof AppError) || !error.code.startsWith("config_")) throw error;
+    const id = options.user ?? "default";
+    const folders = toFolders(join(options.config === undefined ? ".oxydra" : options.config, "workspaces", id));
+    const health = await ifReached(readHealth(controlPath(folders.ipc)));
+    if (health?.user_id !== id) throw error;
+    return { user: { id, tier: health.sandbox_tier }, folders };
+  }
 }
 
 /** Without a holder it is just about to write itself down. */
@@ -136,7 +154,7 @@ function toRows(label: string, text: string): string[] {
 
 function toGuest({ guest, turns, restarts }: Status): string {
   if (guest === null) return "";
-  const state = guest.up ? "up" : "it has ended or is restarted";
+  const state = guest.up ? "up" : "no turn can run: it has ended, or restarts";
   const running = turns ? `, ${toCount(turns, "turn")} at work` : "";
   return `process ${guest.pid}, ${state}${running}${restarts ? `, restarted ${toCount(restarts, "time")}` : ""}`;
 }

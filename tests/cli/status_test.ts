@@ -199,6 +199,12 @@ Deno.test("runStatus() refuses a folder that a link took elsewhere, and an audit
   });
 });
 
+const refused = (note: string) => ({
+  state: "refused" as const,
+  at: new Date(2030, 0, 2, 3, 6).getTime(),
+  note,
+});
+
 const RUNNING: Status = {
   user: "alice",
   state: "running",
@@ -243,7 +249,20 @@ Deno.test("toStatusText() has a first line for each state, and leaves out what n
     ],
     [{ ...down, state: "starting", runner: null }, /^oxydra is starting for alice\ntier /],
     [{ ...down, state: "not_answering" }, /^oxydra does not answer for alice: it stops or hangs\nrunner /],
-    [{ ...RUNNING, guest: { pid: 4725, up: false } }, /^guest +process 4725, it has ended$/m],
+    [
+      { ...RUNNING, guest: { pid: 4725, up: false } },
+      /^guest +process 4725, no turn can run: it has ended, or restarts$/m,
+    ],
+    [{ ...RUNNING, turns: 2, restarts: 1 }, /^guest +process 4725, up, 2 turns at work, restarted 1 time$/m],
+    [
+      { ...RUNNING, config: refused("a.toml:1: bad") },
+      /^config +last edit refused \(2030-01-02 03:06\): a.toml:1: bad$/m,
+    ],
+    [{ ...RUNNING, config: refused("one\ntwo\nthree") }, /^config +last edit .*: one \(and 2 more lines\)$/m],
+    [
+      { ...RUNNING, config: { state: "in_force", at: 1, note: "workspace_root takes effect at the next start" } },
+      /^config +workspace_root takes effect at the next start$/m,
+    ],
     [{ ...RUNNING, waiting: 0 }, /^waiting +no call$/m],
     [{ ...RUNNING, waiting: null }, /^waiting +unknown: run\/approvals\.json is damaged$/m],
     [{ ...RUNNING, auditHead: null }, /^audit log +no entry yet$/m],
