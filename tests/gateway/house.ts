@@ -30,6 +30,7 @@ export interface House extends AsyncDisposable {
   /** What clients answered to approvals. */
   readonly answers: readonly GivenAnswer[];
   readonly resume: Gateway["resume"];
+  readonly drain: Gateway["drain"];
   client(options?: { hello?: Record<string, unknown>; capabilities?: readonly string[] }): Promise<Client>;
 }
 
@@ -84,6 +85,7 @@ export async function openHouse(
     reports,
     answers,
     resume: gateway.resume,
+    drain: gateway.drain,
     counted: () => recount.promise,
     async has(clients) {
       while (counts.at(-1) !== clients) await recount.promise;
