@@ -64,10 +64,8 @@ export class Live {
         if (clients > 0) this.presence.set(clients);
         this.presence.release(LIMITS.clientReturnMs);
       },
-      onDown: () => {
-        deps.onDown();
-        this.presence.hold();
-      },
+      onDown: () => deps.onDown(),
+      onCut: () => this.presence.hold(),
       onLog: (line) => log.write(line),
       budget: new RestartBudget({ now: () => performance.now(), random: Math.random }),
       port: input.port,
@@ -197,7 +195,7 @@ export class Live {
         broker: this.gate,
         // The last words of one that is gone are not about those who come to the next.
         onClients: (count) => {
-          if (guest === this.supervisor.guest && this.supervisor.isUp) this.presence.set(count);
+          if (guest === this.supervisor.guest) this.presence.set(count);
         },
         onTurn: () => void this.gate.host().then((host) => host.warm()).catch(() => {}),
         onLog: (line) => log.write(line),

@@ -13,6 +13,8 @@ export interface SupervisorDeps {
   readonly onUp: (port: number, token: string) => void;
   /** It is gone or goes: its address is nobody's from now on. */
   readonly onDown: () => void;
+  /** Its clients are cut off now. */
+  readonly onCut: () => void;
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
   readonly budget: RestartBudget;
@@ -120,6 +122,7 @@ export class Supervisor {
         if (!await this.#obey(job)) return;
       } else if (code !== undefined) {
         this.#down(`the guest ended by itself with code ${code}`);
+        this.#deps.onCut();
         if (!await this.#replace(`it ended with code ${code}`)) return;
       }
     }
@@ -129,6 +132,7 @@ export class Supervisor {
   async #obey({ apply, revert, done }: Job): Promise<boolean> {
     this.#down(`the guest is restarted; turns have ${this.#deps.drainMs} ms to end`);
     await this.#guest.drain(this.#deps.drainMs);
+    this.#deps.onCut();
     await this.#guest.close();
     try {
       await apply();

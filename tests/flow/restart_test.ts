@@ -1,14 +1,22 @@
 /** Guests that are killed or restarted under their clients, in real processes: clients find the next one and lose nothing. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readHealth } from "#/cli/control_client.ts";
+import { answerApproval, readApprovals, readHealth } from "#/cli/control_client.ts";
 import type { Status } from "#/cli/status.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { controlPath } from "#/runner/endpoint.ts";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
 import { type FakeOpenAi, type Script, withVendor } from "../fake/openai_server.ts";
-import { makeMachine, processTree, runOxydra, spawnOxydra, vendorEnv, waitUntil } from "../fixture/system.ts";
+import {
+  connectRaw,
+  makeMachine,
+  processTree,
+  runOxydra,
+  spawnOxydra,
+  vendorEnv,
+  waitUntil,
+} from "../fixture/system.ts";
 import { withVendorMachine } from "../fixture/vendor_machine.ts";
 
 const WORKSPACE = ".oxydra/workspaces/default";
@@ -77,6 +85,11 @@ function read(path: string): string {
   } catch {
     return "";
   }
+}
+
+function endpointOf(cwd: string): { readonly port: number; readonly token: string } {
+  const url = new URL(Deno.readTextFileSync(join(cwd, WORKSPACE, "ipc/gateway-endpoint")).trim());
+  return { port: Number(url.port), token: url.searchParams.get("token")! };
 }
 
 function socketOf({ cwd }: Place): string {
@@ -314,6 +327,122 @@ Deno.test("twenty edits in a row end at the last one, and SIGHUPs without a chan
     await chat.type("again");
     await chat.until(() => chat.out === "It is b.\nIt is b.\n", "no answer after the storm");
     assert.equal((await readHealth(socketOf(machine))).guest_restarts, guest_restarts);
+    assert.equal(await chat.leave(), 0, chat.err);
+  });
+});
+
+Deno.test("an approval that is open when the guest restarts stays open, and its answer ends the turn", async () => {
+  const script = (): Script => (body) =>
+    toolResults(body).length === 0
+      ? reply([toolCall("file_read", { path: "/vault/key" }, { id: "call_1" })])
+      : reply([text("I read it.")]);
+  await withPerson(["a"], script, async (machine) => {
+    const { agent, vendors, cwd } = machine;
+    await Deno.mkdir(join(cwd, WORKSPACE, "vault"), { recursive: true });
+    await Deno.writeTextFile(join(cwd, WORKSPACE, "vault/key"), "rivers");
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("a/m"), "no greeting");
+    const hello = { session_id: "s", capabilities: ["turn_events", "approvals", "named_sessions"] };
+    const first = await connectRaw(endpointOf(cwd), hello);
+    await first.next((frame) => frame.type === "hello_ack");
+    first.send("send_turn", { request_id: "r", session_id: "s", turn_id: "t", prompt: "read the key" });
+    await first.next((frame) => frame.payload.event?.type === "parked");
+    const [before] = await readApprovals(socketOf(machine));
+    save(agent, toAgent(vendors, "a", "[runtime]\nmax_turns = 9\n"));
+    await waitForHealth(machine, ({ healthy, guest_restarts }) => healthy && guest_restarts === 1);
+    // Another policy reopens the tools as well.
+    save(agent, toAgent(vendors, "a", `[runtime]\nmax_turns = 9\n${DENY_LISTS}`));
+    await chat.until(() => chat.log.includes("changes: policy"), "no other policy");
+    const second = await connectRaw(endpointOf(cwd), hello);
+    await second.next((frame) =>
+      frame.type === "approval_request" && frame.payload.approval.approval_id === before!.id
+    );
+    assert.deepEqual(await readApprovals(socketOf(machine)), [before]);
+    await answerApproval(socketOf(machine), { id: before!.id, answer: "once" });
+    const done = await second.next((frame) => frame.type === "turn_completed");
+    assert.equal(done.payload.response.message.content, "I read it.");
+    first.close();
+    second.close();
+    assert.equal(await chat.leave(), 0, chat.err);
+  });
+});
+
+Deno.test("a message that waits for its lane when the guest restarts is sent again by its client, and answered", async () => {
+  const gate = Promise.withResolvers<void>();
+  const script = (): Script => (_, n) =>
+    n === 0 ? reply([text("first "), waitFor(gate.promise), text("done")]) : reply([text("second")]);
+  await withPerson(["a"], script, async (machine) => {
+    const { agent, vendors } = machine;
+    const running = new Running(["run", "--json", "one"], machine);
+    await running.until(() => running.out.includes("text_delta"), "no delta");
+    const waiting = new Running(["run", "--json", "two"], machine);
+    await waitForHealth(machine, ({ active_turns }) => active_turns === 2);
+    save(agent, toAgent(vendors, "a", "[runtime]\nmax_turns = 9\n"));
+    await running.until(() => running.log.includes("the guest is restarted"), "no restart");
+    assert.equal((await readHealth(socketOf(machine))).healthy, false);
+    gate.resolve();
+    assert.deepEqual([await running.exited, await waiting.exited], [0, 0], running.err + waiting.err);
+    const ends = [running, waiting].map(({ out }) => JSON.parse(out.trimEnd().split("\n").at(-1)!));
+    assert.deepEqual(ends.map(({ type, payload }) => [type, payload.text]), [
+      ["turn_done", "first done"],
+      ["turn_done", "second"],
+    ]);
+    assert.equal(vendors.a!.requests.length, 2);
+  });
+});
+
+const DENY_LISTS = `[[policy.rules]]\nid = "no lists"\nkinds = ["fs.list"]\nunder = "/shared"\neffect = "deny"\n`;
+
+Deno.test("another policy holds for the next call, and the guest does not notice", async () => {
+  const script = (): Script => (body) => {
+    const results = toolResults(body);
+    return results.length % 2 === 0
+      ? reply([toolCall("file_list", { path: "/shared" }, { id: `call_${results.length}` })])
+      : reply([text(`It said: ${JSON.stringify(results.at(-1))}`)]);
+  };
+  await withPerson(["a"], script, async (machine) => {
+    const { agent, vendors } = machine;
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("a/m"), "no greeting");
+    const { pid } = chat.guest()!;
+    save(agent, toAgent(vendors, "a", DENY_LISTS));
+    await chat.until(() => chat.log.includes("changes: policy"), "no other policy");
+    await chat.type("list it");
+    await chat.until(() => chat.out.includes("It said"), "no answer");
+    assert.match(chat.out, /no lists/);
+    assert.equal(chat.guest()!.pid, pid);
+    assert.equal((await readHealth(socketOf(machine))).guest_restarts, 0);
+    // From a pipe the worst turn counts: a call was refused.
+    assert.equal(await chat.leave(), 5, chat.err);
+  });
+});
+
+Deno.test("a project's file that somebody plants while it runs counts as at a start: refused, until the person trusts this very file", async () => {
+  await withPerson(["a"], says, async (machine) => {
+    const { cwd } = machine;
+    const chat = new Running(["chat"], machine);
+    await chat.until(() => chat.err.includes("a/m"), "no greeting");
+    const { pid } = chat.guest()!;
+    await Deno.mkdir(join(cwd, ".oxydra"), { recursive: true });
+    const planted = join(cwd, ".oxydra/agent.toml");
+    const allow = (what: string) =>
+      `[[policy.rules]]\nid = "all"\nkinds = ["${what}"]\nunder = "/shared"\neffect = "allow"\n`;
+    save(planted, allow("fs.read"));
+    const refused = await waitForHealth(machine, ({ config }) => config.state === "refused");
+    assert.match(refused.config.note, /\.oxydra\/agent\.toml:1: policy.*oxydra trust/s);
+    const trusted = await runOxydra(["trust", planted], machine);
+    assert.equal(trusted.code, 0, trusted.err);
+    await waitForHealth(machine, ({ config }) => config.state === "in_force");
+    assert.match(chat.log, /changes: policy/);
+    save(planted, allow("fs.write"));
+    const again = await waitForHealth(machine, ({ config }) => config.state === "refused");
+    assert.match(again.config.note, /oxydra trust/);
+    assert.equal(chat.guest()!.pid, pid);
+    assert.equal((await runOxydra(["reload"], machine)).code, 2);
+    Deno.removeSync(planted);
+    await waitForHealth(machine, ({ config }) => config.state === "in_force");
+    const reloaded = await runOxydra(["reload"], machine);
+    assert.deepEqual([reloaded.code, reloaded.out], [0, "the configuration is in force\n"], reloaded.err);
     assert.equal(await chat.leave(), 0, chat.err);
   });
 });

@@ -71,6 +71,7 @@ function openHouse(ports: readonly (number | string)[], port = 0) {
     },
     onUp: (port, token) => note(`up ${port} ${token === guests[0]!.token ? "same" : "new"} token`),
     onDown: () => note("down"),
+    onCut: () => log.push(`cut off, ${supervisor.isUp ? "up" : "down"}`),
     onLog: (line) => log.push(line),
     budget: new RestartBudget({ now: () => 0, random: () => 0 }),
     port,
@@ -90,7 +91,7 @@ Deno.test("Supervisor replaces a guest that ended, at the same port with the sam
   guests[0]!.end(137);
   assert.deepEqual(await until(3), ["up 4000 same token", "down", "up 4000 same token"]);
   assert.deepEqual([guests[1]!.wanted, supervisor.guest, supervisor.restarts], [4000, guests[1], 1]);
-  assert.match(log.join("\n"), /ended by itself with code 137/);
+  assert.deepEqual(log, ["runner: the guest ended by itself with code 137", "cut off, down"]);
   await supervisor.close();
   assert.ok(guests[1]!.isClosed);
 });
