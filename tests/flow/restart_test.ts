@@ -8,15 +8,7 @@ import { controlPath } from "#/runner/endpoint.ts";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
 import { type FakeOpenAi, type Script, withVendor } from "../fake/openai_server.ts";
-import {
-  connectRaw,
-  makeMachine,
-  processTree,
-  runOxydra,
-  spawnOxydra,
-  vendorEnv,
-  waitUntil,
-} from "../fixture/system.ts";
+import { connectRaw, makeMachine, processTree, runOxydra, spawnOxydra, waitUntil } from "../fixture/system.ts";
 import { withVendorMachine } from "../fixture/vendor_machine.ts";
 
 const WORKSPACE = ".oxydra/workspaces/default";
@@ -408,7 +400,7 @@ Deno.test("another policy holds for the next call, and the guest does not notice
     save(agent, toAgent(vendors, "a", DENY_LISTS));
     await chat.until(() => chat.log.includes("changes: policy"), "no other policy");
     await chat.type("list it");
-    await chat.until(() => chat.out.includes("It said"), "no answer");
+    await chat.until(() => chat.out.includes("It said") && chat.out.endsWith("\n"), "no answer");
     assert.match(chat.out, /no lists/);
     assert.equal(chat.guest()!.pid, pid);
     assert.equal((await readHealth(socketOf(machine))).guest_restarts, 0);
