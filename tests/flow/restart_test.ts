@@ -1,157 +1,27 @@
 /** Guests that are killed or restarted under their clients, in real processes: clients find the next one and lose nothing. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { answerApproval, readApprovals, readHealth } from "#/cli/control_client.ts";
-import type { Status } from "#/cli/status.ts";
+import { answerApproval, readApprovals, readHealth, reloadConfig } from "#/cli/control_client.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { controlPath } from "#/runner/endpoint.ts";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
-import { type FakeOpenAi, type Script, withVendor } from "../fake/openai_server.ts";
-import { connectRaw, makeMachine, processTree, runOxydra, spawnOxydra, waitUntil } from "../fixture/system.ts";
+import type { FakeOpenAi, Script } from "../fake/openai_server.ts";
+import {
+  assertGapFree,
+  endpointOf,
+  read,
+  Running,
+  save,
+  says,
+  socketOf,
+  statusOf,
+  toAgent,
+  waitForHealth,
+  withPerson,
+  WORKSPACE,
+} from "../fixture/restarting.ts";
+import { connectRaw, processTree, runOxydra } from "../fixture/system.ts";
 import { withVendorMachine } from "../fixture/vendor_machine.ts";
-
-const WORKSPACE = ".oxydra/workspaces/default";
-
-interface Place {
-  readonly cwd: string;
-  readonly env: Record<string, string>;
-}
-
-/** A command that runs, with what it said so far. */
-class Running {
-  readonly child: Deno.ChildProcess;
-  readonly cwd: string;
-  readonly exited: Promise<number>;
-  out = "";
-  err = "";
-
-  constructor(args: readonly string[], place: Place) {
-    this.child = spawnOxydra(args, { ...place, pipeStdin: args[0] === "chat" });
-    this.cwd = place.cwd;
-    const collect = async (stream: ReadableStream<Uint8Array>, key: "out" | "err") => {
-      const decoder = new TextDecoder();
-      for await (const chunk of stream) this[key] += decoder.decode(chunk, { stream: true });
-    };
-    const drained = Promise.all([collect(this.child.stdout, "out"), collect(this.child.stderr, "err")]);
-    this.exited = this.child.status.then(async ({ code }) => {
-      await drained;
-      return code;
-    });
-  }
-
-  async until(check: () => boolean, what: string): Promise<void> {
-    await waitUntil(check, what, 20_000).catch((error) => {
-      throw new Error(`${error.message}\nout: ${this.out}\nerr: ${this.err}\nlog: ${this.log}`);
-    });
-  }
-
-  async type(line: string): Promise<void> {
-    const writer = this.child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(`${line}\n`));
-    writer.releaseLock();
-  }
-
-  async leave(): Promise<number> {
-    await this.child.stdin.close().catch(() => {});
-    return await this.exited;
-  }
-
-  get log(): string {
-    return Deno.readTextFileSync(join(this.cwd, WORKSPACE, "logs/runtime.log"));
-  }
-
-  /** The command line of the guest of now. */
-  guest(): { readonly pid: number; readonly flags: readonly string[] } | undefined {
-    for (const pid of processTree(this.child.pid)) {
-      const flags = read(`/proc/${pid}/cmdline`).split("\0");
-      if (flags.some((flag) => flag.endsWith("app/guest.ts"))) return { pid, flags };
-    }
-    return undefined;
-  }
-}
-
-function read(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
-function endpointOf(cwd: string): { readonly port: number; readonly token: string } {
-  const url = new URL(Deno.readTextFileSync(join(cwd, WORKSPACE, "ipc/gateway-endpoint")).trim());
-  return { port: Number(url.port), token: url.searchParams.get("token")! };
-}
-
-function socketOf({ cwd }: Place): string {
-  return controlPath(join(cwd, WORKSPACE, "ipc"));
-}
-
-async function statusOf(place: Place): Promise<Status> {
-  return JSON.parse((await runOxydra(["status", "--json"], place)).out);
-}
-
-async function waitForHealth(place: Place, check: (health: Awaited<ReturnType<typeof readHealth>>) => boolean) {
-  const end = performance.now() + 20_000;
-  for (;;) {
-    const health = await readHealth(socketOf(place));
-    if (check(health)) return health;
-    assert.ok(performance.now() < end, JSON.stringify(health));
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/** Recorded events of a `--json` client, whose places have no gap. */
-function assertGapFree(out: string): { type: string; seq: number; payload: Record<string, unknown> }[] {
-  const lines = out.split("\n").slice(0, -1).map((line) => JSON.parse(line));
-  const stored = lines.filter((event) => event.seq !== undefined);
-  assert.deepEqual(stored.map(({ seq }) => seq), stored.map((_, index) => index + 1), out);
-  return stored;
-}
-
-/** A provider of this name in agent.toml. */
-function toEntry(name: string, url: string): string {
-  return `[providers.registry.${name}]\nprovider_type = "openai"\nbase_url = "${url}"\napi_key = "sk-${name}-0123456789"\n`;
-}
-
-function toAgent(vendors: Readonly<Record<string, FakeOpenAi>>, selected: string, more = ""): string {
-  const entries = Object.entries(vendors).map(([name, { url }]) => toEntry(name, url)).join("");
-  return `[selection]\nprovider = "${selected}"\nmodel = "m"\n[catalog]\nskip_catalog_validation = true\n${more}${entries}`;
-}
-
-/** Puts a file in place as an editor does. */
-function save(path: string, content: string): void {
-  Deno.writeTextFileSync(`${path}.swp`, content);
-  Deno.renameSync(`${path}.swp`, path);
-}
-
-/** A machine whose person has these vendors in their own agent.toml, and selects one. */
-async function withPerson(
-  names: readonly string[],
-  script: (name: string) => Script,
-  body: (place: Place & { readonly agent: string; readonly vendors: Record<string, FakeOpenAi> }) => Promise<void>,
-): Promise<void> {
-  const vendors: Record<string, FakeOpenAi> = {};
-  const open = async (rest: readonly string[]): Promise<void> => {
-    const [name, ...others] = rest;
-    if (name !== undefined) {
-      return await withVendor(script(name), (vendor) => {
-        vendors[name] = vendor;
-        return open(others);
-      });
-    }
-    const { cwd, env } = await makeMachine();
-    const folder = join(env.HOME!, ".config/oxydra");
-    await Deno.mkdir(folder, { recursive: true });
-    const agent = join(folder, "agent.toml");
-    save(agent, toAgent(vendors, names[0]!));
-    await body({ cwd, env, agent, vendors });
-  };
-  await open(names);
-}
-
-const says = (name: string): Script => () => reply([text(`It is ${name}.`)]);
 
 Deno.test("a guest that is killed in mid-turn: the run ends with its turn, without a gap", async () => {
   const gate = Promise.withResolvers<void>();
@@ -307,11 +177,9 @@ Deno.test("twenty edits in a row end at the last one, and SIGHUPs without a chan
     }
     save(agent, toAgent(vendors, "b"));
     Deno.kill(chat.child.pid, "SIGHUP");
-    await waitForHealth(machine, ({ healthy, guest_restarts }) => healthy && guest_restarts > 0);
-    await chat.until(
-      () => /b\/m/.test(chat.log.trimEnd().split("\n").findLast((line) => line.includes("changes: "))!),
-      "b",
-    );
+    assert.equal((await reloadConfig(socketOf(machine))).state, "in_force");
+    const restarted = await readHealth(socketOf(machine));
+    assert.ok(restarted.healthy && restarted.guest_restarts > 0, JSON.stringify(restarted));
     await chat.type("who is it");
     await chat.until(() => chat.out === "It is b.\n", "no answer of b");
     const { guest_restarts } = await readHealth(socketOf(machine));
@@ -406,35 +274,5 @@ Deno.test("another policy holds for the next call, and the guest does not notice
     assert.equal((await readHealth(socketOf(machine))).guest_restarts, 0);
     // From a pipe the worst turn counts: a call was refused.
     assert.equal(await chat.leave(), 5, chat.err);
-  });
-});
-
-Deno.test("a project's file that somebody plants while it runs counts as at a start: refused, until the person trusts this very file", async () => {
-  await withPerson(["a"], says, async (machine) => {
-    const { cwd } = machine;
-    const chat = new Running(["chat"], machine);
-    await chat.until(() => chat.err.includes("a/m"), "no greeting");
-    const { pid } = chat.guest()!;
-    await Deno.mkdir(join(cwd, ".oxydra"), { recursive: true });
-    const planted = join(cwd, ".oxydra/agent.toml");
-    const allow = (what: string) =>
-      `[[policy.rules]]\nid = "all"\nkinds = ["${what}"]\nunder = "/shared"\neffect = "allow"\n`;
-    save(planted, allow("fs.read"));
-    const refused = await waitForHealth(machine, ({ config }) => config.state === "refused");
-    assert.match(refused.config.note, /\.oxydra\/agent\.toml:1: policy.*oxydra trust/s);
-    const trusted = await runOxydra(["trust", planted], machine);
-    assert.equal(trusted.code, 0, trusted.err);
-    await waitForHealth(machine, ({ config }) => config.state === "in_force");
-    assert.match(chat.log, /changes: policy/);
-    save(planted, allow("fs.write"));
-    const again = await waitForHealth(machine, ({ config }) => config.state === "refused");
-    assert.match(again.config.note, /oxydra trust/);
-    assert.equal(chat.guest()!.pid, pid);
-    assert.equal((await runOxydra(["reload"], machine)).code, 2);
-    Deno.removeSync(planted);
-    await waitForHealth(machine, ({ config }) => config.state === "in_force");
-    const reloaded = await runOxydra(["reload"], machine);
-    assert.deepEqual([reloaded.code, reloaded.out], [0, "the configuration is in force\n"], reloaded.err);
-    assert.equal(await chat.leave(), 0, chat.err);
   });
 });

@@ -180,3 +180,20 @@ Deno.test("startRunner() gives up on guests that are killed again and again, and
   await runner.close();
   await assertFree(folders);
 });
+
+Deno.test("startRunner() gives up with the reason on guests that cannot start any more", async () => {
+  const folders = makeFolders();
+  const runner = await startRunner(toInput(folders));
+  const [guest] = guestsOf(folders);
+  Deno.kill(guest!, "SIGSTOP");
+  for (const { name } of [...Deno.readDirSync(folders.internal)]) {
+    if (name.startsWith("oxydra.db")) Deno.removeSync(join(folders.internal, name));
+  }
+  Deno.writeTextFileSync(join(folders.internal, "oxydra.db"), "this is no database, long enough to be looked at");
+  Deno.kill(guest!, "SIGKILL");
+  const error = await runner.gaveUp;
+  assert.match(error.message, /is not started again; the last time: .*oxydra\.db/);
+  assert.deepEqual(guestsOf(folders), []);
+  await runner.close();
+  await assertFree(folders);
+});
