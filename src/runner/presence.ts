@@ -31,9 +31,10 @@ export class Presence {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Leaves no timer behind. */
+  /** There is no gateway any more, and so nobody connected. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#count = 0;
+    this.#believe();
   }
 
   get #isNone(): boolean {

@@ -41,7 +41,7 @@ Deno.test("Presence holds those whom a restart cut off, until they are back or t
   presence.close();
 });
 
-Deno.test("Presence holds nobody where nobody was, and close() leaves no timer", async () => {
+Deno.test("Presence holds nobody where nobody was, nor after close(), which leaves no timer", async () => {
   const presence = new Presence();
   presence.hold();
   presence.release(60_000);
@@ -49,6 +49,8 @@ Deno.test("Presence holds nobody where nobody was, and close() leaves no timer",
   presence.set(1);
   presence.hold();
   presence.release(60_000);
-  presence.close();
+  const none = presence.whenNone();
   assert.ok(!await isNone(presence));
+  presence.close();
+  await none;
 });
