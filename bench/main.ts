@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, guards,
- * search, memory, first_start.
+ * search, memory, resume, first_start.
  */
 import { cancel } from "./cancel.ts";
 import { decode } from "./decode.ts";
@@ -10,6 +10,7 @@ import { guards } from "./guards.ts";
 import { firstStart } from "./first_start.ts";
 import { history } from "./history.ts";
 import { memory } from "./memory.ts";
+import { resume } from "./resume.ts";
 import type { Row } from "./row.ts";
 import { search } from "./search.ts";
 import { startup } from "./startup.ts";
@@ -17,7 +18,7 @@ import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
 
-const BENCHES = [startup, turn, delta, cancel, decode, toolCall, history, guards, search, memory, firstStart];
+const BENCHES = [startup, turn, delta, cancel, decode, toolCall, history, guards, search, memory, resume, firstStart];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
 const unknown = names.filter((name) => BENCHES.every((bench) => bench.name !== name));

@@ -79,6 +79,8 @@ const SANDBOX_UNITS: readonly { readonly unit: string; readonly files: RegExp; r
   // DESIGN aims at 600: two protocols, redirects and one address check do not fit.
   { unit: "egress", files: /^(egress|web)/, linesMax: 900 },
   { unit: "approvals", files: /^approval/, linesMax: 300 },
+  // Decides whether a call runs at all, never what it may do.
+  { unit: "memory of calls", files: /^call_memory/, linesMax: 300 },
   { unit: "tools that the runner runs", files: /^host_run/, linesMax: 100 },
   { unit: "broker core", files: /^/, linesMax: 2_500 },
 ];

@@ -107,6 +107,8 @@ export const Bootstrap = z.strictObject({
   v: z.literal(1),
   version: z.string(),
   user: z.string().regex(USER_ID),
+  /** Names this workspace on this machine, the same at each start: its earlier starts are dead, since the runner has the lock. */
+  node: z.string().regex(/^[0-9a-f]{1,64}$/).exactOptional(),
   /** Host path of the guest's own folder: the event log and the token file lie there. */
   internalDir: z.string(),
   /** Port to listen on; 0 takes any free one. */

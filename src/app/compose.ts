@@ -15,7 +15,8 @@ import { openEventLog } from "#/memory/sqlite.ts";
 import { openProvider } from "#/provider/registry.ts";
 import type { WarmProvider } from "#/provider/warm_provider.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
-import type { SendDeps, Sessions } from "#/session/session.ts";
+import type { SendDeps } from "#/session/drive.ts";
+import type { Sessions } from "#/session/session.ts";
 import type { Ledger, PricedModel } from "#/turn/ledger.ts";
 
 /** What the guest's parts need from the process that they run in. */
@@ -44,7 +45,7 @@ export interface Guest {
   readonly attachment: FetchAttachment;
   /** Takes no new turn, and resolves when none runs any more. */
   drain(): Promise<void>;
-  /** Cancels what runs, records how it ended, tells the clients and closes the log. */
+  /** Suspends what runs, so that the next start goes on with it, tells the clients and closes the log. */
   close(): Promise<void>;
 }
 
@@ -72,6 +73,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     });
     // Whether they were answered while nobody was here to hear it, the runner says.
     void opening.then(({ sessions }) => {
+      for (const place of sessions.open) resume(place, undefined);
       for (const [session, turn] of sessions.parked) resume({ session, turn }, undefined);
     }, () => {});
     void opening.then(provider.warm).catch((error: unknown) => deps.report(error, bootstrap.model.provider));
@@ -81,7 +83,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
       drain,
       async close() {
         await listener.close();
-        await opening.then(({ sessions }) => sessions.close("the gateway is stopping"), () => {});
+        await opening.catch(() => {});
         await log.close();
       },
     };
@@ -142,6 +144,9 @@ async function listen(
       async endParked({ session, turn }, reason) {
         return await (await parts.turns).sessions.endParked(session, turn, reason);
       },
+      async suspend() {
+        await parts.turns.then(({ sessions }) => sessions.stop("suspend", "the gateway is stopping"), () => {});
+      },
     },
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
@@ -160,7 +165,7 @@ async function listen(
   return { listener, resume: gateway.resume, drain: gateway.drain };
 }
 
-/** Opens the sessions, which closes the turns that a crash left open, and makes what each turn runs with; the prompt is made per turn because it names the day. */
+/** Opens the sessions and makes what each turn runs with; the prompt is made per turn because it names the day. */
 async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog, provider: Provider): Promise<Turns> {
   const [{ openSessions }, { toSystemPrompt }, { TokenCounter, toTokenFactor }, { toTools }, { toSchema }] =
     await Promise
@@ -174,6 +179,7 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
   const { settings, model, user, timezone } = bootstrap;
   const sessions = await openSessions({
     log,
+    lease: { owner: `${bootstrap.node ?? crypto.randomUUID()}:${crypto.randomUUID()}`, ttlMs: LIMITS.leaseMs, delay },
     lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
     now: deps.now,
     report: deps.report,

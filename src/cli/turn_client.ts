@@ -75,6 +75,9 @@ export async function followTurn(
   }
 }
 
+/** Why a gateway that is about to go refuses a message. */
+const NOT_TAKEN: ReadonlySet<string> = new Set(["gateway_restarting", "turn_suspended", "cancelled"]);
+
 class Follower {
   readonly #connection: TurnConnection;
   readonly #followed: FollowedTurn;
@@ -131,7 +134,9 @@ class Follower {
     const isOwn = request !== undefined && payload.request_id === request;
     if (type === "error" && isOwn) {
       // Not taken, because the gateway restarts in a moment: it is sent again when that is over.
-      if (payload.code === "gateway_restarting" && this.#connection.reconnect !== undefined) return undefined;
+      if (NOT_TAKEN.has(payload.code ?? "") && payload.turn === undefined && this.#connection.reconnect) {
+        return undefined;
+      }
       // Its end, said once more for clients of the reference; what comes before it is on its way.
       if (payload.turn !== undefined && this.#feed.lacksSome) return undefined;
       return this.#lose(toPrintable(payload.message ?? "refused"));

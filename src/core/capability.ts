@@ -161,6 +161,8 @@ export interface ToolRequest {
   readonly tool: string;
   /** Parsed JSON; the runner parses it again with the tool's schema. */
   readonly args: unknown;
+  /** Asked before, and the answer was lost: what may have changed something is not run a second time. */
+  readonly resumed?: true;
   readonly traceparent?: string;
 }
 
@@ -182,7 +184,7 @@ export interface Outcome {
   readonly elapsedMs: number;
 }
 
-/** The seam between a turn and everything that acts. Never throws for a tool's trouble; throws `cancelled` when the signal fires. */
+/** The seam between a turn and everything that acts. Never throws for a tool's trouble; throws `cancelled` when the signal fires, `tool_interrupted` when nobody acts any more. */
 export interface Sandbox {
   call(request: ToolRequest, signal: AbortSignal): Promise<Outcome>;
   /**

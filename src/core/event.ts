@@ -54,6 +54,8 @@ export interface EventPayloads {
     /** Who answered, when that is not who was asked. */
     readonly answeredBy?: ModelName;
     readonly replay?: Replay;
+    /** Why, when `finishReason` is `failed`. */
+    readonly failure?: { readonly code: ErrorCode; readonly message: string };
     /** What the model made beside text; the bytes are blobs of this event. */
     readonly media?: readonly BlobRef[];
     /**
@@ -94,6 +96,8 @@ export interface EventPayloads {
     readonly outputBytes: number;
     readonly truncated: boolean;
     readonly elapsedMs: number;
+    /** The runner's audit log as the call left it. */
+    readonly auditHead?: AuditHead;
   };
   /** `card` is an ApprovalCard as the runner made it. */
   approval_asked: { readonly callId: string; readonly card: unknown };
@@ -107,6 +111,8 @@ export interface EventPayloads {
   };
   /** The turn waits for a person and runs no further until the call is answered; the next event of the turn, if any, is that answer. */
   parked: { readonly callId: string; readonly reason: string };
+  /** A turn that was interrupted goes on: since its last reply or result for the `attempt`th time, from 1. */
+  resumed: { readonly attempt: number };
   summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };
   budget: { readonly kind: BudgetKind; readonly used: number; readonly limit: number };
   turn_done: {

@@ -39,6 +39,13 @@ export const LIMITS = {
   brokerCallsMax: 64,
   /** A call waits for a tool child at most this long. */
   brokerWaitMs: 60_000,
+  /** Outcomes that a runner keeps for a guest that asks again, and their bytes together; the oldest go first. */
+  callsRememberedMax: 256,
+  callsRememberedBytesMax: 16_777_216,
+  /** What is read of the audit log to find what became of one call. */
+  auditLookBytesMax: 67_108_864,
+  /** A runner that stops waits so long for calls whose guest is gone. */
+  callDrainMs: 1_000,
   /** Requests that one end of a link may have open; more of them ends the link. */
   linkRequestsMax: 256,
   /** An id or a tool name in a frame between our own processes, in UTF-16 code units. */
@@ -310,6 +317,12 @@ export const LIMITS = {
   attachPollMs: 15,
   /** After our own client left, the others are given this long to leave with it before the person is told of them. */
   stayNoticeMs: 500,
+  /** A stopping gateway waits so long for running turns to come to a recorded boundary; what is then left is asked for again by the next start. */
+  suspendMs: 2_000,
+  /** A turn that was resumed so many times in a row without a new reply or result is given up. */
+  resumesMax: 4,
+  /** A gateway that works on a session has it for so long, unless it says again that it does; then another one may take over. */
+  leaseMs: 30_000,
   /** After stdin closes, a guest has this long to end its turns. */
   guestStopMs: 3_000,
   /** Payload of one event as JSON, in UTF-16 code units: 40 MB of attachments as base64, and the prompt. */

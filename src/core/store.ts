@@ -37,6 +37,15 @@ export interface UsageRow {
 /** `full` survives a power cut (synchronous=FULL); `normal` survives a crash of any process. */
 export type Durability = "normal" | "full";
 
+/** How an append is done. */
+export interface AppendOptions {
+  readonly durability: Durability;
+  /** Refused with AppError `session_taken` unless the session's lease is this owner's; the end of a turn gives it back. */
+  readonly owner?: string;
+  /** Takes or extends the owner's lease first, as `claim` does. */
+  readonly claimMs?: number;
+}
+
 /** The event log: the only truth. Async and batched, so that a remote store fits; no driver type crosses this seam. */
 export interface EventLog {
   /** Creates the session when it is not there; never changes one that is. */
@@ -53,8 +62,15 @@ export interface EventLog {
     sessionId: string,
     turnId: string,
     events: readonly NewEvent[],
-    options: { readonly durability: Durability },
+    options: AppendOptions,
   ): Promise<readonly StoredEvent[]>;
+  /**
+   * Takes or extends the lease of a session, by the store's clock; false while it is another owner's and has not run out. An owner is
+   * `<node>:<start>`, and takes over at once what an earlier start of its node has: whoever starts on a node has its lock.
+   */
+  claim(sessionId: string, owner: string, ttlMs: number): Promise<boolean>;
+  /** Gives the lease back; nothing happens when it is not this owner's. */
+  release(sessionId: string, owner: string): Promise<void>;
   /** Events of a session with `seq >= fromSeq`, ascending; kinds this version does not know are skipped. */
   read(
     sessionId: string,

@@ -10,6 +10,7 @@ import { Hub } from "#/gateway/hub.ts";
 import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
 import { Turns, type TurnSource } from "#/gateway/turns.ts";
+import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** What a gateway is made of. */
@@ -41,8 +42,11 @@ export interface GatewayDeps {
 /** A gateway that listens. */
 export interface Listener {
   readonly port: number;
-  /** Ends the turns as cancelled, tells every client, and stops listening: within `guestStopMs` and `wsFlushMs`. A second call waits for the first. */
-  close(): Promise<void>;
+  /**
+   * Suspends the turns (`cancel` ends them as cancelled), tells every client, and stops listening: within `suspendMs` and `wsFlushMs`. A second
+   * call waits for the first.
+   */
+  close(how?: StopHow): Promise<void>;
 }
 
 /** A gateway; `app` is its HTTP face, which refuses everything until it knows its port. */
@@ -107,7 +111,7 @@ class House implements Gateway {
     const server = Deno.serve({ ...address, onListen() {} }, (request) => this.app.fetch(request));
     this.#port = (server.addr as Deno.NetAddr).port;
     let closed: Promise<void> | undefined;
-    return { port: this.#port, close: () => closed ??= this.#close(server) };
+    return { port: this.#port, close: (how) => closed ??= this.#close(server, how) };
   }
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
@@ -157,9 +161,9 @@ class House implements Gateway {
     socket.onclose = release;
   }
 
-  async #close(server: Deno.HttpServer): Promise<void> {
+  async #close(server: Deno.HttpServer, how: StopHow | undefined): Promise<void> {
     this.#closing = true;
-    await this.#within(LIMITS.guestStopMs, this.#turns.stop());
+    await this.#within(LIMITS.suspendMs, this.#turns.stop(how));
     // Deno tells every WebSocket 1001 behind what is queued for it.
     // A client that reads nothing, or left in mid-handshake, holds a shutdown up for ever and nothing cuts it off (measured in Deno
     // 2.9.6); it ends with the process.

@@ -7,7 +7,8 @@ import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
-import type { SessionMessage } from "#/session/session.ts";
+import { isSameMessage, toMessage, type Turn } from "#/gateway/turn_record.ts";
+import type { SessionMessage, StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** One message on its way into a session. */
@@ -16,14 +17,17 @@ export type InboundTurn = Required<SessionMessage>;
 /**
  * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
  * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
- * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it.
+ * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it, or it throws AppError
+ * `turn_suspended` or `session_taken`: the turn goes on after the next start, or in another gateway.
  */
 export interface TurnSource {
   send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
-  /** Goes on with a turn that waits for a person; no event when it does not (any more). The last event ends it, or parks it again. */
+  /** Goes on with a turn that waits for a person, or that an interruption left open; no event when it is neither (any more). */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
   /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
   endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
+  /** Suspends the turns that run and takes no more; resolves when they have come to a recorded boundary. */
+  suspend(): Promise<void>;
 }
 
 /** What running turns need. */
@@ -36,24 +40,6 @@ export interface TurnsDeps {
   readonly report: (error: unknown, id: string) => void;
   /** How many turns run or wait for their lane, after each change. */
   readonly onTurns?: (count: number) => void;
-}
-
-interface Turn extends Omit<InboundTurn, "requestId"> {
-  /** Whose request its frames answer: the sender's, after a retry the last sender's. */
-  requestId: string;
-  /** Absent for a turn that an earlier process began. */
-  sender: Subscriber | undefined;
-  abort: AbortController;
-  started: boolean;
-  /** It waits for a person; nothing runs. */
-  parked: boolean;
-  /** The event that said so. */
-  parkedSeq: number;
-  /** An answer that came before it waited. */
-  early: ApprovalResolution | undefined;
-  /** A finished turn, told again to its sender alone: the others have seen it. */
-  replay: boolean;
-  waiting: string;
 }
 
 const CANCELLED = "cancelled by a client";
@@ -96,7 +82,7 @@ export class Turns {
 
   /**
    * Goes on with a turn that waits for a person, after their answer, or without one to look whether there is one; also with a turn that
-   * an earlier process parked. Nothing happens when it does not wait. Never rejects.
+   * an earlier process parked or left open. Nothing happens when it is neither. Never rejects.
    */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
     const known = this.#turns.get(place.session)?.get(place.turn);
@@ -154,11 +140,14 @@ export class Turns {
     return this.#outcomes.get(session) ?? [];
   }
 
-  /** Cancels everything, takes nothing more, and resolves when the last turn has ended. */
-  async stop(): Promise<void> {
+  /**
+   * Takes nothing more and resolves when the last turn has stopped: as cancelled, or suspended, so that the next start goes on with it.
+   * Those that wait for a person go on waiting, over the stop.
+   */
+  async stop(how: StopHow = "suspend"): Promise<void> {
     this.#stopped = true;
-    // Those that wait for a person go on waiting, over the stop.
-    for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
+    if (how === "suspend") await this.#deps.source.suspend();
+    else for (const session of this.#turns.values()) for (const turn of session.values()) turn.abort.abort(CLOSING);
     await Promise.all(this.#running);
   }
 
@@ -175,24 +164,30 @@ export class Turns {
   }
 
   async #retry(turn: Turn, sender: Subscriber, message: InboundTurn): Promise<void> {
-    try {
-      // One that an earlier process began is known by its id alone; what it was asked is in the log.
-      const events = turn.started ? await this.#deps.log.turn(turn.session, turn.turn) : [];
-      const asked = turn.channel === "" ? events.find((event) => event.type === "user_message")?.payload : turn;
-      if (!isSameMessage({ ...message, attachments: [], ...asked }, message)) {
-        throw new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
-      }
-      turn.requestId = message.requestId;
-      turn.sender = sender;
-      if (!turn.started) return;
-      const address = this.#address(turn, "running");
-      this.#deps.hub.deliver(sender, toFrame("turn_started", address));
-      if (!sender.knows.turnEvents) return;
-      // What its sender missed; events of the next moment may have come before these, and say their place.
-      for (const event of events) this.#deps.hub.deliver(sender, toTurnFrames(event, address)[0]!.frame);
-    } catch (error) {
-      this.#refuse(sender, message, error);
+    await this.#recall(turn).catch(() => {});
+    if (!isSameMessage(turn, message)) {
+      const error = new AppError("turn_conflict", `turn ${turn.turn} is running with another message`);
+      return this.#refuse(sender, message, error);
     }
+    turn.requestId = message.requestId;
+    turn.sender = sender;
+    if (!turn.started) return;
+    const address = this.#address(turn, "running");
+    this.#deps.hub.deliver(sender, toFrame("turn_started", address));
+    if (!sender.knows.turnEvents) return;
+    // What its sender missed; events of the next moment may come before these, and say their place.
+    const events = await this.#deps.log.turn(turn.session, turn.turn).catch(() => []);
+    for (const event of events) this.#deps.hub.deliver(sender, toTurnFrames(event, address)[0]!.frame);
+  }
+
+  /** What an inherited turn was asked, from the log: the same message again is a retry of it. */
+  async #recall(turn: Turn): Promise<void> {
+    if (turn.sender !== undefined || turn.text !== "") return;
+    const events = await this.#deps.log.turn(turn.session, turn.turn);
+    const asked = events.find((event) => event.type === "user_message")?.payload;
+    if (asked === undefined) return;
+    const { text, channel, attachments = [], requestId = "" } = asked;
+    Object.assign(turn, { text, channel, attachments, requestId });
   }
 
   #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
@@ -240,9 +235,11 @@ export class Turns {
     let ended = false;
     let parked = false;
     let waits = false;
+    let isAsked = false;
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
+      if (isInherited) await this.#recall(turn);
       if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
       const events = toEvents();
       // The one who waits for this runs after the first pull, which follows without a pause.
@@ -250,6 +247,7 @@ export class Turns {
       for await (const event of events) {
         ended ||= isTurnEnd(event);
         parked = event.type === "parked";
+        isAsked ||= event.type === "approval_asked";
         if (parked && isStored(event)) {
           if (turn.parkedSeq === event.seq) continue;
           turn.parkedSeq = event.seq;
@@ -259,7 +257,7 @@ export class Turns {
           throw new AppError("gateway_restarting", RESTARTING);
         }
         // A turn that was cancelled in the queue ends without ever having started.
-        if (!turn.started && !ended) this.#begin(turn);
+        if (event.type === "resumed" || !turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
         this.#tell(turn, event);
@@ -269,7 +267,7 @@ export class Turns {
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
       waits = parked && !turn.replay;
       turn.parked = waits;
-      if (!parked || !isInherited) return;
+      if (!parked || !isInherited || isAsked) return;
       // Who came while this process looked whether an earlier one's question is still open has not been told of it.
       const cards = await this.#cards(turn);
       if (turn.parked) this.#publish(turn, cards);
@@ -326,6 +324,9 @@ export class Turns {
 
   #fail(turn: Turn, error: unknown): void {
     const cancelled = error instanceof AppError && error.code === "cancelled";
+    // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
+    const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
+    if (isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
     if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
     this.#remove(turn);
     const frame = cancelled
@@ -382,16 +383,4 @@ export class Turns {
     turns.delete(turn.turn);
     if (turns.size === 0) this.#turns.delete(turn.session);
   }
-}
-
-function toMessage(turn: Turn): InboundTurn {
-  const { session, text, channel, requestId, attachments } = turn;
-  return { session, turn: turn.turn, text, channel, requestId, attachments };
-}
-
-function isSameMessage(left: Omit<InboundTurn, "requestId">, right: InboundTurn): boolean {
-  return left.text === right.text && left.attachments.length === right.attachments.length &&
-    left.attachments.every(({ mimeType, data }, at) =>
-      mimeType === right.attachments[at]?.mimeType && data === right.attachments[at]?.data
-    );
 }

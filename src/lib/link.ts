@@ -13,7 +13,10 @@ export interface LinkAnswer {
 
 /** What this side does for the other. Without a handler, a request or notice is a protocol error and ends the link. */
 export interface LinkHandlers {
-  /** A rejection goes back as its code and message; anything that is no AppError as `internal`. */
+  /**
+   * A rejection goes back as its code and message; anything that is no AppError as `internal`. The signal fires when the other side cancels,
+   * and with the reason AppError `tool_interrupted` when it is gone.
+   */
   readonly onRequest?: (body: unknown, signal: AbortSignal) => Promise<LinkAnswer>;
   /** Synchronous. A throw ends the link. */
   readonly onNotice?: (body: unknown) => void;
@@ -275,7 +278,7 @@ class StreamLink implements Link {
     if (this.#isOver) return;
     this.#isOver = true;
     for (const { abort, wake } of this.#served.values()) {
-      abort.abort();
+      abort.abort(linkEnded(error));
       wake?.();
     }
     for (const { answer } of this.#asked.values()) answer.reject(linkEnded(error));
@@ -303,5 +306,8 @@ function toFrame(id: number, head: Head): Uint8Array<ArrayBuffer> {
 }
 
 function linkEnded(cause?: AppError): AppError {
-  return new AppError("tool_interrupted", "The link to the other process has ended", { cause });
+  return new AppError("tool_interrupted", "The link to the other process has ended", {
+    cause,
+    params: { ended: true },
+  });
 }

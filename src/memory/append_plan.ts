@@ -10,12 +10,16 @@ export interface AppendPlace {
   readonly session: string;
   readonly turn: string;
   readonly at: number;
+  /** Whose lease it needs, and for how long it claims one first. */
+  readonly owner?: string | undefined;
+  readonly claimMs?: number | undefined;
 }
 
 /** What one append does. */
 export interface AppendPlan {
-  /** To be run in one transaction; the first one gives `last_seq`, the number of the batch's last event. */
+  /** To be run in one transaction; the one at `seqAt` gives `last_seq`, the number of the batch's last event. */
   readonly statements: readonly SqlStatement[];
+  readonly seqAt: number;
   /** The events as a reader will get them, but for `seq`. */
   readonly events: readonly Omit<StoredEvent, "seq">[];
 }
@@ -26,7 +30,9 @@ export interface AppendPlan {
  */
 export function planAppend(place: AppendPlace, events: readonly NewEvent[], file: string): AppendPlan {
   const { session, turn, at } = place;
+  const fence = planFence(place);
   const statements: SqlStatement[] = [
+    ...fence,
     { sql: SQL.TAKE_SEQS, values: [session, events.length, at] },
     { sql: SQL.UPSERT_TURN, values: [session, turn, events.length, stateAfter(events)] },
   ];
@@ -46,7 +52,16 @@ export function planAppend(place: AppendPlace, events: readonly NewEvent[], file
     }
     return { session, turn, type, v, at, payload, blobs } as Omit<StoredEvent, "seq">;
   });
-  return { statements, events: planned };
+  if (place.owner !== undefined && stateAfter(events) !== "open") {
+    statements.push({ sql: SQL.RELEASE, values: [session, place.owner] });
+  }
+  return { statements, seqAt: fence.length, events: planned };
+}
+
+function planFence({ session, owner, claimMs }: AppendPlace): SqlStatement[] {
+  if (owner === undefined) return [];
+  const claim = claimMs === undefined ? [] : [{ sql: SQL.CLAIM, values: [session, owner, claimMs / 1_000] }];
+  return [...claim, { sql: SQL.FENCE, values: [session, owner] }];
 }
 
 function readBack(event: NewEvent, text: string) {

@@ -1,7 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { Durability, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
+import type { AppendOptions, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 import { planAppend } from "#/memory/append_plan.ts";
 import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
 import type { SqlDriver, SqlStatement } from "#/memory/sql.ts";
@@ -57,17 +57,28 @@ export class SqlEventLog implements EventLog {
     sessionId: string,
     turnId: string,
     events: readonly NewEvent[],
-    options: { readonly durability: Durability },
+    options: AppendOptions,
   ): Promise<readonly StoredEvent[]> {
     requireId(sessionId);
     requireId(turnId);
     if (events.length > LIMITS.eventsPerAppendMax) throw new RangeError(`${events.length} events in one append`);
     if (events.length === 0) return [];
     const at = this.#now();
-    const plan = planAppend({ session: sessionId, turn: turnId, at }, events, this.#deps.name);
+    const { owner, claimMs } = options;
+    const plan = planAppend({ session: sessionId, turn: turnId, at, owner, claimMs }, events, this.#deps.name);
     const results = await this.#transact(sessionId, plan.statements, options);
-    const first = Number(results[0]![0]!["last_seq"]) - events.length + 1;
+    const first = Number(results[plan.seqAt]![0]!["last_seq"]) - events.length + 1;
     return plan.events.map((event, index) => ({ ...event, seq: first + index } as StoredEvent));
+  }
+
+  async claim(sessionId: string, owner: string, ttlMs: number): Promise<boolean> {
+    requireId(sessionId);
+    requireId(owner);
+    return (await this.#deps.driver.all({ sql: SQL.CLAIM, values: [sessionId, owner, ttlMs / 1_000] })).length > 0;
+  }
+
+  async release(sessionId: string, owner: string): Promise<void> {
+    await this.#deps.driver.all({ sql: SQL.RELEASE, values: [sessionId, owner] });
   }
 
   async read(
@@ -127,16 +138,27 @@ export class SqlEventLog implements EventLog {
   async #transact(
     sessionId: string,
     statements: readonly SqlStatement[],
-    options: { readonly durability: Durability },
+    options: AppendOptions,
   ) {
     try {
       return await this.#deps.driver.transaction(statements, options);
     } catch (error) {
       if (!(error instanceof AppError) || error.params["reason"] !== "constraint") throw error;
-      if (await this.session(sessionId) !== undefined) throw error;
+      if (await this.session(sessionId) !== undefined) return await this.#explain(sessionId, options.owner, error);
       const params = { session: sessionId };
       throw new AppError("session_unknown", `there is no session ${sessionId}`, { cause: error, params });
     }
+  }
+
+  /** Throws `error`, or what it means when the session is another gateway's. */
+  async #explain(sessionId: string, owner: string | undefined, error: AppError): Promise<never> {
+    if (owner === undefined) throw error;
+    const held = await this.#deps.driver.all({ sql: SQL.HOLDS, values: [sessionId, owner] });
+    if (held.length > 0) throw error;
+    throw new AppError("session_taken", "Another gateway works on this session; try again when it is done", {
+      cause: error,
+      params: { session: sessionId },
+    });
   }
 
   #now(): number {

@@ -98,6 +98,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     costIsEstimate: z.boolean().exactOptional(),
     answeredBy: modelName.exactOptional(),
     replay: replay.exactOptional(),
+    failure: z.looseObject({ code, message: text }).exactOptional(),
     media: z.array(blob).exactOptional(),
     retries: z.array(z.looseObject({
       attempt: count,
@@ -126,10 +127,12 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     outputBytes: count,
     truncated: z.boolean(),
     elapsedMs: z.number().nonnegative(),
+    auditHead: auditHead.exactOptional(),
   }),
   approval_asked: z.looseObject({ callId: text, card: anything }),
   approval_answered: z.looseObject({ callId: text, id: text.exactOptional(), answer: text, by: text }),
   parked: z.looseObject({ callId: text, reason: text }),
+  resumed: z.looseObject({ attempt: count }),
   summary: z.looseObject({ fromSeq: count, toSeq: count, text, epoch: count }),
   budget: z.looseObject({ kind: budgetKind, used: z.number(), limit: z.number() }),
   turn_done: z.looseObject({

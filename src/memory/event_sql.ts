@@ -45,6 +45,25 @@ const EVENT_COLUMNS = `e.session, e.seq, e.turn, e.type, e.v, e.at, e.blobs, e.p
     FROM event_blobs b JOIN blobs c ON c.sha256 = b.sha256 WHERE b.session = e.session AND b.seq = e.seq
   ) END AS refs`;
 
+/** Takes session 1 for owner 2 and 3 seconds, or extends it; gives a row when it is the owner's then. An earlier start of the same node is dead. */
+export const CLAIM = `
+  INSERT INTO leases (session, owner, expires_at) VALUES (?1, ?2, unixepoch('subsec') + ?3)
+  ON CONFLICT (session) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
+  WHERE owner = excluded.owner OR expires_at <= unixepoch('subsec')
+    OR substr(owner, 1, instr(owner, ':')) = substr(excluded.owner, 1, instr(excluded.owner, ':'))
+  RETURNING owner`;
+
+/** Breaks a constraint, and with it the transaction, unless session 1 is owner 2's. */
+export const FENCE = `
+  INSERT INTO leases (session, owner, expires_at)
+  VALUES (?1, (SELECT owner FROM leases WHERE session = ?1 AND owner = ?2), 0) ON CONFLICT (session) DO NOTHING`;
+
+/** Gives session 1 back when it is owner 2's. */
+export const RELEASE = `DELETE FROM leases WHERE session = ?1 AND owner = ?2`;
+
+/** Gives a row when session 1 is owner 2's. */
+export const HOLDS = `SELECT 1 FROM leases WHERE session = ?1 AND owner = ?2`;
+
 /** Events of session 1 from seq 2 on, at most 3, of the kinds 4 (JSON list of `type:v`). */
 export const EVENTS = `
   SELECT ${EVENT_COLUMNS} FROM events e

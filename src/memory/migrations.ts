@@ -38,6 +38,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // Calls of models by time, so that what today cost is found without reading the log.
   [`CREATE INDEX events_calls ON events (at) WHERE type = 'model_request'`],
+  // Which gateway works on a session, until when (seconds of this database's clock). No reference: it may come before the session.
+  [`CREATE TABLE leases (session TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at REAL NOT NULL) STRICT, WITHOUT ROWID`],
 ];
 
 /** The schema's version; 0 for an empty database. Throws AppError `store_corrupt` for a database that is not an event log. */

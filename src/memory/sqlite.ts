@@ -42,6 +42,8 @@ export async function openEventLog(options: EventLogOptions): Promise<EventLog> 
       driver = openDriver(file, options);
     }
     await migrate(driver, version, migrations);
+    // Nobody else lives: the lock says so. Without room for this they run out.
+    if (migrations === MIGRATIONS) await driver.all({ sql: "DELETE FROM leases" }).catch(() => []);
     return new SqlEventLog({ driver, now: options.now, name: file.name, closed: file.release });
   } catch (error) {
     try {

@@ -3,6 +3,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
 import type { LogFile } from "#/runner/log_file.ts";
+import { toNodeId } from "#/runner/node_id.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { Presence } from "#/runner/presence.ts";
@@ -187,6 +188,7 @@ export class Live {
         // Only then does the guest wait for the tools to open.
         ...(hasPackages(folders) ? { offered: [...(await this.gate.host()).offered] } : {}),
         user,
+        node: await toNodeId(folders.internal),
         internalDir: folders.internal,
         port,
         startToken,

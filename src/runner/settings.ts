@@ -4,7 +4,7 @@ import { Secret } from "#/lib/secret.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 
 /** What a guest is told that the configuration decides. */
-export type Told = Omit<Bootstrap, "v" | "startToken" | "internalDir" | "port" | "user" | "offered">;
+export type Told = Omit<Bootstrap, "v" | "node" | "startToken" | "internalDir" | "port" | "user" | "offered">;
 
 /** What a configuration makes of a runner that lives. */
 export interface RunnerSettings {

@@ -21,7 +21,9 @@ import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
 import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
-import { type Broker, openBroker } from "#/sandbox/broker.ts";
+import { type Broker, type BrokerOptions, openBroker } from "#/sandbox/broker.ts";
+import { rememberCalls } from "#/sandbox/call_memory.ts";
+import { traceCall } from "#/sandbox/call_memory_trace.ts";
 import { type ChildPlan, type ChildPlanInput, planChild, planInspect } from "#/sandbox/child_plan.ts";
 import { type Children, openChildren } from "#/sandbox/children.ts";
 import { type ComponentPackage, openComponent } from "#/sandbox/component.ts";
@@ -35,7 +37,7 @@ import { openPolicy } from "#/sandbox/policy.ts";
 import type { ToolPackage } from "#/sandbox/run_call.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
-import { fetchGranted } from "#/sandbox/web.ts";
+import { fetchGranted, type WebDeps } from "#/sandbox/web.ts";
 import { toTools } from "#/tools/registry.ts";
 import { toSchema } from "#/tools/to_schema.ts";
 
@@ -127,9 +129,10 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     onResolved: input.onResolved,
   });
   open.defer(() => approvals.close());
+  const known = new Map([...toTools(plan.settings), ...tools]);
   const broker = openBroker({
     user: input.user,
-    tools: new Map([...toTools(plan.settings), ...tools]),
+    tools: known,
     packages: pools.packages,
     policy,
     audit,
@@ -137,11 +140,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     secrets,
     attachment: input.attachment,
-    net: (decide) => ({
-      fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress: guarded, secrets, decide }, signal),
-      setting: (key) => plan.values.get(key) ?? null,
-      log: (level, message) => onLog(`tool: ${level}: ${message}`),
-    }),
+    net: toNet(plan, { egress: guarded, secrets, onLog }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],
   });
@@ -149,10 +148,11 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const swept = files.sweep().catch(() => 0);
   open.defer(async () => void await swept);
   open.defer(() => check.close());
-  open.defer(() => broker.close());
+  const calls = rememberCalls({ broker, tools: known, approvals, trace: (call) => traceCall(folders.audit, call) });
+  open.defer(() => calls.drain().then(() => calls.close()));
   const closing = open.move();
   return {
-    broker: guardBroker(check, broker, audit, policy.digest),
+    broker: guardBroker(check, calls, audit, policy.digest),
     approvals,
     audit,
     egress,
@@ -230,6 +230,17 @@ class ToolPools {
     }
     return packages;
   }
+}
+
+function toNet(
+  plan: ToolsPlan,
+  { egress, secrets, onLog }: Pick<WebDeps, "egress" | "secrets"> & Pick<ToolHostInput, "onLog">,
+): NonNullable<BrokerOptions["net"]> {
+  return (decide) => ({
+    fetch: (call, bounds, signal) => fetchGranted(call, bounds, { egress, secrets, decide }, signal),
+    setting: (key) => plan.values.get(key) ?? null,
+    log: (level, message) => onLog(`tool: ${level}: ${message}`),
+  });
 }
 
 function toCheckOptions(input: ToolHostInput, egress: Egress): SelfCheckOptions {

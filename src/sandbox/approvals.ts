@@ -27,15 +27,21 @@ export interface ApprovalsOptions {
 
 /** What a person said to a call: `yes`, `no`, or nothing yet. */
 export type ApprovalFinding =
-  | { readonly kind: "yes" | "no"; readonly answer: ApprovalAnswer; readonly by: Standing["by"] }
+  | {
+    readonly kind: "yes" | "no";
+    readonly answer: ApprovalAnswer;
+    readonly by: Standing["by"];
+    /** Takes a `once` or a `no` away, so that it counts for one run. Throws as `writeApprovals`. */
+    spend(): void;
+  }
   | { readonly kind: "open"; readonly card: ApprovalCard };
 
 /** The cards of one user that wait for a person, and the answers that stand. */
 export interface Approvals {
   /**
-   * Looks for an answer to this very call; takes a `once` or a `no` away, so that it counts for one run. Without one the card is kept and
-   * comes back, with the same id for the same call. Throws AppError `queue_full` with `approvalsPendingMax` cards open, and as
-   * `writeApprovals`.
+   * Looks for an answer to this very call, which is spent when the decision that it makes is in the audit log: a crash between the two loses
+   * no answer. Without one the card is kept and comes back, with the same id for the same call. Throws AppError `queue_full` with
+   * `approvalsPendingMax` cards open, and as `writeApprovals`.
    */
   find(card: Omit<ApprovalCard, "id" | "askedAt" | "expiresAt">): ApprovalFinding;
   /**
@@ -43,6 +49,8 @@ export interface Approvals {
    * when only the owner may answer it, `usage` for an `until` that is not in the future, and as `writeApprovals`.
    */
   answer(given: GivenAnswer, from: AnswerClass): void;
+  /** An answer to this very call is left from an earlier process, which may have spent it: the audit log says. */
+  isInherited(call: Pick<ApprovalCard, "session" | "turn" | "callId">): boolean;
   readonly pending: readonly ApprovalCard[];
   /** From now on this session has seen something private. Throws AppError as `writeApprovals`; it has all the same. */
   markPrivate(session: string): void;
@@ -60,6 +68,7 @@ class StoredApprovals implements Approvals {
   readonly #options: ApprovalsOptions;
   readonly #isWhole: boolean;
   readonly #private: Set<string>;
+  readonly #inherited: ReadonlySet<Standing>;
   #state: ApprovalState;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -70,6 +79,7 @@ class StoredApprovals implements Approvals {
     this.#state = state;
     this.#isWhole = isWhole;
     this.#private = new Set(state.private);
+    this.#inherited = new Set(state.standing);
     this.#arm();
   }
 
@@ -84,8 +94,10 @@ class StoredApprovals implements Approvals {
     const standing = found.find(({ answer }) => answer === "never" || answer === "no") ?? found[0];
     if (standing !== undefined) {
       const { answer, by } = standing;
-      if (answer === "once" || answer === "no") this.#save({ standing: this.#without(standing) });
-      return { kind: answer === "no" || answer === "never" ? "no" : "yes", answer, by };
+      const spend = () => {
+        if (answer === "once" || answer === "no") this.#save({ standing: this.#without(standing) });
+      };
+      return { kind: answer === "no" || answer === "never" ? "no" : "yes", answer, by, spend };
     }
     const isSame = (card: ApprovalCard) =>
       card.key === asked.key && card.session === asked.session && card.turn === asked.turn &&
@@ -100,6 +112,12 @@ class StoredApprovals implements Approvals {
     this.#save({ pending: [...this.#state.pending, card] });
     this.#arm();
     return { kind: "open", card };
+  }
+
+  isInherited({ session, turn, callId }: Pick<ApprovalCard, "session" | "turn" | "callId">): boolean {
+    return this.#state.standing.some((one) =>
+      one.session === session && one.turn === turn && one.callId === callId && this.#inherited.has(one)
+    );
   }
 
   answer({ id, answer, until }: GivenAnswer, from: AnswerClass): void {

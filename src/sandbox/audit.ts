@@ -182,12 +182,15 @@ function parseEntry(line: Uint8Array): ChainedEntry | undefined {
   return entry === "broken" ? undefined : entry;
 }
 
-function toBounded(value: unknown): unknown {
+/** A text as an entry has it. Pure. */
+export function toAuditText(value: string): string {
   const max = LIMITS.auditFieldCharsMax;
-  if (typeof value === "string") {
-    const text = toPrintable(value.slice(0, max + 1).toWellFormed());
-    return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
-  }
+  const text = toPrintable(value.slice(0, max + 1).toWellFormed());
+  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+}
+
+function toBounded(value: unknown): unknown {
+  if (typeof value === "string") return toAuditText(value);
   if (Array.isArray(value)) return value.map(toBounded);
   if (typeof value !== "object" || value === null) return value;
   const members = Object.entries(value).filter(([name]) => MEMBERS.has(name));

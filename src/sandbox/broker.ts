@@ -70,6 +70,9 @@ export function openBroker(options: BrokerOptions): Broker {
   return new OneUserBroker(options);
 }
 
+/** What policy says, or a person: their answer is spent when the decision is on record. */
+type Decided = { readonly decision: Decision; readonly card?: ApprovalCard; readonly spend?: () => void };
+
 /** A call whose arguments are good. */
 type ParsedCall = Pick<GrantedCall, "tool" | "identity" | "installed" | "args">;
 
@@ -102,8 +105,9 @@ class OneUserBroker implements Broker {
       identity = { name: tool.name, package: of, version, sha256 };
       const call = { tool, identity, installed, args: parseArgs(tool, request.args) };
       const argsSha256 = sha256Of(canonicalJson(call.args));
-      const { decision, card } = this.#decide(request, call, argsSha256);
+      const { decision, card, spend } = this.#decide(request, call, argsSha256);
       trail.decided(identity, decision, argsSha256, card);
+      spend?.();
       decided = { decision };
       if (decision.kind !== "granted") {
         const { kind, reason: text } = decision;
@@ -165,7 +169,7 @@ class OneUserBroker implements Broker {
   }
 
   /** Policy first; where it asks, what a person has said to this very call. */
-  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string): { decision: Decision; card?: ApprovalCard } {
+  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string): Decided {
     const decision = this.#judge(request, call, call.tool.needs(call.args));
     if (decision.kind !== "ask") return { decision };
     const { wanted, missing, policyDigest, reason, answer } = decision;
@@ -180,13 +184,17 @@ class OneUserBroker implements Broker {
     const found = approvals.find(asked);
     if (found.kind === "open") return { decision, card: found.card };
     const source = `${decision.source}, ${found.answer} by ${found.by}`;
+    const { spend } = found;
     if (found.kind === "yes") {
       const { now, timeoutMs, grantId } = this.#life(call.tool);
       const grant = { id: grantId, capabilities: wanted, source, expiresAt: now + timeoutMs };
-      return { decision: { kind: "granted", grant, policyDigest, source } };
+      return { decision: { kind: "granted", grant, policyDigest, source }, spend };
     }
     const who = found.by === "silence" ? "Nobody answered in time" : "The answer was no";
-    return { decision: { ...denied, source, reason: `${who}: ${reason}. Do not ask for it again unless told to` } };
+    return {
+      decision: { ...denied, source, reason: `${who}: ${reason}. Do not ask for it again unless told to` },
+      spend,
+    };
   }
 
   #judge(request: ToolRequest, { tool, identity }: ParsedCall, needs: readonly Capability[]): Decision {

@@ -62,7 +62,8 @@ export function openBrokerClient(
           if (!parsed.success) throw new AppError("protocol", "The runner's answer is malformed");
           return { ...parsed.data, text: decoder.decode(content) };
         } catch (error) {
-          if (!(error instanceof AppError) || error.code === "cancelled") throw error;
+          // Without a runner nobody knows what became of the call, and this process ends: it is asked for again by the next one.
+          if (!(error instanceof AppError) || error.code === "cancelled" || error.params["ended"]) throw error;
           return toFailure(request, error);
         }
       },
@@ -73,9 +74,7 @@ export function openBrokerClient(
 /** A call without an answer of the broker. */
 function toFailure(request: ToolRequest, error: AppError): Outcome {
   const code = error.code === "frame_too_large" ? "tool_args_too_large" : error.code;
-  const text = code === "tool_interrupted"
-    ? "The runner went away while the tool ran; whether it took effect is unknown"
-    : error.message;
+  const text = error.message;
   return {
     kind: "failed",
     tool: { name: request.tool, package: "", version: "", sha256: "" },

@@ -32,6 +32,7 @@ export const CallRequest: z.ZodType<ToolRequest> = z.strictObject({
   ...Place,
   tool: Id,
   args: z.unknown(),
+  resumed: z.literal(true).exactOptional(),
   traceparent: z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/).exactOptional(),
 });
 export type CallRequest = ToolRequest;

@@ -78,7 +78,14 @@ class ChildPool implements Children {
   }
 
   async warm(): Promise<void> {
-    if (this.#alive.size === 0 && !this.#closed) await this.#start();
+    if (this.#alive.size > 0 || this.#closed) return;
+    try {
+      await this.#start();
+    } catch (error) {
+      // A call may have counted on this child.
+      this.#startForWaiting();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -171,7 +178,7 @@ class ChildPool implements Children {
 
   /** One warm child stays: the next call does not wait for a start. When that fails, the next call tries again and reports it. */
   #startSpare(): void {
-    if (!this.#closed && this.#starting === 0) this.#start().catch(() => {});
+    if (!this.#closed && this.#starting === 0) this.#start().catch(() => this.#startForWaiting());
   }
 
   /** The process is gone, killed or by itself. */

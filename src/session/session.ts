@@ -1,39 +1,35 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
-import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
-import {
-  isDurable,
-  isTurnEnd,
-  type NewEvent,
-  type SessionEvent,
-  type StoredEvent,
-  type TurnEvent,
-} from "#/core/event.ts";
-import { uuidv7 } from "#/core/id.ts";
+import { AppError } from "#/core/error.ts";
+import { isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
+import { untilAborted } from "#/lib/until_aborted.ts";
 import {
-  cancelParked,
-  closeTurn,
-  readHistory,
-  readTurn,
-  TurnLog,
-  type TurnPlace,
-  type TurnText,
-} from "#/session/turn_log.ts";
-import { isParked, planResume, type Resume } from "#/turn/resume.ts";
-import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
+  type DriveOptions,
+  driveTurn,
+  type EarlyEnd,
+  type Events,
+  isStoreError,
+  type RunSignals,
+  type SendDeps,
+  suspended,
+  toFailed,
+  toUnrecorded,
+  type TurnRun,
+} from "#/session/drive.ts";
+import { awaitLease, keepLease } from "#/session/lease.ts";
+import { cancelParked, closeTurn, readTurn, TurnLog, type TurnPlace, type TurnText } from "#/session/turn_log.ts";
+import { countResumes, isParked, planResume } from "#/turn/resume.ts";
 
 /** What the sessions of one user stand on. */
-export interface SessionsOptions {
-  readonly log: EventLog;
+export interface SessionsOptions extends DriveOptions {
   /** How many turns run and wait at once, a user. */
   readonly lanes: LaneBounds;
-  /** Integer ms UTC. */
-  now(): number;
-  /** Told of a programmer error that ended a turn, with the id that the person sees. */
-  report(error: unknown, id: string): void;
 }
+
+/** Whether the turns that run end as cancelled, or go on in the next process. */
+export type StopHow = "suspend" | "cancel";
 
 /** One message to a session. `turn` is unique in its session: the same id again is a retry. */
 export interface SessionMessage extends TurnText {
@@ -42,26 +38,30 @@ export interface SessionMessage extends TurnText {
   readonly requestId?: string;
 }
 
-/** What a turn tells, one event each time that its reader asks. */
-type Events<Event = SessionEvent> = AsyncGenerator<Event, void, void>;
-
-/** How a turn is run, made for this message; `setup.principal.user` owns the session. */
-export interface SendDeps extends TurnDeps {
-  readonly setup: TurnSetup;
+/** A turn that an earlier process began. */
+interface OpenTurn {
+  readonly turn: string;
+  /** It runs, or cannot now: the next message of its session need not wait for it any more. */
+  readonly taken: PromiseWithResolvers<void>;
 }
 
 /**
- * Opens the sessions over a log. Turns that an earlier process left open are closed with `turn_failed` `turn_interrupted`; those that wait
- * for a person go on waiting (`parked`).
+ * Opens the sessions over a log. Turns that an earlier process left open (`open`) go on with `resume`, which whoever opens the sessions calls
+ * for each of them; those that wait for a person go on waiting (`parked`). An open turn that newer ones have followed is closed with
+ * `turn_failed` `turn_interrupted`.
  */
 export async function openSessions(options: SessionsOptions): Promise<Sessions> {
-  const parked = new Map((await options.log.parkedTurns()).map(({ session, turn }) => [session, turn]));
-  for (const { session, turn } of await options.log.openTurns()) {
+  const { log } = options;
+  const parked = new Map((await log.parkedTurns()).map(({ session, turn }) => [session, turn]));
+  const open = new Map<string, string>();
+  for (const { session, turn } of await log.openTurns()) {
+    const events = await log.turn(session, turn);
     // It had its answer and did not come to use it.
-    if (isParked(await options.log.turn(session, turn))) parked.set(session, turn);
-    else await closeTurn(options.log, session, turn);
+    if (isParked(events)) parked.set(session, turn);
+    else if (await isNewest(log, events)) open.set(session, turn);
+    else await closeTurn(log, session, turn);
   }
-  return new Sessions(options, parked);
+  return new Sessions(options, parked, open);
 }
 
 /** Where messages become turns: in order, recorded before they are seen, each at most once. */
@@ -69,13 +69,22 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #lanes: Lanes;
   readonly #closing = new AbortController();
+  readonly #suspending = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #parked: Map<string, string>;
+  readonly #open: Map<string, OpenTurn>;
 
-  constructor(options: SessionsOptions, parked: ReadonlyMap<string, string> = new Map()) {
+  constructor(
+    options: SessionsOptions,
+    parked: ReadonlyMap<string, string> = new Map(),
+    open: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.#options = options;
     this.#lanes = new Lanes(options.lanes);
     this.#parked = new Map(parked);
+    this.#open = new Map(
+      [...open].map(([session, turn]) => [session, { turn, taken: Promise.withResolvers<void>() }]),
+    );
   }
 
   /** Turns that wait for a person, by their session. */
@@ -83,12 +92,45 @@ export class Sessions {
     return this.#parked;
   }
 
+  /** Turns that an earlier process left open and that have not been resumed yet. */
+  get open(): readonly TurnPlace[] {
+    return [...this.#open].map(([session, { turn }]) => ({ session, turn }));
+  }
+
   /**
-   * Goes on with a parked turn, as `send` does, after `answer` was recorded; a turn that still waits parks again, and nothing is recorded
-   * twice. Ends at once, with no event, when the turn is not parked (any more).
+   * Goes on with a turn that was left open, or with a parked one after `answer` was recorded, as `send` does; a turn that still waits parks
+   * again, and nothing is recorded twice. Ends at once, with no event, when the turn is neither (any more), or when another gateway ended it.
+   * While another gateway has its session, it waits.
    */
   async *resume(place: TurnPlace, answer: ApprovalResolution | undefined, deps: SendDeps, signal: AbortSignal): Events {
-    yield* this.#inLane(place, deps, signal, (run) => this.#resumeInLane(place, answer, deps, run));
+    const open = this.#open.get(place.session);
+    try {
+      if (!await this.#awaitLease(place, open, signal)) return;
+      yield* this.#inLane(place, deps, signal, (run) => {
+        open?.taken.resolve();
+        return this.#resumeInLane(place, answer, deps, run);
+      });
+    } finally {
+      open?.taken.resolve();
+    }
+  }
+
+  /** An open turn waits for the lease of its session; a parked one that another gateway has is left to it. */
+  async #awaitLease({ session, turn }: TurnPlace, open: OpenTurn | undefined, signal: AbortSignal): Promise<boolean> {
+    const { log, lease } = this.#options;
+    if (lease === undefined) return true;
+    if (open?.turn !== turn) {
+      return this.#parked.get(session) !== turn || await log.claim(session, lease.owner, lease.ttlMs);
+    }
+    return await awaitLease(log, lease, session, {
+      isOver: async () => {
+        const isOver = (await log.turn(session, turn)).some(isTurnEnd);
+        if (isOver) this.#open.delete(session);
+        return isOver;
+      },
+      onTaken: () => open.taken.resolve(),
+      signal: AbortSignal.any([signal, this.#closing.signal, this.#suspending.signal]),
+    });
   }
 
   /** Ends a parked turn as cancelled and returns the events that say so; none when it is not parked. */
@@ -109,7 +151,7 @@ export class Sessions {
    * An end that could not be recorded is yielded with `seq` 0: `turn_failed` with a `store_*` code when the store fails (what was
    * recorded stays), `turn_cancelled` when a message was cancelled in the queue, where it leaves no trace. Throws AppError before
    * anything is recorded: `usage` (text too long), `queue_full`, `turn_conflict` (id used for another text), `session_unknown` (someone
-   * else's session), `store_*` (the log cannot be read).
+   * else's session), `store_*` (the log cannot be read); and at any time, with no end, as `driveTurn`: the turn goes on elsewhere.
    */
   async *send(message: SessionMessage, deps: SendDeps, signal: AbortSignal): Events {
     if (message.text.length > LIMITS.promptCharsMax) {
@@ -119,6 +161,9 @@ export class Sessions {
     const { log } = this.#options;
     const known = await readTurn(log, message);
     if (known.some(isTurnEnd)) return yield* known;
+    const open = this.#open.get(message.session);
+    // What was interrupted comes before what is new.
+    if (open !== undefined && open.turn !== message.turn) await untilAborted(open.taken.promise, signal);
     yield* this.#inLane(message, deps, signal, (run) => this.#sendInLane(message, deps, run));
   }
 
@@ -126,22 +171,33 @@ export class Sessions {
     // A signal of our own, so that a reader that leaves or a program that stops ends the turn like a cancel does.
     const control = new AbortController();
     const ending = AbortSignal.any([signal, this.#closing.signal, control.signal]);
-    const lease = await this.#enter(place, deps, ending);
-    if (lease === undefined) return yield this.#unrecorded(place, CANCELLED_IN_QUEUE);
+    const suspending = this.#suspending.signal;
+    const lane = await this.#enter(place, deps, AbortSignal.any([ending, suspending]));
+    if (suspending.aborted) lane?.release();
+    if (suspending.aborted && !ending.aborted) throw suspended();
+    if (lane === undefined) return yield this.#unrecorded(place, CANCELLED_IN_QUEUE);
     const over = Promise.withResolvers<void>();
     this.#running.add(over.promise);
+    const kept = new AbortController();
+    const { log, lease } = this.#options;
+    if (lease !== undefined) void keepLease(log, lease, place.session, kept.signal);
     try {
-      yield* work({ control, ending });
+      yield* work({ control, ending, suspending });
     } finally {
-      lease.release();
+      kept.abort();
+      lane.release();
       this.#running.delete(over.promise);
       over.resolve();
     }
   }
 
-  /** Cancels every turn, running or queued, and resolves when their readers have read them to the end. Later messages are cancelled. */
-  async close(reason: string): Promise<void> {
-    this.#closing.abort(reason);
+  /**
+   * Stops every turn, running or queued, and takes no more; resolves when their readers have read them to the end, which is for the caller to
+   * bound. `cancel` ends them as cancelled, for this reason. `suspend` ends none: what runs comes to a recorded boundary, and the next process
+   * goes on from there.
+   */
+  async stop(how: StopHow, reason: string): Promise<void> {
+    (how === "cancel" ? this.#closing : this.#suspending).abort(reason);
     await Promise.all(this.#running);
   }
 
@@ -163,13 +219,13 @@ export class Sessions {
     if (known.length > 0) {
       yield* known;
       const isOver = known.some(isTurnEnd) || this.#parked.get(message.session) === message.turn;
-      if (!isOver) yield await closeTurn(log, message.session, message.turn);
+      if (!isOver) yield* this.#goOn(message, known, deps, run);
       return;
     }
     const waiting = this.#parked.get(message.session);
     if (waiting !== undefined) await this.endParked(message.session, waiting, "a new message came");
     let recorded: StoredEvent;
-    const turnLog = new TurnLog(log, message.session, message.turn);
+    const turnLog = new TurnLog(log, message.session, message.turn, { lease: this.#options.lease });
     try {
       await this.#ensureSession(message, deps);
       recorded = await turnLog.append(toUserMessage(message));
@@ -187,10 +243,12 @@ export class Sessions {
     run: RunSignals,
   ): Events {
     const { session, turn } = place;
-    if (this.#parked.get(session) !== turn || run.ending.aborted) return;
-    const { log } = this.#options;
+    const isOpen = this.#open.get(session)?.turn === turn;
+    if (!isOpen && this.#parked.get(session) !== turn || run.ending.aborted) return;
+    const { log, lease } = this.#options;
     const before = await log.turn(session, turn);
-    const turnLog = new TurnLog(log, session, turn, before);
+    if (isOpen) return yield* this.#goOn(place, before, deps, run);
+    const turnLog = new TurnLog(log, session, turn, { before, lease });
     let recorded = before.at(-1)!;
     if (answer !== undefined) {
       const { callId, id, by } = answer;
@@ -207,6 +265,35 @@ export class Sessions {
     yield* this.#drive(place, deps, { ...run, turnLog, recorded, resume });
   }
 
+  /** Goes on with a turn that was interrupted, or closes it when it comes to nothing again and again, or when newer ones have followed it. */
+  async *#goOn(place: TurnPlace, before: readonly StoredEvent[], deps: SendDeps, run: RunSignals): Events {
+    const { session, turn } = place;
+    const { log, lease } = this.#options;
+    this.#open.get(session)?.taken.resolve();
+    this.#open.delete(session);
+    const resume = planResume(before);
+    if (resume === undefined) return;
+    if (!await isNewest(log, before)) return yield await closeTurn(log, session, turn);
+    const attempt = countResumes(before) + 1;
+    if (attempt > LIMITS.resumesMax) {
+      const message = `The turn was interrupted ${attempt} times at the same place, so it was given up`;
+      return yield await closeTurn(log, session, turn, message);
+    }
+    const turnLog = new TurnLog(log, session, turn, { before, lease });
+    const recorded = await turnLog.append({ type: "resumed", v: 1, payload: { attempt } });
+    yield recorded;
+    yield* this.#drive(place, deps, { ...run, turnLog, recorded, resume });
+  }
+
+  #drive(place: TurnPlace, deps: SendDeps, run: Omit<TurnRun, "onParked">): Events {
+    const onParked = () => void this.#parked.set(place.session, place.turn);
+    return driveTurn(this.#options, place, deps, { ...run, onParked });
+  }
+
+  #unrecorded(place: TurnPlace, event: EarlyEnd): StoredEvent {
+    return toUnrecorded(place, event, this.#options.now());
+  }
+
   async #ensureSession(message: SessionMessage, deps: SendDeps): Promise<void> {
     const { user, agent } = deps.setup.principal;
     const { session: id, channel } = message;
@@ -221,115 +308,20 @@ export class Sessions {
     // The same words as for a session that is not there: whose it is, is nobody's business.
     if (row.user !== user) throw new AppError("session_unknown", `There is no session ${id}`);
   }
-
-  /** Reads the turn one event at a time: record, then yield, then ask for the next. */
-  async *#drive(message: TurnPlace, deps: SendDeps, run: TurnRun): Events {
-    const events = this.#runRecorded(message, deps, run);
-    let isEnded = false;
-    try {
-      if (run.resume === undefined) yield run.recorded;
-      while (true) {
-        const next = await events.next();
-        if (next.done) return;
-        const event = next.value;
-        if (!isDurable(event)) {
-          yield event;
-          continue;
-        }
-        if (event.type === "parked") {
-          isEnded = true;
-          this.#parked.set(message.session, message.turn);
-          // It waited before and nothing has happened since: said again, recorded once.
-          if (run.turnLog.isParked) return yield run.recorded;
-        }
-        const stored = await run.turnLog.append(event);
-        isEnded ||= isTurnEnd(stored);
-        yield stored;
-      }
-    } catch (error) {
-      isEnded = true;
-      // First what runs is stopped, then it is told.
-      await events.return();
-      yield await this.#fail(message, run.turnLog, error);
-    } finally {
-      if (!isEnded) await this.#leave(events, run);
-      await events.return();
-    }
-  }
-
-  async *#runRecorded(message: TurnPlace, deps: SendDeps, run: TurnRun): Events<TurnEvent> {
-    const { session, turn } = message;
-    const lastSeq = run.recorded.seq;
-    const { resume } = run;
-    const history = await readHistory(this.#options.log, session, {
-      toSeq: lastSeq,
-      turn,
-      goesOn: resume !== undefined,
-    });
-    const input = { ...deps.setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
-    yield* runTurn(input, deps, run.ending);
-  }
-
-  /** The reader is gone: cancels the turn and records how it ends. */
-  async #leave(events: Events<TurnEvent>, run: TurnRun): Promise<void> {
-    run.control.abort("the reader left");
-    try {
-      for await (const event of events) {
-        if (isDurable(event)) await run.turnLog.append(event);
-      }
-    } catch (error) {
-      // Nobody is left to tell about a broken store, and the next start closes the turn.
-      if (!isStoreError(error)) this.#options.report(error, this.#newId());
-    }
-  }
-
-  async #fail(message: TurnPlace, turnLog: TurnLog, error: unknown): Promise<StoredEvent> {
-    const id = this.#newId();
-    if (!(error instanceof AppError)) this.#options.report(error, id);
-    const { code, message: text } = toPublicError(error, id);
-    const event = toFailed(code, text, turnLog.steps);
-    try {
-      return await turnLog.append(event);
-    } catch (again) {
-      if (!isStoreError(again)) throw again;
-      return this.#unrecorded(message, event);
-    }
-  }
-
-  #unrecorded(message: TurnPlace, event: TurnEnd): StoredEvent {
-    const { session, turn } = message;
-    return { seq: 0, session, turn, at: this.#options.now(), blobs: [], ...event };
-  }
-
-  #newId(): string {
-    return uuidv7(this.#options.now());
-  }
 }
 
-interface RunSignals {
-  /** Cancels this turn. */
-  readonly control: AbortController;
-  /** Fires when the turn must end, whoever wants it. */
-  readonly ending: AbortSignal;
-}
-
-interface TurnRun extends RunSignals {
-  readonly turnLog: TurnLog;
-  /** The newest event of the session: the user message, or what a parked turn ended with. */
-  readonly recorded: StoredEvent;
-  readonly resume?: Resume;
-}
-
-type TurnEnd = Extract<NewEvent, { type: "turn_failed" | "turn_cancelled" }>;
-
-const CANCELLED_IN_QUEUE: TurnEnd = {
+const CANCELLED_IN_QUEUE: EarlyEnd = {
   type: "turn_cancelled",
   v: 1,
   payload: { reason: "cancelled before its turn came", steps: 0 },
 };
 
-function toFailed(code: ErrorCode, message: string, steps: number): TurnEnd {
-  return { type: "turn_failed", v: 1, payload: { code, message, steps } };
+/** No other message came in its session since. */
+async function isNewest(log: EventLog, events: readonly StoredEvent[]): Promise<boolean> {
+  const [first] = events;
+  if (first === undefined) return false;
+  const later = await log.read(first.session, { fromSeq: first.seq + 1, limit: 1, types: ["user_message"] });
+  return later.length === 0;
 }
 
 function toUserMessage(message: SessionMessage): NewEvent {
@@ -344,8 +336,4 @@ function toUserMessage(message: SessionMessage): NewEvent {
       ...(requestId === undefined ? {} : { requestId }),
     },
   };
-}
-
-function isStoreError(error: unknown): error is AppError {
-  return error instanceof AppError && error.code.startsWith("store_");
 }

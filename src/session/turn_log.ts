@@ -10,20 +10,37 @@ import { planResume } from "#/turn/resume.ts";
 /** Events of one read; a history is read in pages of this size. */
 const PAGE_EVENTS = 1_000;
 
+/** Who writes, and for how long its word holds. */
+export interface LeaseTerms {
+  /** `<node>:<start>`, see `EventLog.claim`. */
+  readonly owner: string;
+  readonly ttlMs: number;
+  /** Resolves after `ms`, or at once when the signal fires. */
+  delay(ms: number, signal: AbortSignal): Promise<void>;
+}
+
 /** The end of the log as one turn writes it. */
 export class TurnLog {
   readonly #log: EventLog;
   readonly #session: string;
   readonly #turn: string;
   readonly #effects = new Map<string, ToolEffect>();
+  readonly #lease: LeaseTerms | undefined;
+  #isClaimed = false;
   #steps = 0;
   #isParked = false;
 
-  /** `before`: what the turn has recorded already. */
-  constructor(log: EventLog, session: string, turn: string, before: readonly StoredEvent[] = []) {
+  /** `before`: what the turn has recorded already. With a lease the first append claims the session, and each is refused when it is gone. */
+  constructor(
+    log: EventLog,
+    session: string,
+    turn: string,
+    { before = [], lease }: { readonly before?: readonly StoredEvent[]; readonly lease?: LeaseTerms | undefined } = {},
+  ) {
     this.#log = log;
     this.#session = session;
     this.#turn = turn;
+    this.#lease = lease;
     for (const event of before) this.#note(event);
   }
 
@@ -39,12 +56,18 @@ export class TurnLog {
 
   /**
    * Records one event. What a call that may change something intended, was allowed and did survives a power cut; the rest survives a
-   * crash of any process. Throws AppError `store_failed`.
+   * crash of any process. Throws AppError `store_failed`, `session_taken` when another gateway has the session.
    */
   async append(event: NewEvent): Promise<StoredEvent> {
     this.#note(event);
     const durability = this.#durabilityOf(event);
-    const [stored] = await this.#log.append(this.#session, this.#turn, [event], { durability });
+    const { owner, ttlMs } = this.#lease ?? {};
+    const [stored] = await this.#log.append(this.#session, this.#turn, [event], {
+      durability,
+      ...(owner === undefined ? {} : { owner }),
+      ...(ttlMs === undefined || this.#isClaimed ? {} : { claimMs: ttlMs }),
+    });
+    this.#isClaimed = true;
     return stored!;
   }
 
@@ -114,8 +137,9 @@ export async function cancelParked(
 ): Promise<readonly StoredEvent[]> {
   const events = await log.turn(session, turn);
   const resume = planResume(events);
-  if (resume === undefined || events.some(isTurnEnd)) return [];
-  const waiting = resume.calls.filter((call) => resume.known.intended.has(call.id));
+  if (resume === undefined) return [];
+  const { intended, answered } = resume.known;
+  const waiting = resume.reply?.toolCalls.filter(({ id }) => intended.has(id) && !answered.has(id)) ?? [];
   const text = `Not run: it waited for an approval, and ${reason}`;
   const results = waiting.map((call): NewEvent => ({
     type: "tool_result",
@@ -135,13 +159,17 @@ export async function cancelParked(
   return await log.append(session, turn, [...results, end], { durability: "normal" });
 }
 
-/** Closes a turn that lost its process or its store; returns its end. */
-export async function closeTurn(log: EventLog, session: string, turn: string): Promise<StoredEvent> {
+/** Closes a turn that will not go on; returns its end. */
+export async function closeTurn(
+  log: EventLog,
+  session: string,
+  turn: string,
+  message = "The turn was interrupted: the program stopped while it ran",
+): Promise<StoredEvent> {
   const events = await log.turn(session, turn);
   const end = events.find(isTurnEnd);
   if (end !== undefined) return end;
   const steps = events.filter((event) => event.type === "model_request").length;
-  const message = "The turn was interrupted: the program stopped while it ran";
   const payload = { code: "turn_interrupted", message, steps } as const;
   const [stored] = await log.append(session, turn, [{ type: "turn_failed", v: 1, payload }], { durability: "normal" });
   return stored!;

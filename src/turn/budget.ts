@@ -1,5 +1,5 @@
 import type { ErrorCode } from "#/core/error.ts";
-import type { BudgetKind } from "#/core/event.ts";
+import type { BudgetKind, EventPayloads } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
 
 /** What one turn may use. */
@@ -45,6 +45,20 @@ export function findSpentBudget(spent: Spending, budgets: TurnBudgets): SpentBud
     return { kind: "turns", used: spent.steps, limit: stepsMax, code: "budget_turns", message };
   }
   return undefined;
+}
+
+const CODES: Readonly<Record<BudgetKind, ErrorCode>> = {
+  turns: "budget_turns",
+  cost: "budget_cost",
+  time: "budget_time",
+  tokens: "budget_exceeded",
+  tool_calls: "budget_exceeded",
+};
+
+/** What a recorded budget event meant, for a turn that was interrupted before it said so. Pure. */
+export function toSpentAgain(event: EventPayloads["budget"]): SpentBudget {
+  const { kind, used, limit } = event;
+  return { ...event, code: CODES[kind] ?? "budget_exceeded", message: `Stopped after ${used} of ${limit} (${kind})` };
 }
 
 /** Tokens of one model call: the vendor's total, else its parts, else `estimate`. */

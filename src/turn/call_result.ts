@@ -15,6 +15,7 @@ export interface CallReport {
   /** Size of the output before any cut. */
   readonly outputBytes: number;
   readonly elapsedMs: number;
+  readonly auditHead?: Outcome["auditHead"];
 }
 
 /**
@@ -30,7 +31,8 @@ export function toReport(call: CheckedCall, end: CallEnd, elapsedMs: number): Ca
     case "lost":
       return toCancelled("Cancelled. Whether it took effect is unknown: check before you do it again.", elapsedMs);
     case "threw":
-      if (!(end.error instanceof AppError)) throw end.error;
+      // Without a runner the turn cannot be told what became of the call: it is asked for again when there is one.
+      if (!(end.error instanceof AppError) || end.error.code === "tool_interrupted") throw end.error;
       if (end.error.code !== "cancelled") {
         return { code: end.error.code, text: end.error.message, outputBytes: 0, elapsedMs };
       }
@@ -48,10 +50,11 @@ function toCancelled(text: string, elapsedMs: number): CallReport {
 }
 
 function fromOutcome(outcome: Outcome): CallReport {
-  const { text, outputBytes, elapsedMs } = outcome;
-  if (outcome.kind === "ok") return { code: "ok", text, outputBytes, elapsedMs };
-  const code = outcome.code ?? (outcome.kind === "failed" ? "tool_failed" : "tool_denied");
-  return { code, text, outputBytes, elapsedMs };
+  const { text, outputBytes, elapsedMs, auditHead } = outcome;
+  const code = outcome.kind === "ok"
+    ? "ok"
+    : outcome.code ?? (outcome.kind === "failed" ? "tool_failed" : "tool_denied");
+  return { code, text, outputBytes, elapsedMs, auditHead };
 }
 
 /**
@@ -62,7 +65,7 @@ export async function toResultEvent(
   call: CheckedCall,
   report: CallReport,
 ): Promise<Extract<NewEvent, { type: "tool_result" }>> {
-  const { code, outputBytes, elapsedMs } = report;
+  const { code, outputBytes, elapsedMs, auditHead } = report;
   const { text, truncated, full } = toResultText(
     // Before it is cut: a secret at the cut would no longer look like one.
     scrubSecrets(report.text).text,
@@ -70,7 +73,17 @@ export async function toResultEvent(
     LIMITS.toolResultBytesMax,
   );
   const { id: callId, name: tool } = call.call;
-  const payload = { callId, tool, ok: code === "ok", code, text, outputBytes, truncated, elapsedMs };
+  const payload = {
+    callId,
+    tool,
+    ok: code === "ok",
+    code,
+    text,
+    outputBytes,
+    truncated,
+    elapsedMs,
+    ...(auditHead ? { auditHead } : {}),
+  };
   if (full === undefined) return { type: "tool_result", v: 1, payload };
   const mimeType = "text/plain; charset=utf-8";
   const blob = { sha256: await sha256Hex(full), bytes: full.length, mimeType, content: full };

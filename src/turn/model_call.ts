@@ -7,6 +7,9 @@ import type { ModelEvent, ModelName, ModelRequest, Provider } from "#/core/provi
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { TurnState } from "#/turn/turn_state.ts";
 
+/** What the loop needs of a reply: it may come from the log. */
+export type LastReply = Pick<Reply, "text" | "toolCalls" | "end"> & { readonly media: readonly unknown[] };
+
 /** How a model call ended: the model was done, it failed, or the turn's signal fired. */
 export type ReplyEnd =
   | { readonly kind: "done"; readonly finishReason: string }
@@ -110,7 +113,7 @@ class ReplyDraft {
         this.#reasoning.push(event.text);
         return event.text === "" ? undefined : { type: "reasoning_delta", payload: { text: event.text } };
       case "tool_call":
-        this.#addCall(event.call, state.steps);
+        this.#addCall(event.call, state);
         return undefined;
       case "usage":
         this.#usage = { ...this.#usage, ...toSaneUsage(event.usage) };
@@ -178,13 +181,13 @@ class ReplyDraft {
     }
   }
 
-  #addCall(call: ToolCall, step: number): void {
+  #addCall(call: ToolCall, { steps: step, callIds }: TurnState): void {
     const index = this.#toolCalls.length;
     if (index >= LIMITS.replyToolCallsMax) return;
-    // A result finds its call by the id, so that one that is absent, repeated or too long for our frames is replaced.
+    // A result finds its call by the id, over the whole turn: one that is absent, repeated or too long for our frames is replaced.
     const isUsable = call.id !== "" && call.id.length <= LIMITS.idCharsMax;
-    const isUnique = isUsable && this.#toolCalls.every((other) => other.id !== call.id);
-    const named = isUnique ? call : { ...call, id: `call_${step}_${index}` };
+    const named = isUsable && !callIds.has(call.id) ? call : { ...call, id: `call_${step}_${index}` };
+    callIds.add(named.id);
     this.#argsChars += call.arguments.length;
     const isKept = index < LIMITS.toolCallsPerStepMax && this.#argsChars <= LIMITS.replyArgsCharsMax;
     this.#toolCalls.push(isKept ? named : { ...named, arguments: "", droppedBytes: call.arguments.length });

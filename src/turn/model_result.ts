@@ -25,6 +25,7 @@ export async function toModelResult(step: number, reply: Reply, paid: PaidCost |
       ...(answeredBy === undefined ? {} : { answeredBy }),
       ...(replay === undefined ? {} : { replay }),
       ...(media.length === 0 ? {} : { media }),
+      ...(end.kind === "failed" ? { failure: { code: end.code, message: end.message } } : {}),
       ...(retries.length === 0 ? {} : { retries }),
     },
     ...(blobs.length === 0 ? {} : { blobs }),

@@ -1,4 +1,5 @@
 import { AppError } from "#/core/error.ts";
+import type { Decision } from "#/core/capability.ts";
 import type { NewEvent, TurnEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { ToolCall } from "#/core/message.ts";
@@ -13,21 +14,34 @@ import { type RunningCall, settleCalls, startCall, waitForCall } from "#/turn/ru
 /** Whether the turn goes on: `stuck` when a call was repeated once more after the model had been told, `parked` when a person decides first. */
 export type CallsVerdict = "continue" | "stuck" | "parked";
 
-/** What an earlier run of the same turn has recorded of the calls. */
+/** What an earlier run of the same turn has recorded of the calls of one reply. */
 export interface KnownCalls {
   /** Call ids with an intent. */
   readonly intended: ReadonlySet<string>;
+  /** Call ids with a result. */
+  readonly answered: ReadonlySet<string>;
+  /** What was decided last, by call id. */
+  readonly decided: ReadonlyMap<string, Decision["kind"]>;
+  /** The turn was about to fail as stuck: what has no intent does not run any more. */
+  readonly isStuck?: boolean;
   /** Ids of the cards that were recorded. */
   readonly cards: ReadonlySet<string>;
 }
 
-const NOTHING_KNOWN: KnownCalls = { intended: new Set(), cards: new Set() };
+/** Of a reply that no call was made for. */
+export const NOTHING_KNOWN: KnownCalls = {
+  intended: new Set(),
+  answered: new Set(),
+  decided: new Map(),
+  cards: new Set(),
+};
 
 /**
  * Answers the calls of one reply, batch by batch in their order. All intents of a batch are yielded first; the calls start when the
  * consumer asks for what follows the last intent, and their results come in call order. When the turn is stopped, every call whose
  * intent was yielded still gets its result, and nothing more starts. A call that asks gets no result: the rest of its batch is answered,
- * then the turn parks, and the batches behind it wait. Run again with what was known, an intent or a card is not yielded a second time.
+ * then the turn parks, and the batches behind it wait. Run again with what was known, no intent, decision, card or result is yielded a
+ * second time, and the runner is told which calls it was asked for before.
  */
 export async function* runCalls(
   calls: readonly ToolCall[],
@@ -35,11 +49,10 @@ export async function* runCalls(
   known: KnownCalls = NOTHING_KNOWN,
 ): AsyncGenerator<TurnEvent, CallsVerdict, void> {
   const { state, control } = context;
-  const callsLeft = context.toolCallsMax - state.toolCalls;
-  // A call that was intended has passed these checks: its place in the reply is another one now.
-  const checked = calls.map((call, index) =>
-    checkCall(call, known.intended.has(call.id) ? { index: 0, callsLeft: 1 } : { index, callsLeft }, context.tools)
-  );
+  // As they were before the first of these calls.
+  const callsLeft = context.toolCallsMax - state.toolCalls + known.intended.intersection(known.answered).size;
+  const checked = calls.map((call, index) => checkCall(call, { index, callsLeft }, context.tools))
+    .filter(({ call: { id } }) => !known.answered.has(id) && (!known.isStuck || known.intended.has(id)));
   const toolNames = checked.filter((call) => call.kind === "ready").map((call) => call.call.name);
   if (toolNames.length > 0) {
     yield state.progress({ kind: "tool_execution", toolNames }, `Executing tools: ${toolNames.join(", ")}`);
@@ -49,7 +62,7 @@ export async function* runCalls(
     const verdict = yield* runBatch(batch, context, known);
     if (verdict !== "continue") return verdict;
   }
-  return "continue";
+  return known.isStuck ? "stuck" : "continue";
 }
 
 async function* runBatch(
@@ -72,7 +85,9 @@ async function* runBatch(
     intended.push(judged);
     if (judged.kind === "ready") yield state.stamp(await toIntent(judged, context));
   }
-  const running = intended.map((call) => call.kind === "ready" ? startCall(call, context) : undefined);
+  const running = intended.map((call) =>
+    call.kind === "ready" ? startCall(call, context, known.intended.has(call.call.id)) : undefined
+  );
   let isAnswered = false;
   let parked: NewEvent | undefined;
   try {
@@ -107,8 +122,9 @@ async function* answerCall(
     if (end.kind === "outcome") state.sawAudit(end.outcome.auditHead);
     const card = end.kind === "outcome" ? end.outcome.card : undefined;
     const isAsked = card !== undefined && !context.control.signal.aborted;
-    if (end.kind === "outcome" && end.outcome.decision !== undefined && !(isAsked && known.cards.has(card.id))) {
-      const { tool, decision } = end.outcome;
+    const decision = end.kind === "outcome" ? end.outcome.decision : undefined;
+    if (end.kind === "outcome" && decision !== undefined && decision.kind !== known.decided.get(call.call.id)) {
+      const { tool } = end.outcome;
       yield state.stamp({ type: "tool_decision", v: 1, payload: { callId: call.call.id, tool, decision } });
     }
     if (isAsked) {

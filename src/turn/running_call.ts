@@ -22,14 +22,22 @@ export interface RunningCall {
   readonly end: Promise<CallEnd>;
 }
 
-/** Starts a call whose intent the consumer has pulled past, unless the turn was stopped meanwhile. */
-export function startCall(call: ReadyCall, context: CallContext): RunningCall {
+/** Starts a call whose intent the consumer has pulled past, unless the turn was stopped meanwhile. `isKnown`: an earlier run may have. */
+export function startCall(call: ReadyCall, context: CallContext, isKnown = false): RunningCall {
   const startedAt = context.now();
   const name = call.call.name;
   if (context.control.signal.aborted) return { name, startedAt, end: Promise.resolve({ kind: "not_started" }) };
   context.state.toolCalls++;
   const { session, turn, principal } = context;
-  const request = { principal, session, turn, callId: call.call.id, tool: name, args: call.args };
+  const request = {
+    principal,
+    session,
+    turn,
+    callId: call.call.id,
+    tool: name,
+    args: call.args,
+    ...(isKnown ? { resumed: true as const } : {}),
+  };
   const end = context.sandbox.call(request, context.control.signal).then(
     (outcome): CallEnd => ({ kind: "outcome", outcome }),
     (error): CallEnd => ({ kind: "threw", error }),

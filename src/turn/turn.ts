@@ -8,9 +8,9 @@ import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
 import { type HistoryMessage, toReplyMessage } from "#/turn/history.ts";
 import { CostAccount, type Ledger, type Reservation } from "#/turn/ledger.ts";
-import { callModel, type Reply } from "#/turn/model_call.ts";
+import { callModel, type LastReply, type Reply } from "#/turn/model_call.ts";
 import { restoreState, type Resume } from "#/turn/resume.ts";
-import { runCalls } from "#/turn/run_calls.ts";
+import { NOTHING_KNOWN, runCalls } from "#/turn/run_calls.ts";
 import type { TokenCounter } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
 import { TurnState } from "#/turn/turn_state.ts";
@@ -42,7 +42,7 @@ export interface TurnInput extends TurnSetup {
   readonly turn: string;
   /** Valid as `toHistory` makes it; ends with this turn's user message, which is recorded already. */
   readonly history: readonly HistoryMessage[];
-  /** The turn was parked: goes on with the calls that have no result yet, before it asks the model again. */
+  /** The turn was interrupted or parked: goes on behind what is recorded of it. */
   readonly resume?: Resume;
   /** Place of the session's newest event. The consumer gives the durable events of this turn the places behind it, without a gap. */
   readonly lastSeq: number;
@@ -64,7 +64,8 @@ export interface TurnDeps {
 /**
  * Runs one turn: model call, tool calls, model call, … until the model answers without calls. Ends with exactly one `turn_done`,
  * `turn_failed` (a `budget` event before it when a budget is spent), `turn_cancelled`, or with `parked`, which ends no turn: run again with
- * `resume` it goes on. Trouble of a model or a tool is never thrown, a programmer error is.
+ * `resume` it goes on. Trouble of a model or a tool is never thrown; a programmer error is, and AppError `tool_interrupted` when there is no
+ * runner any more: the turn goes on in another process.
  *
  * - A side effect starts only when the consumer has pulled past its `tool_intent`, so pull only after you recorded what you got.
  * - Each `model_request` is followed by one `model_result`. When the call fails or is cancelled, that holds the text shown so far,
@@ -90,13 +91,14 @@ export async function* runTurn(
     );
   }
   const state = new TurnState(input.history, input.lastSeq, stepsMax);
-  if (input.resume !== undefined) restoreState(state, input.resume);
+  const isStuck = input.resume !== undefined && restoreState(state, input.resume).isStuck;
+  if (input.resume?.isCancelled) control.abort(new AppError("cancelled", "cancelled"));
   const account = new CostAccount("max_cost", input.budgets.costMax, state.cost ?? 0);
   const startedAt = deps.now();
   const schemas = input.tools.map((tool) => tool.schema);
   const hasher = new WindowHasher();
   try {
-    yield* runSteps({ input, deps, control, state, account, schemas, hasher, startedAt });
+    yield* runSteps({ input, deps, control, state, account, schemas, hasher, startedAt }, isStuck);
   } finally {
     signal.removeEventListener("abort", cancel);
     control.abort(new AppError("cancelled", "the turn is over"));
@@ -122,21 +124,17 @@ function toReason(reason: unknown): string {
   return typeof reason === "string" ? reason.slice(0, REASON_CHARS_MAX) : "cancelled";
 }
 
-async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
-  const { input, control, state } = run;
+async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent, void, void> {
+  const { input: { resume }, control, state } = run;
   const calls = toCallContext(run);
-  if (input.resume !== undefined) {
-    const verdict = yield* runCalls(input.resume.calls, calls, input.resume.known);
-    if (verdict === "parked") return;
-  }
+  if (resume?.spent !== undefined) return yield failTurn(run, resume.spent.code, resume.spent.message);
+  let left = resume?.reply;
   while (true) {
     if (control.signal.aborted) return yield* stopTurn(run);
-    const spent = findSpentBudget(state, input.budgets);
-    if (spent !== undefined) return yield* endSpent(run, spent);
-    const step = await planStep(run);
-    if (step === undefined) return yield* stopTurn(run);
-    if ("kind" in step) return yield* endSpent(run, step);
-    const reply = yield* runStep(run, step);
+    const known = left === undefined || resume === undefined ? NOTHING_KNOWN : { ...resume.known, isStuck: wasStuck };
+    const reply = left ?? (yield* askModel(run));
+    left = undefined;
+    if (reply === undefined) return;
     if (reply.end.kind === "aborted") return yield* stopTurn(run);
     if (reply.end.kind === "failed") return yield failTurn(run, reply.end.code, reply.end.message);
     if (reply.toolCalls.length === 0) {
@@ -145,13 +143,26 @@ async function* runSteps(run: Run): AsyncGenerator<TurnEvent, void, void> {
       continue;
     }
     state.wasEmpty = false;
-    if (state.toolCalls >= calls.toolCallsMax) return yield* endSpent(run, toSpentCalls(state, calls.toolCallsMax));
-    const verdict = yield* runCalls(reply.toolCalls, calls);
+    const isBegun = known.intended.size + known.answered.size > 0;
+    if (!isBegun && state.toolCalls >= calls.toolCallsMax) {
+      return yield* endSpent(run, toSpentCalls(state, calls.toolCallsMax));
+    }
+    const verdict = yield* runCalls(reply.toolCalls, calls, known);
     if (verdict === "parked") return;
     if (verdict === "stuck") {
       return yield failTurn(run, "turn_stuck", "Stopped: the model repeated a call that brings nothing new");
     }
   }
+}
+
+/** The next reply, or undefined when the turn has ended instead. */
+async function* askModel(run: Run): AsyncGenerator<TurnEvent, LastReply | undefined, void> {
+  const spent = findSpentBudget(run.state, run.input.budgets);
+  if (spent !== undefined) return yield* endSpent(run, spent);
+  const step = await planStep(run);
+  if (step === undefined) return yield* stopTurn(run);
+  if ("kind" in step) return yield* endSpent(run, step);
+  return yield* runStep(run, step);
 }
 
 function toCallContext({ input, deps, control, state }: Run): CallContext {

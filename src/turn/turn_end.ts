@@ -1,7 +1,7 @@
 import type { AppError, ErrorCode } from "#/core/error.ts";
 import type { TurnEvent } from "#/core/event.ts";
 import type { SpentBudget } from "#/turn/budget.ts";
-import type { Reply } from "#/turn/model_call.ts";
+import type { LastReply } from "#/turn/model_call.ts";
 import type { TurnState } from "#/turn/turn_state.ts";
 
 /** What the end of a turn needs to know about it. */
@@ -15,7 +15,7 @@ export interface Ending {
 }
 
 /** The model answered. An empty answer counts as the text shown before it, when there is any, else the turn failed; a picture needs no text. */
-export function endTurn(ending: Ending, reply: Pick<Reply, "text" | "media" | "end">): TurnEvent {
+export function endTurn(ending: Ending, reply: Omit<LastReply, "toolCalls">): TurnEvent {
   const { state } = ending;
   const finishReason = reply.end.kind === "done" ? reply.end.finishReason : reply.end.kind;
   const text = reply.text === "" ? state.shownText : reply.text;
@@ -37,14 +37,14 @@ export function failTurn({ state }: Ending, code: ErrorCode, message: string): T
 }
 
 /** A budget is spent: says which, then fails. */
-export function* endSpent(ending: Ending, spent: SpentBudget): Generator<TurnEvent, void, void> {
+export function* endSpent(ending: Ending, spent: SpentBudget): Generator<TurnEvent, undefined, void> {
   const { kind, used, limit, code, message } = spent;
   yield ending.state.stamp({ type: "budget", v: 1, payload: { kind, used, limit } });
   yield failTurn(ending, code, message);
 }
 
 /** The turn's signal fired: its time is over, or someone cancelled it. */
-export function* stopTurn(ending: Ending): Generator<TurnEvent, void, void> {
+export function* stopTurn(ending: Ending): Generator<TurnEvent, undefined, void> {
   const { control, state, deps, startedAt, input } = ending;
   const reason = control.signal.reason as AppError;
   if (reason.code === "budget_time") {

@@ -25,6 +25,8 @@ export class TurnState {
   /** The last reply had neither text nor calls. */
   wasEmpty = false;
   readonly streak = new CallStreak();
+  /** Of all replies. */
+  readonly callIds = new Set<string>();
   readonly stepsMax: number;
   readonly #history: HistoryMessage[];
   #lastSeq: number;

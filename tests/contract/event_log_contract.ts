@@ -42,8 +42,49 @@ export function testEventLog(name: string, open: OpenEventLog, probes: EventLogP
   testTurns(withLog);
   testBlobs(withLog);
   testUsage(withLog);
+  testLeases(withLog);
   testReopen(test, open, probes);
   testKill(test, open, probes);
+}
+
+function testLeases(withLog: WithLog): void {
+  withLog(
+    "claim() gives a session to one node at a time, to its newer start at once, to another one when it ran out",
+    async (log) => {
+      assert.equal(await log.claim("s", "a:1", 60_000), true);
+      assert.equal(await log.claim("s", "a:1", 60_000), true, "again");
+      assert.equal(await log.claim("s", "b:1", 60_000), false);
+      assert.equal(await log.claim("other", "b:1", 60_000), true);
+      assert.equal(await log.claim("s", "a:2", 0), true, "a newer start of the node, for no time at all");
+      assert.equal(await log.claim("s", "b:1", 60_000), true);
+      await log.release("s", "a:2");
+      assert.equal(await log.claim("s", "a:2", 60_000), false, "only its owner gives it back");
+      await log.release("s", "b:1");
+      assert.equal(await log.claim("s", "a:2", 60_000), true);
+    },
+  );
+
+  withLog(
+    "append() with an owner is refused without its lease, and leaves no trace; it claims, and an end gives back",
+    async (log) => {
+      const owned = (owner: string, claimMs?: number) => {
+        return { ...NORMAL, owner, ...(claimMs === undefined ? {} : { claimMs }) };
+      };
+      await rejectsWith(log.append("s", "t", [messageOf("a")], owned("a:1")), "session_taken");
+      await log.append("s", "t", [messageOf("a")], owned("a:1", 60_000));
+      await log.append("s", "t", [SAMPLES.model_request], owned("a:1"));
+      await rejectsWith(log.append("s", "t", [messageOf("b")], owned("b:1")), "session_taken");
+      await rejectsWith(log.append("s", "t", [messageOf("b")], owned("b:1", 60_000)), "session_taken");
+      await rejectsWith(log.append("unknown", "t", [messageOf("b")], owned("b:1", 60_000)), "session_unknown");
+      assert.deepEqual((await log.read("s", ALL)).map(({ seq, type }) => [seq, type]), [
+        [1, "user_message"],
+        [2, "model_request"],
+      ]);
+      await log.append("s", "t", [SAMPLES.turn_done], owned("a:1"));
+      await log.append("s", "t2", [messageOf("b")], owned("b:1", 60_000));
+      assert.equal(await log.claim("unknown", "a:1", 1), true, "a refused append claims nothing");
+    },
+  );
 }
 
 function testSessions(withLog: WithLog): void {

@@ -88,6 +88,7 @@ export const SAMPLES: { readonly [T in EventType]: Extract<NewEvent, { type: T }
   },
   approval_asked: { type: "approval_asked", v: 1, payload: { callId: "c1", card: { title: "run it?" } } },
   approval_answered: { type: "approval_answered", v: 1, payload: { callId: "c1", answer: "once", by: "owner" } },
+  resumed: { type: "resumed", v: 1, payload: { attempt: 2 } },
   parked: { type: "parked", v: 1, payload: { callId: "c1", reason: "waits for an answer" } },
   summary: { type: "summary", v: 1, payload: { fromSeq: 1, toSeq: 9, text: "so far", epoch: 1 } },
   budget: { type: "budget", v: 1, payload: { kind: "cost", used: 0.51, limit: 0.5 } },

@@ -1,6 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { type EventType, isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
-import type { Durability, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
+import type { AppendOptions, Durability, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 
 /** An append as a test sees it. */
 export interface SeenAppend {
@@ -15,6 +15,7 @@ export class MemoryLog implements EventLog {
   beforeAppend: (events: readonly NewEvent[]) => void = () => {};
   readonly #sessions = new Map<string, SessionRow>();
   readonly #events: StoredEvent[] = [];
+  readonly #leases = new Map<string, string>();
   readonly #blobs = new Map<string, Uint8Array>();
   #now = 1_000;
 
@@ -39,14 +40,29 @@ export class MemoryLog implements EventLog {
     session: string,
     turn: string,
     events: readonly NewEvent[],
-    options: { readonly durability: Durability },
+    options: AppendOptions,
   ): Promise<readonly StoredEvent[]> {
     return Promise.resolve().then(() => {
       this.beforeAppend(events);
+      const { owner, claimMs } = options;
+      if (owner !== undefined && claimMs !== undefined && !this.#leases.has(session)) this.#leases.set(session, owner);
+      if (owner !== undefined && this.#leases.get(session) !== owner) {
+        throw new AppError("session_taken", "another gateway");
+      }
       if (!this.#sessions.has(session)) throw new AppError("session_unknown", `there is no session ${session}`);
       this.appends.push({ types: events.map((event) => event.type), durability: options.durability });
       return events.map((event) => this.#store(session, turn, event));
     });
+  }
+
+  claim(session: string, owner: string): Promise<boolean> {
+    if (!this.#leases.has(session)) this.#leases.set(session, owner);
+    return Promise.resolve(this.#leases.get(session) === owner);
+  }
+
+  release(session: string, owner: string): Promise<void> {
+    if (this.#leases.get(session) === owner) this.#leases.delete(session);
+    return Promise.resolve();
   }
 
   read(

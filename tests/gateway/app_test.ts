@@ -304,13 +304,13 @@ Deno.test("the gateway listens and serves with --allow-net=127.0.0.1:0 and no ot
   await lines.cancel();
 });
 
-Deno.test("close() cancels turns, tells clients, refuses new ones, and may be called twice", async () => {
+Deno.test("close() with cancel cancels turns, tells clients, refuses new ones, and may be called twice", async () => {
   const house = await openHouse();
   const client = await house.client();
   client.turn("t");
   const turn = await house.source.next();
   await turn.emit(userMessage());
-  const closing = house.listener.close();
+  const closing = house.listener.close("cancel");
   assert.equal(turn.signal.aborted, true);
   assert.equal(await upgradeStatus(house, bearer(house)), 503);
   assert.equal(house.listener.close(), closing);
@@ -322,11 +322,24 @@ Deno.test("close() cancels turns, tells clients, refuses new ones, and may be ca
   await house[Symbol.asyncDispose]();
 });
 
-Deno.test("close() waits guestStopMs for a turn that does not end, not longer", async () => {
+Deno.test("close() suspends turns: no end is told, and clients see the gateway go", async () => {
+  const house = await openHouse();
+  const client = await house.client();
+  client.turn("t");
+  const turn = await house.source.next();
+  await turn.emit(userMessage());
+  await house.listener.close();
+  assert.deepEqual([turn.signal.aborted, house.source.suspended], [false, 1]);
+  assert.equal((await client.closed).code, 1001);
+  await assert.rejects(client.until("turn_cancelled"));
+  await house[Symbol.asyncDispose]();
+});
+
+Deno.test("close() waits suspendMs for a turn that does not end, not longer", async () => {
   const waits: number[] = [];
   const after: After = (ms, run) => {
     waits.push(ms);
-    const timer = setTimeout(run, ms === LIMITS.guestStopMs ? 0 : ms);
+    const timer = setTimeout(run, ms === LIMITS.suspendMs ? 0 : ms);
     return () => clearTimeout(timer);
   };
   const house = await openHouse({ after });
@@ -334,8 +347,8 @@ Deno.test("close() waits guestStopMs for a turn that does not end, not longer", 
   client.turn("t");
   const turn = await house.source.next();
   await turn.emit(userMessage());
-  await house.listener.close();
-  assert.ok(waits.includes(LIMITS.guestStopMs));
+  await house.listener.close("cancel");
+  assert.ok(waits.includes(LIMITS.suspendMs));
   await client.closed;
   await turn.finish(turnDone("too late"));
   await house[Symbol.asyncDispose]();

@@ -22,6 +22,7 @@ function gated() {
       send: (message, signal) => sessions.send(message, deps(), signal),
       resume: (place, answer, signal) => sessions.resume(place, answer, deps(), signal),
       endParked: ({ session, turn }, reason) => sessions.endParked(session, turn, reason),
+      suspend: () => sessions.stop("suspend", "the gateway is closing"),
     };
   };
   return { toSource, letOn: () => gate.resolve({ type: "text", text: "two" }) };

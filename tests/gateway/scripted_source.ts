@@ -1,5 +1,5 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
-import type { AppError } from "#/core/error.ts";
+import { AppError } from "#/core/error.ts";
 import type { EventPayloads, EventType, LiveEvent, SessionEvent, StoredEvent } from "#/core/event.ts";
 import type { InboundTurn, TurnSource } from "#/gateway/turns.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
@@ -46,6 +46,13 @@ export class ScriptedTurn {
   async fail(error: unknown): Promise<void> {
     await this.asked();
     this.#take().reject(error);
+  }
+
+  /** Stops without an end, if it runs; returns how many turns that were. */
+  suspend(): number {
+    if (this.#waiting === undefined) return 0;
+    this.#take().reject(new AppError("turn_suspended", "the gateway is stopping"));
+    return 1;
   }
 
   /** What the gateway consumes. */
@@ -105,6 +112,14 @@ export class ScriptedSource implements TurnSource {
     return Promise.resolve([stored("turn_cancelled", { reason, steps: 1 })]);
   }
 
+  /** Turns that were suspended. */
+  suspended = 0;
+
+  suspend(): Promise<void> {
+    for (const turn of this.turns) this.suspended += turn.suspend();
+    return Promise.resolve();
+  }
+
   /** The next turn that the gateway sends or resumes, in order. */
   async next(): Promise<ScriptedTurn> {
     while (this.turns.length <= this.#taken) await this.#arrived.promise;
@@ -113,8 +128,9 @@ export class ScriptedSource implements TurnSource {
 }
 
 /** The rest of a source whose turns never wait for a person. */
-export const NEVER_PARKS: Pick<TurnSource, "resume" | "endParked"> = {
+export const NEVER_PARKS: Pick<TurnSource, "resume" | "endParked" | "suspend"> = {
   async *resume() {},
+  suspend: () => Promise.resolve(),
   endParked: () => Promise.resolve([]),
 };
 

@@ -359,14 +359,46 @@ Deno.test("a log that cannot be read refuses the message and leaves nothing behi
   assert.equal(turns.active("s"), undefined);
 });
 
-Deno.test("stop() cancels, waits for the end, and takes nothing more", async () => {
+Deno.test("stop() suspends: nothing is cancelled or told as ended, and who waits in the queue is refused", async () => {
   const source = new ScriptedSource();
   const { turns, watch } = open(source);
   const client = watch("s", true);
   await turns.start(client, message());
   const turn = await source.next();
   await turn.emit(userMessage());
-  const stopped = turns.stop();
+  await turns.start(client, message("queued"));
+  await turns.stop();
+  assert.deepEqual([turn.signal.aborted, source.suspended], [false, 2]);
+  const [last] = client.outlet.frames.slice(-1);
+  assert.deepEqual([last?.type, last?.payload.code, last?.payload.turn], ["error", "turn_suspended", undefined]);
+  assert.equal(client.outlet.frames.filter((frame) => frame.type === "turn_cancelled").length, 0);
+  assert.deepEqual([turns.active("s"), turns.outcome("s")], [undefined, []]);
+});
+
+Deno.test("resume() of a turn that was left open tells that it started, and its message again is a retry", async () => {
+  const source = new ScriptedSource();
+  const asked = userMessage("text");
+  const { turns, watch } = open(source, { t: [asked] });
+  const client = watch("s", true);
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  const turn = await source.next();
+  await turn.emit(stored("resumed", { attempt: 1 }, 2));
+  await client.outlet.until("turn_started");
+  await turns.start(client, { ...message("t"), text: "text" });
+  assert.equal(client.outlet.frames.at(-1)?.type, "turn_started", "no turn_conflict");
+  await turn.finish(turnDone("done"));
+  await client.outlet.until("turn_completed");
+  assert.equal(source.turns.length, 1);
+});
+
+Deno.test("stop() with cancel cancels, waits for the end, and takes nothing more", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source);
+  const client = watch("s", true);
+  await turns.start(client, message());
+  const turn = await source.next();
+  await turn.emit(userMessage());
+  const stopped = turns.stop("cancel");
   assert.equal(turn.signal.aborted, true);
   await turns.start(client, message("late"));
   assert.equal(client.outlet.frames.at(-1)?.payload.code, "cancelled");

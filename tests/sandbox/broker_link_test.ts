@@ -71,7 +71,7 @@ Deno.test("openBrokerClient() gets from serveBroker() exactly what the broker sa
   assert.equal(await client.closed, undefined);
 });
 
-Deno.test("openBrokerClient() never throws but cancelled, also without a runner", async () => {
+Deno.test("openBrokerClient() never throws but cancelled, and tool_interrupted when there is no runner any more", async () => {
   const { guest, runner } = openPipes();
   const aborted = Promise.withResolvers<void>();
   const server = serveBroker(
@@ -99,8 +99,9 @@ Deno.test("openBrokerClient() never throws but cancelled, also without a runner"
   assert.deepEqual([large.kind, large.code], ["failed", "tool_args_too_large"]);
   const open = client.sandbox.call(requestOf({}), never);
   await server.close();
-  for (const outcome of [await open, await client.sandbox.call(requestOf({}), never)]) {
-    assert.deepEqual([outcome.kind, outcome.code, outcome.tool.name], ["failed", "tool_interrupted", "probe"]);
+  // Nobody knows what became of it: the turn goes on in another process, which asks again.
+  for (const lost of [open, client.sandbox.call(requestOf({}), never)]) {
+    await assert.rejects(lost, { code: "tool_interrupted" });
   }
   await client.close();
 });

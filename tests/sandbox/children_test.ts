@@ -225,6 +225,15 @@ Deno.test("a child that is killed from outside costs one call at most", async ()
   assert.equal((await children.run(readCall(), answerWith("on"), never())).text, "on");
 });
 
+Deno.test("a call that counts on a child that is being warmed gets another one when that child is killed", async () => {
+  await using children = await openRealChildren();
+  const warming = children.warm();
+  const call = children.run(readCall(), answerWith("read"), never());
+  Deno.kill(children.pids[0]!, "SIGKILL");
+  await assert.rejects(warming, { code: "tool_crashed" });
+  assert.equal((await call).text, "read");
+});
+
 Deno.test("a process that cannot be started fails each call with tool_crashed and does not spin", async () => {
   const component = await openFilesComponent();
   for (const command of ["/nowhere/deno", "/bin/false"]) {

@@ -369,7 +369,8 @@ Deno.test("a session that cannot be marked as private reads nothing private, and
   using house = await openHouse({
     approvals: (real) => ({
       ...real,
-      find: () => ({ kind: "yes", answer: "session", by: "owner" }),
+      find: () => ({ kind: "yes", answer: "session", by: "owner", spend: () => {} }),
+      isInherited: () => false,
       isPrivate: () => false,
       markPrivate: () => {
         throw new AppError("store_failed", "the disk is full");

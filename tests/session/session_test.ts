@@ -123,28 +123,6 @@ for (const [name, use] of LOGS) {
       assert.deepEqual(reports, []);
     }));
 
-  Deno.test(`openSessions() closes turns that lost their process (${name})`, () =>
-    use(async (log) => {
-      await log.ensureSession({
-        id: "s",
-        user: "default",
-        agent: "default",
-        channel: "x",
-        displayName: null,
-        parent: null,
-      });
-      const user = { type: "user_message", v: 1, payload: { text: "text of t1", channel: "x" } } as const;
-      await log.append("s", "t1", [user], { durability: "normal" });
-      const { sessions } = await open(log);
-      assert.deepEqual(await log.openTurns(), []);
-      // The client that sends it again learns what became of it; nothing runs.
-      const provider = scriptedProvider(says("x"));
-      const events = await collect(sessions.send(toMessage("t1"), toSendDeps(provider), never));
-      assert.deepEqual(types(events), ["user_message", "turn_failed"]);
-      assert.ok(events[1]!.type === "turn_failed" && events[1]!.payload.code === "turn_interrupted");
-      assert.deepEqual(provider.requests, []);
-    }));
-
   Deno.test(`Sessions.send() runs 1,000 turns of one session, each with the history before it (${name})`, () =>
     use(async (log) => {
       await log.ensureSession({
@@ -320,7 +298,7 @@ Deno.test("Sessions.send() tells a programmer error as internal, with an id, and
   assert.equal(next.at(-1)!.type, "turn_done");
 });
 
-Deno.test("Sessions.close() cancels what runs and what waits, and takes nothing more", async () => {
+Deno.test("Sessions.stop() with cancel cancels what runs and what waits, and takes nothing more", async () => {
   const log = new MemoryLog();
   const { sessions } = await open(log);
   const silent = toSendDeps(scriptedProvider([new Promise<ModelEvent>(() => {})]));
@@ -329,7 +307,7 @@ Deno.test("Sessions.close() cancels what runs and what waits, and takes nothing 
   const reading = collect(running);
   const queued = collect(sessions.send(toMessage("t2"), silent, never));
   await new Promise((resolve) => setTimeout(resolve, 0));
-  await sessions.close("the program stops");
+  await sessions.stop("cancel", "the program stops");
   const end = (await reading).at(-1)!;
   assert.ok(end.type === "turn_cancelled" && end.payload.reason === "the program stops" && end.seq > 0);
   assert.deepEqual(types(await queued), ["turn_cancelled"]);

@@ -55,7 +55,8 @@ for (
     const before = toStored(await run(toInput(), toDeps(provider, sandbox)));
     said = answer;
     const resume = planResume(before)!;
-    assert.deepEqual(resume.calls.map((call) => call.id), ["b", "c"]);
+    assert.deepEqual(resume.reply?.toolCalls.map((call) => call.id), ["a", "b", "c"]);
+    assert.deepEqual([...resume.known.answered], ["a"]);
     const history = toHistory(before, { open: "t" });
     const deps = toDeps(provider, sandbox);
     const after = await run(toInput({ history, lastSeq: before.length, resume }), deps);

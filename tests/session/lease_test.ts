@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { AppError } from "#/core/error.ts";
+import type { EventLog } from "#/core/store.ts";
+import { delay } from "#/lib/delay.ts";
+import { SqlEventLog } from "#/memory/event_log.ts";
+import { migrate } from "#/memory/migrations.ts";
+import { SqliteDriver } from "#/memory/sqlite_driver.ts";
+import { awaitLease, keepLease } from "#/session/lease.ts";
+import { openSessions, type Sessions } from "#/session/session.ts";
+import { RecordingSandbox } from "../fake/recording_sandbox.ts";
+import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
+import { collect, never, toMessage, toSendDeps, types } from "./session_kit.ts";
+
+const PLACE = { session: "s", turn: "t1" };
+
+/** Two gateways on one database, as two connections to one file. `ttlMs` is what their leases last. */
+async function withTwo(
+  test: (gateways: { log: EventLog; open: (node: string) => Promise<Sessions> }[]) => Promise<void>,
+  ttlMs = 100,
+): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  const drivers: SqliteDriver[] = [];
+  const gateway = async () => {
+    const driver = new SqliteDriver({ path: `${dir}/shared.db`, name: "shared.db", bytesMax: 10_000_000 });
+    drivers.push(driver);
+    if (drivers.length === 1) await migrate(driver, 0);
+    const log = new SqlEventLog({ driver, now: Date.now, name: "shared.db", closed: () => {} });
+    const open = (node: string) =>
+      openSessions({
+        log,
+        lanes: { runningMax: 4, queuedMax: 4 },
+        now: Date.now,
+        report: (error) => assert.fail(String(error)),
+        lease: { owner: `${node}:${crypto.randomUUID()}`, ttlMs, delay },
+      });
+    return { log, open };
+  };
+  try {
+    await test([await gateway(), await gateway()]);
+  } finally {
+    for (const driver of drivers) await driver.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const SCRIPT = [calls(["file_write", { n: 1 }, "w"]), says("Done")];
+
+/** A turn of the first gateway that hangs in its write. */
+async function hangIn(sessions: Sessions) {
+  const gate = Promise.withResolvers<string>();
+  const sandbox = new RecordingSandbox({ file_write: () => gate.promise });
+  const turn = collect(sessions.send(toMessage("t1"), toSendDeps(scriptedProvider(...SCRIPT), sandbox), never));
+  turn.catch(() => {});
+  while (sandbox.journal.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  return { sandbox, gate, turn };
+}
+
+Deno.test("Sessions of two gateways: the second one leaves a turn of the first alone, and refuses its session", () =>
+  withTwo(async ([one, two]) => {
+    const first = await one!.open("node1");
+    const { sandbox, gate, turn } = await hangIn(first);
+    const second = await two!.open("node2");
+    assert.deepEqual(second.open, [PLACE]);
+    const other = new RecordingSandbox({ file_write: () => "twice" });
+    const resuming = collect(
+      second.resume(PLACE, undefined, toSendDeps(scriptedProvider(...SCRIPT), other), never),
+    );
+    const late = collect(second.send(toMessage("t2"), toSendDeps(scriptedProvider(says("x"))), never));
+    await assert.rejects(late, { code: "session_taken" });
+    // Longer than a lease lasts: the first one keeps saying that it lives.
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    gate.resolve("once");
+    assert.equal((await turn).at(-1)!.type, "turn_done");
+    assert.deepEqual(await resuming, [], "it ended there");
+    assert.deepEqual([sandbox.requests.length, other.requests.length, second.open], [1, 0, []]);
+    const again = await collect(second.send(toMessage("t2"), toSendDeps(scriptedProvider(says("x"))), never));
+    assert.equal(again.at(-1)!.type, "turn_done", "the end of a turn gives the session back");
+  }));
+
+Deno.test("Sessions of two gateways: when the first one is dead, the second one goes on; a late word of the first is refused", () =>
+  withTwo(async ([one, two]) => {
+    // Nothing renews: as if its process had been killed, or had stood still.
+    const dead = await openSessions({
+      log: one!.log,
+      lanes: { runningMax: 4, queuedMax: 4 },
+      now: Date.now,
+      report: () => assert.fail("nothing is reported"),
+      lease: { owner: "node1:a", ttlMs: 60, delay: () => new Promise(() => {}) },
+    });
+    const { gate, turn } = await hangIn(dead);
+    const second = await two!.open("node2");
+    const sandbox = new RecordingSandbox({ file_write: () => "once" });
+    const events = await collect(
+      second.resume(PLACE, undefined, toSendDeps(scriptedProvider(says("Done")), sandbox), never),
+    );
+    assert.equal(events.at(-1)!.type, "turn_done");
+    assert.equal(sandbox.requests[0]!.resumed, true);
+    // The first one wakes up and has something to say.
+    await second.stop("suspend", "stop");
+    const held = await two!.log.claim("s", "node2:x", 60_000);
+    assert.equal(held, true);
+    gate.resolve("too late");
+    await assert.rejects(turn, { code: "session_taken" });
+    const all = await one!.log.turn("s", "t1");
+    assert.equal(all.filter((event) => event.type === "tool_result").length, 1);
+    assert.deepEqual(types(all).slice(-1), ["turn_done"]);
+  }));
+
+Deno.test("Sessions of one node: a new start takes over at once what the old one had", () =>
+  withTwo(async ([one, two]) => {
+    const dead = await openSessions({
+      log: one!.log,
+      lanes: { runningMax: 4, queuedMax: 4 },
+      now: Date.now,
+      report: () => {},
+      lease: { owner: "node1:a", ttlMs: 3_600_000, delay: () => new Promise(() => {}) },
+    });
+    await hangIn(dead);
+    const sandbox = new RecordingSandbox({ file_write: () => "once" });
+    const next = await two!.open("node1");
+    const events = await collect(
+      next.resume(PLACE, undefined, toSendDeps(scriptedProvider(says("Done")), sandbox), never),
+    );
+    assert.equal(events.at(-1)!.type, "turn_done");
+  }, 3_600_000));
+
+Deno.test("awaitLease() looks again until it has the lease, or there is nothing left to wait for", async () => {
+  const looks: string[] = [];
+  let left = 3;
+  const log = { claim: () => Promise.resolve(left-- <= 0) };
+  const terms = { owner: "n:1", ttlMs: 30, delay: (ms: number) => Promise.resolve(void looks.push(String(ms))) };
+  const wait = (isOver: boolean, signal = never) => {
+    return awaitLease(log, terms, "s", {
+      isOver: () => Promise.resolve(isOver),
+      onTaken: () => looks.push("taken"),
+      signal,
+    });
+  };
+  assert.equal(await wait(false), true);
+  assert.deepEqual(looks, ["taken", "10", "taken", "10", "taken", "10"]);
+  left = 3;
+  assert.equal(await wait(true), false);
+  assert.equal(await wait(false, AbortSignal.abort()), false);
+});
+
+Deno.test("keepLease() renews until it is told to stop, also when the store says no", async () => {
+  const stop = new AbortController();
+  let renewals = 0;
+  const log = {
+    claim(session: string, owner: string, ttlMs: number) {
+      assert.deepEqual([session, owner, ttlMs], ["s", "n:1", 30]);
+      if (++renewals === 3) stop.abort();
+      return Promise.reject(new AppError("store_failed", "busy"));
+    },
+  };
+  await keepLease(log, { owner: "n:1", ttlMs: 30, delay: () => Promise.resolve() }, "s", stop.signal);
+  assert.equal(renewals, 3);
+});
