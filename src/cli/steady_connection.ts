@@ -73,7 +73,7 @@ export class SteadyConnection implements Connection {
         if (!(error instanceof AppError) || error.code !== "gateway_unreachable" || error.params.moved) throw error;
       }
       if (!await isRunnerThere()) return false;
-      await new Promise((resolve) => setTimeout(resolve, LIMITS.reconnectPollMs));
+      await new Promise((resolve) => setTimeout(resolve, LIMITS.attachPollMs));
     }
     return false;
   }

@@ -26,7 +26,7 @@ export class TurnFeed {
     if (this.#mayLack && isStored(event) && event.seq > 0 && event.seq <= this.#last) return [];
     if (!this.#isNext(event)) {
       // More than that is no turn of ours: its end is told again in any case.
-      if (this.#held.length < LIMITS.heldEventsMax || isTurnEnd(event)) this.#held.push(event);
+      if (this.#held.length < LIMITS.clientFramesMax || isTurnEnd(event)) this.#held.push(event);
       return [];
     }
     return [...this.#show(event), ...this.#release()];

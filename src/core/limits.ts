@@ -301,10 +301,6 @@ export const LIMITS = {
   clientReturnMs: 5_000,
   /** A client tries this long to reach a gateway that restarts: more than a start and its backoff take. */
   reconnectMs: 60_000,
-  /** Between two of these tries. */
-  reconnectPollMs: 20,
-  /** Events of one turn that a client keeps until it has those before them. */
-  heldEventsMax: 10_000,
   /** Config files that look the same twice, this far apart, are read. */
   configSettleMs: 100,
   /** Looks at config files that change all the time, before they are read all the same. */

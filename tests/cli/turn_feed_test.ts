@@ -90,12 +90,12 @@ Deno.test("flush() shows what is kept in its order, and an end without a place i
   assert.deepEqual(show(other, [at(0, turnDone("not recorded"))]), [0]);
 });
 
-Deno.test("TurnFeed keeps heldEventsMax events, and the end beyond them", () => {
+Deno.test("TurnFeed keeps clientFramesMax events, and the end beyond them", () => {
   const feed = new TurnFeed();
   show(feed, [message]);
   feed.reconnected();
-  for (let seq = 10; seq < 10 + LIMITS.heldEventsMax + 5; seq++) feed.take(request(seq));
+  for (let seq = 10; seq < 10 + LIMITS.clientFramesMax + 5; seq++) feed.take(request(seq));
   feed.take(at(1_000_000, turnDone("end")));
   assert.ok(feed.lacksSome);
-  assert.equal(feed.flush().length, LIMITS.heldEventsMax + 1);
+  assert.equal(feed.flush().length, LIMITS.clientFramesMax + 1);
 });
