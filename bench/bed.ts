@@ -27,8 +27,8 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-/** Starts everything. Throws when a part does not start. */
-export async function openBed(): Promise<Bed> {
+/** Starts everything; `settings` are added to the environment. Throws when a part does not start. */
+export async function openBed(settings: Readonly<Record<string, string>> = {}): Promise<Bed> {
   const vendor = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "-q", new URL("vendor.ts", import.meta.url).href],
     stdin: "piped",
@@ -37,7 +37,12 @@ export async function openBed(): Promise<Bed> {
   }).spawn();
   const vendorUrl = await readLine(vendor.stdout);
   const machine = await makeMachine();
-  const env = { ...machine.env, ...vendorEnv(vendorUrl), OXYDRA__GATEWAY__MAX_SESSIONS_PER_USER: "10000" };
+  const env = {
+    ...machine.env,
+    ...vendorEnv(vendorUrl),
+    OXYDRA__GATEWAY__MAX_SESSIONS_PER_USER: "10000",
+    ...settings,
+  };
   const gateway = await startGateway({ cwd: machine.cwd, env });
   return {
     gateway,

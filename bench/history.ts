@@ -19,7 +19,8 @@ export const history: Bench = {
   name: "history",
   async run() {
     const tokens = await measureTokenizer();
-    const bed = await openBed();
+    // All of it is to be sent: a summary would halve it.
+    const bed = await openBed({ OXYDRA__RUNTIME__CONTEXT_BUDGET__TRIGGER_RATIO: "1" });
     try {
       const long = await bed.connect();
       const part = WORDS.repeat(Math.ceil(TOKENS / TURNS / tokens.perUnit));

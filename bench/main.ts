@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
- * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, guards,
- * search, memory, resume, first_start.
+ * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, long_history,
+ * guards, search, memory, resident, store, resume, first_start.
  */
 import { cancel } from "./cancel.ts";
 import { decode } from "./decode.ts";
@@ -9,16 +9,35 @@ import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
 import { firstStart } from "./first_start.ts";
 import { history } from "./history.ts";
+import { longHistory } from "./long_history.ts";
 import { memory } from "./memory.ts";
+import { resident } from "./resident.ts";
 import { resume } from "./resume.ts";
 import type { Row } from "./row.ts";
 import { search } from "./search.ts";
 import { startup } from "./startup.ts";
+import { store } from "./store.ts";
 import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
 
-const BENCHES = [startup, turn, delta, cancel, decode, toolCall, history, guards, search, memory, resume, firstStart];
+const BENCHES = [
+  startup,
+  turn,
+  delta,
+  cancel,
+  decode,
+  toolCall,
+  history,
+  longHistory,
+  store,
+  guards,
+  search,
+  memory,
+  resident,
+  resume,
+  firstStart,
+];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
 const unknown = names.filter((name) => BENCHES.every((bench) => bench.name !== name));

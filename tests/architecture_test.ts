@@ -27,6 +27,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "zod": /./,
   "openai": /^provider\/(openai|responses)/,
   "eventsource-parser": /^provider\/sse/,
+  "@libsql/client/web": /^memory\/libsql_driver\.ts$/,
   "hono": /^gateway\//,
   "hono/deno": /^gateway\//,
   "commander": /^cli\//,
@@ -45,6 +46,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
 };
 
 const FILE_LINES_MAX = 400;
+/** One entry a line and nothing to follow: a second file would only hide half of it. */
+const TABLES: ReadonlySet<string> = new Set(["core/limits.ts"]);
 /**
  * Code lines of each folder, as below: a bound on lines would be met first by leaving out what explains them. One sum for all of src would let
  * one folder grow on what another saved; a reviewer reads a folder.
@@ -148,7 +151,9 @@ Deno.test("an external package is imported only where its seam is", () => {
 Deno.test("files stay readable and src stays auditable", () => {
   const files = sourceFiles();
   assert.deepEqual(
-    files.filter((file) => file.lines > FILE_LINES_MAX).map((file) => `${file.path}: ${file.lines} lines`),
+    files.filter((file) => file.lines > FILE_LINES_MAX && !TABLES.has(file.path)).map((file) =>
+      `${file.path}: ${file.lines} lines`
+    ),
     [],
   );
   const lines = new Map<string, number>();

@@ -20,6 +20,7 @@ import { join, relative, type SourceFile, sourceFiles, SRC, TESTS, toImports } f
  */
 const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["app/guest.ts", "the guest's entry: ends its process when its stdin ends"],
+  ["cli/log_copier.ts", "the copier of a log: ends its process when it has said how that went"],
   ["cli/log_reader.ts", "the reader of a log: ends its process when it has printed them"],
   ["cli/client.ts", "the client's entry: ends its process with its turn"],
   ["sandbox/component_inspect.ts", "the inspection's entry: ends with its verdict"],

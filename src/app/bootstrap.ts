@@ -77,6 +77,12 @@ export const GuestSettings = z.strictObject({
   costPerDayMax: z.number().positive().exactOptional(),
   contextTokensMax: Count.positive(),
   safetyBufferTokens: Count,
+  /** Absent: what does not fit into the window is dropped. */
+  summary: z.strictObject({
+    triggerRatio: z.number().positive().max(1),
+    targetRatio: z.number().positive().max(1),
+    minTurns: Count.positive(),
+  }).exactOptional(),
   maxOutputTokens: Count.positive().optional(),
   reasoning: ReasoningEffort.exactOptional(),
   attemptsMax: Count.positive(),
@@ -120,6 +126,8 @@ export const Bootstrap = z.strictObject({
   /** Who answers when `model` cannot, in this order. */
   fallback: z.array(ModelChoice).max(LIMITS.fallbacksMax).exactOptional(),
   settings: GuestSettings,
+  /** The remote store of the event log, with its secret; absent: the file in `internalDir`. */
+  store: z.strictObject({ url: z.string(), token: z.string() }).exactOptional(),
   offered: z.array(OfferedTool).exactOptional(),
   startupStatus: z.strictObject({
     sandbox_tier: z.enum(["micro_vm", "container", "process"]),

@@ -6,6 +6,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { Provider } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
 import { delay } from "#/lib/delay.ts";
+import { Secret } from "#/lib/secret.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { type Bootstrap, type ModelChoice, toProviderOptions } from "#/app/bootstrap.ts";
 import { readOrMakeToken } from "#/app/token_file.ts";
@@ -18,6 +19,7 @@ import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { SendDeps } from "#/session/drive.ts";
 import type { Sessions } from "#/session/session.ts";
 import type { Ledger, PricedModel } from "#/turn/ledger.ts";
+import type { TokenCounter } from "#/turn/tokens.ts";
 
 /** What the guest's parts need from the process that they run in. */
 export interface ComposeDeps {
@@ -59,7 +61,7 @@ const ROOTS = [
 
 /** Joins the parts of a guest. The only place, with registries, that knows concrete classes. Throws AppError `store_*`, `lock_held`, `config_invalid`. */
 export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promise<Guest> {
-  const log = await openEventLog({ path: join(bootstrap.internalDir, "oxydra.db"), now: deps.now });
+  const log = await openLog(bootstrap, deps);
   try {
     const provider = await toProvider(bootstrap, deps);
     const turns = Promise.withResolvers<Turns>();
@@ -93,6 +95,13 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
   }
 }
 
+/** In a file, or where `memory.remote_url` says. What speaks to a server is loaded for those who have one. */
+async function openLog({ internalDir, store }: Bootstrap, { now, fetch }: ComposeDeps): Promise<EventLog> {
+  if (store === undefined) return await openEventLog({ path: join(internalDir, "oxydra.db"), now });
+  const { openRemoteEventLog } = await import("#/memory/remote.ts");
+  return await openRemoteEventLog({ url: store.url, token: new Secret(store.token), fetch, now });
+}
+
 async function readAttachment(
   log: EventLog,
   { session, turn, index }: { readonly session: string; readonly turn: string; readonly index: number },
@@ -108,6 +117,7 @@ async function readAttachment(
 /** What runs turns. */
 interface Turns {
   readonly sessions: Sessions;
+  readonly tokens: TokenCounter;
   /** What the next turn runs with. */
   readonly send: () => SendDeps;
 }
@@ -131,15 +141,15 @@ async function listen(
   );
   const gateway = openGateway({
     source: {
-      async *send(turn, signal) {
+      async *send(turn, signal, steering) {
         deps.onTurn();
         const { sessions, send } = await parts.turns;
-        yield* sessions.send(turn, send(), signal);
+        yield* sessions.send(turn, { ...send(), steering }, signal);
       },
-      async *resume(place, answer, signal) {
+      async *resume(place, answer, signal, steering) {
         deps.onTurn();
         const { sessions, send } = await parts.turns;
-        yield* sessions.resume(place, answer, send(), signal);
+        yield* sessions.resume(place, answer, { ...send(), steering }, signal);
       },
       async endParked({ session, turn }, reason) {
         return await (await parts.turns).sessions.endParked(session, turn, reason);
@@ -148,6 +158,12 @@ async function listen(
         await parts.turns.then(({ sessions }) => sessions.stop("suspend", "the gateway is stopping"), () => {});
       },
     },
+    async exclusive(session, work) {
+      const { sessions } = await parts.turns;
+      return await sessions.exclusive(user, session, "its session is deleted", work);
+    },
+    letGo: (session) => void parts.turns.then(({ tokens }) => tokens.drop(session), () => {}),
+    derived: (session, from) => deps.sandbox.derived(session, from),
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,
@@ -212,13 +228,18 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
         timeoutMs: settings.turnTimeoutMs,
         ...(settings.costMax === undefined ? {} : { costMax: settings.costMax }),
       },
-      window: { limitTokens: settings.contextTokensMax, safetyTokens: settings.safetyBufferTokens },
+      window: {
+        limitTokens: settings.contextTokensMax,
+        safetyTokens: settings.safetyBufferTokens,
+        // The demo understands no request but its own few.
+        ...(settings.summary === undefined || model.type === "demo" ? {} : { summary: settings.summary }),
+      },
       ...(model.descriptor === undefined ? {} : { descriptor: model.descriptor }),
       ...(settings.maxOutputTokens === undefined ? {} : { maxOutputTokens: settings.maxOutputTokens }),
       ...(settings.reasoning === undefined ? {} : { reasoning: settings.reasoning }),
     },
   });
-  return { sessions, send };
+  return { sessions, tokens, send };
 }
 
 /** The ledger, which knows from the log what today cost already. */

@@ -76,6 +76,7 @@ function toHead(line: string): KnownHead {
   }
 }
 
-function unreadable(why: string, cause?: unknown): AppError {
+/** What to throw for heads that cannot be compared. */
+export function unreadable(why: string, cause?: unknown): AppError {
   return new AppError("audit_failed", `What turns saw of the audit log cannot be compared: ${why}`, { cause });
 }

@@ -1,9 +1,13 @@
 import { AppError } from "#/core/error.ts";
 import { toOneLine, toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { type AuditVerdict, type KnownHead, verifyAudit } from "#/sandbox/audit_verify.ts";
-import { findFolders, readAuditSegments, readHeads } from "#/cli/audit_log.ts";
+import type { Loaded } from "#/config/load.ts";
+import { resolveUser } from "#/config/user.ts";
+import { readAuditSegments, readHeads, unreadable } from "#/cli/audit_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
+import { loadFor } from "#/cli/place.ts";
+import { requireLocalLog } from "#/cli/read_log.ts";
 import { toCount } from "#/cli/wording.ts";
 
 /**
@@ -11,8 +15,9 @@ import { toCount } from "#/cli/wording.ts";
  * first broken entry. Throws AppError `audit_failed` for a folder that is no audit log.
  */
 export async function runAuditVerify(options: JsonOptions): Promise<number> {
-  const { audit, internal } = await findFolders(options);
-  const { heads, trouble } = await tryHeads(internal);
+  const loaded = await loadFor(options);
+  const { audit, internal } = resolveUser(loaded).folders;
+  const { heads, trouble } = await tryHeads(loaded, internal);
   const verdict = verifyLive(audit, heads);
   const ok = verdict.broken === undefined && trouble === undefined;
   if (options.json) console.log(toPrintableJson({ ok, ...verdict, headsTrouble: trouble ?? null }, 2));
@@ -22,9 +27,13 @@ export async function runAuditVerify(options: JsonOptions): Promise<number> {
 }
 
 /** The chain itself can be checked without them. */
-async function tryHeads(internalDir: string): Promise<{ heads: readonly KnownHead[]; trouble?: string }> {
+async function tryHeads(
+  loaded: Loaded,
+  internalDir: string,
+): Promise<{ heads: readonly KnownHead[]; trouble?: string }> {
   try {
     // Before the log is read: a head that comes later may be of an entry that was not there yet.
+    requireLocalLog(loaded, unreadable);
     return { heads: await readHeads(internalDir) };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

@@ -5,7 +5,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
-import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
+import { type ClientRequest, type SessionsAsk, toClientRequest } from "#/cli/client_request.ts";
 import { answerApproval, ifReached, readApprovals, readHealth } from "#/cli/control_client.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
@@ -28,6 +28,7 @@ async function main(): Promise<number> {
       isRunnerThere: async () => await ifReached(readHealth(request.controlPath)) !== undefined,
     });
     try {
+      if (request.ask !== undefined) return await runSessionsMode(request.ask, request, screen);
       return await runSession(request, connection, screen);
     } finally {
       connection.close();
@@ -42,6 +43,24 @@ async function main(): Promise<number> {
     screen.err(`oxydra: ${toPrintable(error.message)}\n`);
     return toExitCode(error.code);
   }
+}
+
+/** The connection holds the gateway, which lives as long as its clients; the question goes over HTTP. */
+async function runSessionsMode(ask: SessionsAsk, request: ClientRequest, screen: Screen): Promise<number> {
+  const [{ runSessionsAsk }, { SessionsApi }, { Terminal }] = await Promise.all([
+    import("#/cli/sessions_client.ts"),
+    import("#/cli/sessions_api.ts"),
+    import("#/cli/terminal.ts"),
+  ]);
+  return await runSessionsAsk(ask, new SessionsApi(readToken(request.endpointPath)), {
+    json: screen.json,
+    out: screen.out,
+    file: Deno.stdout.writable,
+    isTerminal: Deno.stdout.isTerminal(),
+    input: Deno.stdin.readable,
+    terminal: new Terminal(),
+    now: Date.now,
+  });
 }
 
 async function runSession(request: ClientRequest, connection: SteadyConnection, screen: Screen): Promise<number> {

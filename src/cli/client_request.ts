@@ -3,7 +3,7 @@
  * message of `run` is not in it but on stdin: an argument has at most 128 KiB on Linux, and `ps` shows it to everybody.
  */
 export interface ClientRequest {
-  readonly mode: "run" | "chat";
+  readonly mode: "run" | "chat" | "sessions";
   readonly json: boolean;
   readonly user: string;
   readonly session?: string;
@@ -13,7 +13,18 @@ export interface ClientRequest {
   readonly controlPath: string;
   /** Folder for what the model makes, absolute; the client may write there and nowhere else. */
   readonly saveMedia?: string;
+  /** Of `sessions`. */
+  readonly ask?: SessionsAsk;
 }
+
+/** One question about sessions. An `id` may be the beginning of one. */
+export type SessionsAsk =
+  | { readonly do: "list"; readonly archived: boolean }
+  | { readonly do: "show" | "archive" | "unarchive" | "export"; readonly id: string }
+  | { readonly do: "rename"; readonly id: string; readonly name: string | null }
+  | { readonly do: "delete"; readonly id: string; readonly yes: boolean }
+  | { readonly do: "branch"; readonly id: string; readonly at?: number; readonly name?: string }
+  | { readonly do: "import" };
 
 /** The request in a client's argument list. Throws TypeError when it is not one: only the launcher writes it. */
 export function toClientRequest(args: readonly string[]): ClientRequest {

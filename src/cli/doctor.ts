@@ -14,6 +14,7 @@ import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { findPlace, openProgram } from "#/cli/place.ts";
+import { toLogPlace } from "#/cli/read_log.ts";
 import { checkWalls } from "#/cli/wall_checks.ts";
 
 /** One thing that was looked at. */
@@ -63,6 +64,7 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
     return { text: names.join(", then "), value: start };
   });
   if (plan !== undefined) await checks.run("model catalog", () => toKnown(plan, loaded));
+  await checks.run("event log", () => toLogPlace(loaded, folders));
   const live = readEndpoint(folders.ipc);
   const tools = planTools(loaded.config, env);
   const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools };

@@ -7,6 +7,7 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/app/guest.ts"),
     () => import("#/app/model_probe.ts"),
     () => import("#/cli/client.ts"),
+    () => import("#/cli/log_copier.ts"),
     () => import("#/cli/log_reader.ts"),
     () => import("#/cli/reread.ts"),
     () => import("#/provider/catalog_snapshot.json", { with: { type: "json" } }),

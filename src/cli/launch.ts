@@ -12,7 +12,7 @@ import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
-import type { ClientRequest } from "#/cli/client_request.ts";
+import type { ClientRequest, SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { TurnOptions } from "#/cli/main.ts";
 import { findPlace, openProgram, type Place } from "#/cli/place.ts";
@@ -40,6 +40,20 @@ interface Launch extends Place {
   readonly options: TurnOptions;
   /** When its configuration began to be read, integer ms UTC. */
   readonly since: number;
+  readonly sessions: SessionsCall | undefined;
+}
+
+/** What goes in and out of the client process beside its terminal. */
+export interface SessionsIo {
+  /** Opened for each attempt. */
+  readonly input?: () => ReadableStream<Uint8Array>;
+  readonly output?: (file: ReadableStream<Uint8Array>) => Promise<void>;
+}
+
+/** A question about sessions, and what its answer is made of beside the terminal. */
+export interface SessionsCall {
+  readonly ask: SessionsAsk;
+  readonly io: SessionsIo;
 }
 
 /** Clients beside which a line of ours on stderr does no harm. */
@@ -54,6 +68,7 @@ export async function launchClient(
   prompt: string | undefined,
   options: TurnOptions,
   version: string,
+  sessions?: SessionsCall,
 ): Promise<number> {
   if (options.model !== undefined) parseModelFlag(options.model);
   if (prompt !== undefined && mode === "run") checkPrompt(prompt);
@@ -72,6 +87,7 @@ export async function launchClient(
     ...(options.session === undefined ? {} : { session: options.session }),
     ...(options.model === undefined ? {} : { model: toFullModel(options.model) }),
     ...(options.saveMedia === undefined ? {} : { saveMedia: prepareMediaFolder(options.saveMedia) }),
+    ...(sessions === undefined ? {} : { ask: sessions.ask }),
   };
   return await attachOrStart({
     ...place,
@@ -80,6 +96,7 @@ export async function launchClient(
     request,
     prompt,
     version,
+    sessions,
     options,
     since,
   });
@@ -206,16 +223,18 @@ async function stayForOthers(runner: Runner): Promise<void> {
 }
 
 async function runClient(launch: Launch, port: number): Promise<number> {
-  const { program, env, request, prompt } = launch;
+  const { program, env, request, prompt, sessions } = launch;
+  const input = sessions?.io.input?.() ??
+    (request.mode === "run" ? ReadableStream.from([new TextEncoder().encode(prompt)]) : undefined);
   const plan = planClient({ ...request, program, env, port }, [JSON.stringify(request)]);
   const child = spawn(plan, {
-    stdin: request.mode === "run" ? "piped" : "inherit",
-    stdout: "inherit",
+    stdin: input === undefined ? "inherit" : "piped",
+    stdout: sessions?.io.output === undefined ? "inherit" : "piped",
     stderr: "inherit",
   });
-  if (request.mode === "run") {
-    // A client that ends before it has read it says why with its exit code.
-    await ReadableStream.from([new TextEncoder().encode(prompt)]).pipeTo(child.stdin).catch(() => {});
-  }
+  // A client that ends before it has read it says why with its exit code.
+  const given = input?.pipeTo(child.stdin).catch(() => {});
+  await sessions?.io.output?.(child.stdout);
+  await given;
   return (await child.status).code;
 }

@@ -1,5 +1,6 @@
 import { Argument, Command, CommanderError, Option } from "commander";
 import { toPrintable } from "#/lib/printable.ts";
+import type { SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import { reportError } from "#/cli/report_error.ts";
 
@@ -19,6 +20,16 @@ export interface JsonOptions extends CommonOptions {
 export interface AddOptions extends CommonOptions {
   readonly manifest: string;
   readonly yes?: boolean;
+}
+
+/** Options of `sessions …`. */
+export interface SessionsOptions extends JsonOptions {
+  readonly archived?: boolean;
+  readonly yes?: boolean;
+  /** Decimal digits. */
+  readonly at?: string;
+  readonly name?: string;
+  readonly output?: string;
 }
 
 /** Options of `run`, `chat` and `ask`. */
@@ -46,6 +57,7 @@ interface Files {
   "./approvals.ts": typeof import("#/cli/approvals.ts");
   "./audit_show.ts": typeof import("#/cli/audit_show.ts");
   "./audit_verify.ts": typeof import("#/cli/audit_verify.ts");
+  "./backup.ts": typeof import("#/cli/backup.ts");
   "./catalog_fetch.ts": typeof import("#/cli/catalog_fetch.ts");
   "./catalog_show.ts": typeof import("#/cli/catalog_show.ts");
   "./catalog_verify.ts": typeof import("#/cli/catalog_verify.ts");
@@ -53,7 +65,9 @@ interface Files {
   "./doctor.ts": typeof import("#/cli/doctor.ts");
   "./launch.ts": typeof import("#/cli/launch.ts");
   "./posture.ts": typeof import("#/cli/posture.ts");
+  "./restore.ts": typeof import("#/cli/restore.ts");
   "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
+  "./sessions.ts": typeof import("#/cli/sessions.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
   "./reload.ts": typeof import("#/cli/reload.ts");
   "./status.ts": typeof import("#/cli/status.ts");
@@ -128,6 +142,7 @@ function toProgram(version: string, run: Run): Command {
   addCatalogCommands(program, run);
   addAuditCommands(program, run);
   addApprovalCommands(program, run);
+  addSessionCommands(program, run, version);
   add(program, "setup", "choose the model that answers: asks, tries it once, then writes it down")
     .option("--provider <name>", "openai, anthropic, gemini, a server on this machine, or a name for --base-url")
     .option("--model <id>", "the model's id")
@@ -146,6 +161,13 @@ function toProgram(version: string, run: Run): Command {
     .option("--session <id>", "of this session")
     .addOption(new Option("--by <what>", "one row each").choices(["model", "session", "day"]))
     .action(run("./usage.ts", (file, options) => file.runUsage(options)));
+  add(program, "backup", "copy the event log, with every conversation, into one file; also while it runs", json)
+    .argument("[file]", "where to; a name with the date in this folder without it")
+    .option("--force", "write over a file that is there")
+    .action(run("./backup.ts", (file, path, options) => file.runBackup(path, options)));
+  add(program, "restore", "put a backup in the place of the event log, which is kept; not while it runs", json)
+    .argument("<file>", "what oxydra backup made")
+    .action(run("./restore.ts", (file, path, options) => file.runRestore(path, options)));
   add(program, "posture", "say what this installation can touch right now, and who decides; changes nothing", json)
     .action(run("./posture.ts", (file, options) => file.runPosture(options, version)));
   add(program, "selfcheck", "attack this installation for a moment and say what held; exit 2 when a wall did not", json)
@@ -219,6 +241,38 @@ function addAuditCommands(program: Command, run: Run): void {
     .option("--last <n>", "at most this many", "50")
     .option("--json", "each entry as one JSON line")
     .action(run("./audit_show.ts", (file, options) => file.runAuditShow(options)));
+}
+
+function addSessionCommands(program: Command, run: Run, version: string): void {
+  const sessions = add(program, "sessions", "list, name, archive, delete, branch, export and import conversations");
+  const json = [...COMMON, DOCUMENT];
+  const ID = "its id, or as much of it as no other one begins with";
+  const ask = (what: SessionsAsk["do"]) =>
+    run("./sessions.ts", (file, ...args: unknown[]) => {
+      const [options] = args.splice(-2) as [SessionsOptions];
+      return file.runSessions(what, args as string[], options, version);
+    });
+  add(sessions, "list", "print the sessions, the last active first", json, true)
+    .option("--archived", "with those in the archive")
+    .action(ask("list"));
+  add(sessions, "show", "print all about one", json).argument("<id>", ID).action(ask("show"));
+  add(sessions, "rename", "name one; an empty name takes its name away", json)
+    .argument("<id>", ID).argument("<name>", "the name").action(ask("rename"));
+  add(sessions, "archive", "put one away; a message to it takes it back", json).argument("<id>", ID).action(
+    ask("archive"),
+  );
+  add(sessions, "unarchive", "take one back", json).argument("<id>", ID).action(ask("unarchive"));
+  add(sessions, "delete", "delete one for good: everything that was said in it", json)
+    .argument("<id>", ID).option("--yes", "do not ask").action(ask("delete"));
+  add(sessions, "branch", "begin a new one as another one was", json)
+    .argument("<id>", ID)
+    .option("--at <event>", "up to and with this event; without it, all of them")
+    .option("--name <name>", "the new one's name")
+    .action(ask("branch"));
+  add(sessions, "export", "write one as JSON lines, with everything that was said and made in it", json)
+    .argument("<id>", ID).option("--output <file>", "into this new file instead of stdout").action(ask("export"));
+  add(sessions, "import", "make a session of an exported file", json)
+    .argument("<file>", "the file; - is stdin").action(ask("import"));
 }
 
 function addApprovalCommands(program: Command, run: Run): void {

@@ -22,6 +22,7 @@ import { describeRule, type PolicyRule } from "#/sandbox/policy_rule.ts";
 import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import { toTools } from "#/tools/registry.ts";
 import { readAuditHead } from "#/cli/audit_log.ts";
+import { toLogPlace } from "#/cli/read_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
@@ -75,6 +76,7 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
     tier: user.tier,
     workspace: folders.root,
     gateway: port === null ? null : `127.0.0.1:${port}`,
+    eventLog: toLogPlace(loaded, folders),
     questions: answerQuestions({
       user: user.id,
       policy,

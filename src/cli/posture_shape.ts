@@ -77,6 +77,8 @@ export interface Posture {
   readonly tier: string;
   readonly workspace: string;
   readonly gateway: string | null;
+  /** Where conversations are recorded: a path, or `remote store host:port`. */
+  readonly eventLog: string;
   readonly questions: readonly Answered[];
   readonly mounts: readonly { readonly root: string; readonly path: string; readonly origin: Origin }[];
   readonly web: { readonly mode: string; readonly proxy: string | null; readonly allowlist: readonly string[] };

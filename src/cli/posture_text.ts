@@ -78,11 +78,12 @@ function toToolNames({ tools }: Posture): string[] {
   ];
 }
 
-function toPlaces({ mounts, web, model, fallback }: Posture): string[] {
+function toPlaces({ mounts, web, model, fallback, eventLog }: Posture): string[] {
   return [
     "",
     "FILES: an agent's tools see these folders of this machine and no other",
     ...mounts.flatMap(({ root, path, origin }) => toRow(`  ${root}`, LABEL, `${path}${toOrigin(origin)}`)),
+    ...toRow("  event log", LABEL, `${eventLog}; no tool sees it`),
     "",
     "NETWORK",
     ...toRow("  tools", LABEL, toWeb(web)),

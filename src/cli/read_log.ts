@@ -1,6 +1,10 @@
 import type { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import type { Loaded } from "#/config/load.ts";
+import type { UserFolders } from "#/config/user.ts";
+import { join } from "#/lib/path.ts";
 import { spawn } from "#/lib/spawn_piped.ts";
+import { toRemoteStore } from "#/memory/config.ts";
 import { type LogQuestion, planLogReader } from "#/runner/plan_log_reader.ts";
 import { readLines } from "#/cli/lines.ts";
 import { openProgram } from "#/cli/place.ts";
@@ -36,6 +40,17 @@ export async function* readLog(query: LogQuery): AsyncGenerator<string> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where conversations are recorded: a path, or `remote store host:port`. */
+export function toLogPlace({ config }: Loaded, { internal }: Pick<UserFolders, "internal">): string {
+  return toRemoteStore(config.memory)?.address.name ?? join(internal, "oxydra.db");
+}
+
+/** Throws what `failed` makes of it when the event log is not a file here: a file that lies there from before would not be the truth. */
+export function requireLocalLog({ config }: Loaded, failed: (why: string) => AppError): void {
+  const store = toRemoteStore(config.memory);
+  if (store !== undefined) throw failed(`the event log is in the ${store.address.name} (memory.remote_url)`);
 }
 
 /** True when something has this path, a link included. */

@@ -78,7 +78,7 @@ function toStatusLine(event: SessionEvent): string | null {
     case "progress": {
       const { progress } = event.payload;
       if (progress.kind === "tool_heartbeat") return `  … ${progress.toolNames.join(", ")} (${progress.elapsedSecs} s)`;
-      if (!/^provider_(retry|switch|notice)$/.test(progress.kind)) return null;
+      if (!/^(provider_(retry|switch|notice)|rolling_summary)$/.test(progress.kind)) return null;
       return `· ${toOneLine(event.payload.message.replace(/^\[\d+\/\d+\] /, ""), MODEL_CHARS)}`;
     }
     case "approval_answered": {
@@ -86,6 +86,8 @@ function toStatusLine(event: SessionEvent): string | null {
       const isNo = answer === "no" || answer === "never";
       return `  ${isNo ? "✗" : "✓"} ${answer} (${by === "silence" ? "nobody answered" : by})`;
     }
+    case "steering":
+      return `› ${toOneLine(event.payload.text, RESULT_CHARS)}`;
     case "budget":
       return `· stopped by its ${event.payload.kind} budget: ${event.payload.used} of ${event.payload.limit}`;
     case "turn_failed":

@@ -35,6 +35,7 @@ export async function tellGuest({ loaded, env }: PlanPlace, described: StartPlan
   const { provider, model: selected } = loaded.config.selection;
   const isLost = described.model.type === "demo" && provider === undefined && selected === undefined;
   const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
-  const { timezone, model, fallback, settings } = plan;
-  return { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus() };
+  const { timezone, model, fallback, settings, store } = plan;
+  const told = { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus() };
+  return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
 }

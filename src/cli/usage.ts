@@ -9,7 +9,7 @@ import { toTable } from "#/cli/columns.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { loadFor } from "#/cli/place.ts";
-import { readLog } from "#/cli/read_log.ts";
+import { readLog, requireLocalLog } from "#/cli/read_log.ts";
 
 /** Options of `usage`. */
 export interface UsageOptions extends JsonOptions {
@@ -42,6 +42,7 @@ export async function runUsage(options: UsageOptions): Promise<number> {
   const loaded = await loadFor(options);
   const today = toDay(Date.now());
   const since = today - days + 1;
+  requireLocalLog(loaded, (why) => failed(why));
   const rows = await readRows(resolveUser(loaded).folders.internal, since * DAY_MS);
   const shown = rows.filter(({ session }) => session === (options.session ?? session));
   const groups = toGroups(shown, options.by);
@@ -61,8 +62,6 @@ export async function runUsage(options: UsageOptions): Promise<number> {
 }
 
 async function readRows(internalDir: string, since: number): Promise<readonly UsageRow[]> {
-  const failed = (why: string, cause?: unknown) =>
-    new AppError("store_failed", `What models were used for cannot be read: ${why}`, { cause });
   const rows: UsageRow[] = [];
   for await (const line of readLog({ internalDir, question: ["usage", since], failed })) {
     try {
@@ -72,6 +71,10 @@ async function readRows(internalDir: string, since: number): Promise<readonly Us
     }
   }
   return rows;
+}
+
+function failed(why: string, cause?: unknown): AppError {
+  return new AppError("store_failed", `What models were used for cannot be read: ${why}`, { cause });
 }
 
 function toGroups(rows: readonly UsageRow[], by: UsageOptions["by"]): Group[] {

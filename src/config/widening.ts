@@ -40,6 +40,7 @@ const RULES: Readonly<Record<string, Widens>> = {
   "policy.rules": always,
   "secrets.*.*": always,
   "memory.remote_url": always,
+  "memory.auth_token": guarded("memory.auth_token"),
   "catalog.pinned_url": always,
   "observability.otlp_endpoint": always,
   // The hosts of web_search are allowed unasked by the shipped policy, and its keys are spent on them.

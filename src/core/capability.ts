@@ -192,4 +192,9 @@ export interface Sandbox {
    * answer, `approval_unknown` for a card that is not open, `usage`.
    */
   answer(given: GivenAnswer): Promise<void>;
+  /**
+   * Says that a session begins with what another one holds, or, without `from`, with what nobody here knows: it has seen something private when
+   * that one has, or when it is not known. Resolves when that is kept.
+   */
+  derived(session: string, from: string | undefined): Promise<void>;
 }

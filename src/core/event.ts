@@ -15,6 +15,9 @@ export interface BlobRef {
 /** A budget that can end a turn. */
 export type BudgetKind = "turns" | "cost" | "time" | "tokens" | "tool_calls";
 
+/** What a model call was for, when it was not for the turn's answer: its reply is no part of the conversation. */
+export type CallPurpose = "summary";
+
 /** Payload of each durable kind, version 1. Names and meaning are for ever: change one by a new `v` and an upcast on read. */
 export interface EventPayloads {
   user_message: {
@@ -36,7 +39,12 @@ export interface EventPayloads {
       readonly toSeq: number;
       readonly messages: number;
       readonly droppedMessages: number;
+      /** The summary that stands before the messages. */
+      readonly summaryEpoch?: number;
+      /** Tokens of the messages from `fromSeq` to `toSeq`, all of them shown, are at most this, by our tokenizer: the next turn need not count them. */
+      readonly tokensMax?: number;
     };
+    readonly purpose?: CallPurpose;
     /** US dollars that the call costs at most, and does when its result was lost; absent when a price is not known. */
     readonly reserved?: number;
   };
@@ -58,6 +66,7 @@ export interface EventPayloads {
     readonly failure?: { readonly code: ErrorCode; readonly message: string };
     /** What the model made beside text; the bytes are blobs of this event. */
     readonly media?: readonly BlobRef[];
+    readonly purpose?: CallPurpose;
     /**
      * Attempts that failed before this one. `switchedTo` names the entry that was asked next instead of the same one again; with `attempt`
      * 0 the one before it was not asked at all.
@@ -113,8 +122,13 @@ export interface EventPayloads {
   parked: { readonly callId: string; readonly reason: string };
   /** A turn that was interrupted goes on: since its last reply or result for the `attempt`th time, from 1. */
   resumed: { readonly attempt: number };
+  /** Stands for events `fromSeq` to `toSeq` of its session and for every summary before it. `epoch` counts a session's summaries from 1. */
   summary: { readonly fromSeq: number; readonly toSeq: number; readonly text: string; readonly epoch: number };
   budget: { readonly kind: BudgetKind; readonly used: number; readonly limit: number };
+  /** What the person said while the turn ran; the next model call sees it. `id` is the client's, the same again is a retry. */
+  steering: { readonly id: string; readonly text: string };
+  /** All that is left of a session that was deleted: how much there was. */
+  forgotten: { readonly events: number; readonly blobs: number; readonly bytes: number };
   turn_done: {
     readonly text: string;
     readonly finishReason: string;

@@ -23,6 +23,22 @@ export const LIMITS = {
   tokenPieceBytesMax: 128,
   /** Sessions whose messages keep their counts; then the one that was silent for longest goes. */
   countedSessionsMax: 64,
+  /** Messages of all these sessions together, about 150 bytes each. */
+  countedMessagesMax: 40_000,
+  /** A summary as the model writes it, in tokens; a tenth of the window where that is less. */
+  summaryTokensMax: 4_000,
+  /** Ids, paths, numbers and commitments that are looked for in one summary; the least important ones are then left to the log. */
+  summaryItemsMax: 4_000,
+  /** Of one message, read for them, in UTF-16 code units. */
+  summaryScanCharsMax: 200_000,
+  /** Of these, named to a model that left them out. */
+  summaryNamedMax: 80,
+  /** A line that is kept beside a summary word for word, in UTF-16 code units. */
+  summaryLineCharsMax: 280,
+  /** A tool's result as the model that summarises is shown it, in UTF-16 code units: its beginning and its end. */
+  summaryResultCharsMax: 2_000,
+  /** Any other message, likewise. */
+  summaryMessageCharsMax: 8_000,
   /** Read-only calls of one batch that run at the same time. */
   parallelReadsMax: 8,
   /** Text of a tool result that the model sees (SPEC §3). */
@@ -211,10 +227,23 @@ export const LIMITS = {
   attachmentBytesMax: 10_485_760,
   /** What an error frame quotes of a client's own words, in UTF-16 code units. */
   quotedCharsMax: 80,
-  /** A turn reads its history from at most this many of the newest events of its session. */
+  /**
+   * A turn reads its history backwards, until it reaches what the last summary stands for or has more than a window could hold, and at most
+   * this many events of the kinds that make a history.
+   */
   historyEventsMax: 10_000,
+  /** Likewise, in UTF-16 code units of what they say. */
+  historyCharsMax: 16_000_000,
+  /** Events of one read of it. */
+  historyPageEventsMax: 250,
   /** Turns of one user waiting for their lane. */
   queuedTurnsMax: 32,
+  /** What a person says to a running turn, in UTF-16 code units. */
+  steeringCharsMax: 65_536,
+  /** Messages to one turn that it has not recorded yet. */
+  steeringWaitingMax: 16,
+  /** Messages to one turn, over all its time. */
+  steeringsPerTurnMax: 64,
   /** Text of one model reply, in UTF-16 code units. */
   replyCharsMax: 4_000_000,
   /** A provider's error body that is read. */
@@ -333,6 +362,28 @@ export const LIMITS = {
   logIdCharsMax: 256,
   /** Sessions of one listing, the last active first. */
   sessionsListedMax: 10_000,
+  /** Sessions of one page of the HTTP API, and events of one. */
+  sessionsPageMax: 200,
+  eventsPageMax: 1_000,
+  /** What a list shows of a session's last message, in UTF-16 code units. */
+  sessionTextCharsMax: 120,
+  /** Payloads of the events of one such page, and of what an export reads at once, unless one alone is larger. */
+  eventsPageBytesMax: 4_194_304,
+  /** A file that is made a session; one line of it; the blobs that one event may bring; and its events. */
+  importBytesMax: 1_073_741_824,
+  importLineBytesMax: 100_663_296,
+  importEventsMax: 200_000,
+  /** Imports at the same time. */
+  importsMax: 2,
+  importBlobBytesMax: 67_108_864,
+  /** What an import records at once, unless one event alone is larger. */
+  importBatchBytesMax: 8_388_608,
+  /** What an import that was cut off left behind goes when nothing was added for this long. */
+  importStaleMs: 600_000,
+  /** Between two looks for idle sessions. */
+  idleSweepMs: 3_600_000,
+  /** Pages of 4 KiB that are given back to the system at once after a session was deleted. */
+  vacuumPagesMax: 2_048,
   /** The event log's file. What would make it larger is refused with `store_failed`; nothing is dropped. */
   eventLogBytesMax: 8_589_934_592,
   /** The write-ahead log is cut back to this after a checkpoint. */
@@ -341,6 +392,24 @@ export const LIMITS = {
   logCheckBytesMax: 268_435_456,
   /** Waiting for a foreign process that writes to the log file; the whole guest stands still meanwhile. */
   storeBusyMs: 1_000,
+  /** Writes that wait for the event log; one more is refused. */
+  commitsWaitingMax: 4_096,
+  /** Writes that one commit of the event log takes together. */
+  commitGroupMax: 256,
+  /** A commit that took longer lets the next one wait for what came in meanwhile. */
+  commitSlowMs: 1,
+  /** What they may weigh together, beside the first: UTF-16 code units of text and bytes of blobs. */
+  commitGroupBytesMax: 8_388_608,
+  /** One request to a remote store, with its answer. */
+  remoteStoreMs: 10_000,
+  /** Tries of one request to a remote store. */
+  remoteAttemptsMax: 4,
+  /** From the first failed try to the second; then fourfold each time. */
+  remoteRetryMs: 200,
+  /** One answer of a remote store: the largest event or blob, as JSON. */
+  remoteAnswerBytesMax: 268_435_456,
+  /** Writes that a remote store can still be asked about. */
+  receiptsKeptMax: 10_000,
   /** One entry of the audit log as a line. What makes a larger one does not run. */
   auditEntryBytesMax: 65_536,
   /** One text in an audit entry, in UTF-16 code units: a path of `pathBytesMax` and what is asked of it. */
@@ -357,6 +426,8 @@ export const LIMITS = {
   auditHeadsMax: 100_000,
   /** One question to an event log, by a process of its own. */
   logReaderMs: 60_000,
+  /** A backup or a restore of an event log, its check included. */
+  logCopyMs: 1_800_000,
   /** Memory of SQLite in that process: the file is a guest's. */
   logReaderBytesMax: 268_435_456,
   /** Rows of `usage`: one a day, session and model, the newest. */

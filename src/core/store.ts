@@ -1,17 +1,7 @@
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
+import type { SessionRow, SessionStore } from "#/core/session_store.ts";
 
-/** A session as the log knows it. Times are integer ms UTC. */
-export interface SessionRow {
-  readonly id: string;
-  readonly user: string;
-  readonly agent: string;
-  readonly displayName: string | null;
-  readonly channel: string;
-  readonly parent: string | null;
-  readonly createdAt: number;
-  readonly lastActiveAt: number;
-  readonly archived: boolean;
-}
+export type { SessionRow };
 
 /** Calls of one model on one day in one session. */
 export interface UsageRow {
@@ -56,7 +46,8 @@ export interface EventLog {
   listSessions(user: string, options: { readonly includeArchived: boolean }): Promise<readonly SessionRow[]>;
   /**
    * Records all or none, in order, and returns them with `seq` and `at`. Throws AppError `session_unknown` for a session
-   * that was never ensured, `store_failed` when the disk says no.
+   * that was never ensured, `store_failed` when the disk says no, or, with `params.reason` `epoch`, for a summary whose epoch is not the one
+   * behind the newest summary's (1 for the first): someone else wrote one meanwhile.
    */
   append(
     sessionId: string,
@@ -76,6 +67,13 @@ export interface EventLog {
     sessionId: string,
     options: { readonly fromSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
   ): Promise<readonly StoredEvent[]>;
+  /** Events of a session with `seq < beforeSeq`, the newest first, as `read` otherwise. */
+  readBack(
+    sessionId: string,
+    options: { readonly beforeSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]>;
+  /** The summary with the highest epoch, if the session has one. */
+  lastSummary(sessionId: string): Promise<Extract<StoredEvent, { type: "summary" }> | undefined>;
   /** All events of one turn, ascending; empty when there is no such turn. */
   turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]>;
   /** Turns that neither ended nor wait for a person, oldest first. */
@@ -84,6 +82,8 @@ export interface EventLog {
   parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** What models were used for since `at` (integer ms UTC), the newest first. */
   usage(at: number): Promise<readonly UsageRow[]>;
+  /** What is done to sessions as a whole; its code is loaded when it is first asked for. */
+  sessions(): Promise<SessionStore>;
   /** Content of a blob, or undefined. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   close(): Promise<void>;

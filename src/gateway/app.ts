@@ -7,9 +7,11 @@ import { type After, Connection, type ConnectionDeps } from "#/gateway/connectio
 import { Directory } from "#/gateway/directory.ts";
 import { toHttpError } from "#/gateway/http_error.ts";
 import { Hub } from "#/gateway/hub.ts";
+import { sweepIdle } from "#/gateway/idle.ts";
 import type { GatewayInfo, StartupStatus } from "#/gateway/server_frame.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
-import { Turns, type TurnSource } from "#/gateway/turns.ts";
+import { Turns } from "#/gateway/turns.ts";
+import type { TurnSource } from "#/gateway/turn_record.ts";
 import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
@@ -17,7 +19,7 @@ import type { TurnPlace } from "#/session/turn_log.ts";
 export interface GatewayDeps {
   /** Sessions, as the floor below runs them. */
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "turn" | "blob">;
+  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions" | "read" | "turn" | "blob" | "sessions">;
   readonly user: string;
   /** What opens this gateway, as it is now: asked for each request. */
   readonly tokens: () => readonly GatewayToken[];
@@ -29,6 +31,12 @@ export interface GatewayDeps {
   readonly now: () => number;
   /** Passes on what a client answered to an approval; see `Sandbox.answer`. */
   readonly answer: (given: GivenAnswer) => Promise<void>;
+  /** Runs `work` while no turn runs in a session; one that waits there for a person is ended before. */
+  readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
+  /** Resolves when it is kept that a session may hold what another one (or, without `from`, anybody) was shown in private. */
+  readonly derived: (session: string, from: string | undefined) => Promise<void>;
+  /** What memory below holds of an idle session may go. */
+  readonly letGo?: (session: string) => void;
   /** How many clients are connected, after each change. */
   readonly onClients: (count: number) => void;
   /** How many turns run or wait for their lane, after each change. */
@@ -80,6 +88,8 @@ class House implements Gateway {
   readonly #shared: ConnectionDeps;
   /** Every client, and what frees its place. */
   readonly #sockets = new Map<WebSocket, () => void>();
+  #doors: Promise<Hono> | undefined;
+  #cancelSweep: () => void = () => {};
   #port: number | undefined;
   #closing = false;
 
@@ -98,6 +108,7 @@ class House implements Gateway {
       return await next();
     });
     this.app.get("/healthz", (c) => c.json({ status: "ok", version: deps.info.version }));
+    for (const path of ["/api/v1/sessions", "/api/v1/sessions/*"]) this.app.all(path, (c) => this.#serve(c));
     this.app.get("/ws", (c) => this.#upgrade(c));
     this.app.notFound((c) => refuse(c, 404, "not found"));
     this.app.onError((error, c) => {
@@ -110,6 +121,7 @@ class House implements Gateway {
   listen(address: { readonly hostname: string; readonly port: number }): Listener {
     const server = Deno.serve({ ...address, onListen() {} }, (request) => this.app.fetch(request));
     this.#port = (server.addr as Deno.NetAddr).port;
+    this.#cancelSweep = sweepIdle({ ...this.#deps, after: afterTimeout, letGo: (session) => this.#letGo(session) });
     let closed: Promise<void> | undefined;
     return { port: this.#port, close: (how) => closed ??= this.#close(server, how) };
   }
@@ -117,6 +129,29 @@ class House implements Gateway {
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
 
   readonly drain: Gateway["drain"] = () => this.#turns.drain();
+
+  #letGo(session: string): void {
+    this.#turns.dropOutcome(session);
+    this.#deps.letGo?.(session);
+  }
+
+  /** What serves programs is loaded at their first request: a start waits for nothing that it may never need. */
+  async #serve(c: Context): Promise<Response> {
+    if (this.#closing) return refuse(c, 503, "the gateway is closing");
+    this.#doors ??= this.#openDoors();
+    return await (await this.#doors).fetch(c.req.raw);
+  }
+
+  async #openDoors(): Promise<Hono> {
+    const [{ mountRoutes }, { toSessionRoutes }] = await Promise.all([
+      import("#/gateway/route.ts"),
+      import("#/gateway/api_sessions.ts"),
+    ]);
+    const doors = new Hono();
+    mountRoutes(doors, toSessionRoutes({ ...this.#deps, turns: this.#turns }), this.#deps);
+    doors.notFound((c) => refuse(c, 404, "not found"));
+    return doors;
+  }
 
   async #upgrade(c: Context): Promise<Response> {
     const request = c.req.raw;
@@ -163,6 +198,7 @@ class House implements Gateway {
 
   async #close(server: Deno.HttpServer, how: StopHow | undefined): Promise<void> {
     this.#closing = true;
+    this.#cancelSweep();
     await this.#within(LIMITS.suspendMs, this.#turns.stop(how));
     // Deno tells every WebSocket 1001 behind what is queued for it.
     // A client that reads nothing, or left in mid-handshake, holds a shutdown up for ever and nothing cuts it off (measured in Deno

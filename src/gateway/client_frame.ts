@@ -51,6 +51,20 @@ const ApprovalAnswer = z.object({
   until: z.iso.datetime({ offset: true }).nullish(),
 });
 
+/** Said to a turn that runs; an empty `turn_id` is the running one. The same `message_id` again is a retry. */
+const Steer = z.object({
+  request_id: Id,
+  session_id: Id,
+  turn_id: Id,
+  message_id: Id.min(1),
+  text: z.string().max(LIMITS.steeringCharsMax).regex(/\S/, "the message is empty").transform((text) =>
+    text.toWellFormed()
+  ),
+});
+
+/** The payload of `steer`. */
+export type SteerFrame = z.infer<typeof Steer>;
+
 const RequestOnly = z.object({ request_id: Id });
 
 /** Every frame that a client may send. */
@@ -72,6 +86,7 @@ export const ClientFrame = z.discriminatedUnion("type", [
       include_subagent_sessions: z.boolean().default(false),
     }),
   }),
+  z.object({ type: z.literal("steer"), payload: Steer }),
   z.object({ type: z.literal("approval_answer"), payload: ApprovalAnswer }),
   z.object({ type: z.literal("switch_session"), payload: z.object({ request_id: Id, session_id: Id }) }),
 ]);

@@ -8,6 +8,7 @@ import {
   parseClientFrame,
   PROTOCOL_VERSION,
   type SendTurn,
+  type SteerFrame,
 } from "#/gateway/client_frame.ts";
 import { CHANNEL, type Directory } from "#/gateway/directory.ts";
 import type { Hub, Outlet, Subscriber } from "#/gateway/hub.ts";
@@ -145,6 +146,7 @@ export class Connection {
       turnEvents: capabilities.has("turn_events"),
       approvals: capabilities.has("approvals"),
       media: capabilities.has("media"),
+      steering: capabilities.has("steering"),
     };
     const client: Greeted = { outlet: this.#outlet, knows, session };
     this.#client = client;
@@ -193,6 +195,11 @@ export class Connection {
         const options = { includeArchived: include_archived, includeSubagents: include_subagent_sessions };
         return hub.deliver(client, toFrame("session_list", { request_id, sessions: await directory.list(options) }));
       }
+      case "steer": {
+        this.#checkSession(client, frame.payload.session_id);
+        // Not waited for: a tool may run for minutes before the turn takes it, and a cancel may come behind it.
+        return void this.#steer(client, frame.payload);
+      }
       case "approval_answer": {
         const { session_id, approval_id: id, answer, until } = frame.payload;
         this.#checkSession(client, session_id);
@@ -223,6 +230,21 @@ export class Connection {
       requestId: frame.request_id,
       attachments: toInlineMedia(frame.attachments),
     });
+  }
+
+  async #steer(client: Greeted, { request_id, turn_id, message_id, text, session_id }: SteerFrame): Promise<void> {
+    const { hub, turns } = this.#deps;
+    const { session } = client;
+    try {
+      const message = { id: message_id, text, channel: CHANNEL, requestId: request_id };
+      const how = await turns.steer({ session: session_id, turn: turn_id }, message);
+      hub.deliver(client, toFrame("steer_accepted", { request_id, session, message_id, how }));
+    } catch (error) {
+      const id = crypto.randomUUID();
+      if (!(error instanceof AppError)) this.#deps.report(error, id);
+      const { code, message } = toPublicError(error, id);
+      hub.deliver(client, toFrame("error", { request_id, session, message, code }));
+    }
   }
 
   #checkSession(client: Greeted, session: string): void {

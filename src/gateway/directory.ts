@@ -2,21 +2,15 @@ import { AppError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog, SessionRow } from "#/core/store.ts";
+import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
 import type { WireSessionSummary } from "#/gateway/server_frame.ts";
 
 /** The channel name of every WebSocket client, as the reference writes it into a session. */
 export const CHANNEL = "tui";
 
 /** What a directory needs. */
-export interface DirectoryDeps {
-  readonly log: Pick<EventLog, "ensureSession" | "session" | "listSessions">;
-  readonly user: string;
-  /** Sessions that may be in use at once (`[gateway] max_sessions_per_user`). */
-  readonly sessionsMax: number;
-  /** A session without activity for this long is not in use (`session_idle_ttl_hours`). */
-  readonly sessionIdleMs: number;
-  /** Integer ms UTC. */
-  readonly now: () => number;
+export interface DirectoryDeps extends RoomDeps {
+  readonly log: RoomDeps["log"] & Pick<EventLog, "ensureSession" | "session">;
 }
 
 const DEFAULT_AGENT = "default";
@@ -44,7 +38,7 @@ export class Directory {
     if (id === undefined || id === this.defaultId) return await this.#ensure(this.defaultId, null, DEFAULT_AGENT);
     const row = await this.#deps.log.session(id);
     if (row === undefined && mayName && NEW_SESSION_ID.test(id)) {
-      await this.#checkRoom();
+      await makeRoom(this.#deps);
       return await this.#ensure(id, null, DEFAULT_AGENT);
     }
     return this.#own(row, id);
@@ -52,7 +46,7 @@ export class Directory {
 
   /** A new session under a UUIDv7. Throws AppError `quota_exceeded` when `sessionsMax` are in use. */
   async create(displayName: string | null, agent: string | null): Promise<SessionRow> {
-    await this.#checkRoom();
+    await makeRoom(this.#deps);
     return await this.#ensure(uuidv7(this.#deps.now()), displayName, agent ?? DEFAULT_AGENT);
   }
 
@@ -71,7 +65,8 @@ export class Directory {
   /** Summaries, the last active first. */
   async list(options: { includeArchived: boolean; includeSubagents: boolean }): Promise<WireSessionSummary[]> {
     const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: options.includeArchived });
-    return rows.filter((row) => options.includeSubagents || row.parent === null)
+    // A branch has a parent as well, and is a session of its own.
+    return rows.filter((row) => options.includeSubagents || row.parent === null || row.channel !== "subagent")
       .toSorted((left, right) => right.lastActiveAt - left.lastActiveAt)
       .map(toSummary);
   }
@@ -84,16 +79,6 @@ export class Directory {
   #own(row: SessionRow | undefined, asked: string): SessionRow {
     if (row?.user === this.#deps.user) return row;
     throw new AppError("session_unknown", `user ${quote(this.#deps.user)} has no session ${quote(asked)}`);
-  }
-
-  // The reference archives what is idle and then counts; the log cannot archive, so the idle ones are not counted.
-  async #checkRoom(): Promise<void> {
-    const { sessionsMax, sessionIdleMs, now } = this.#deps;
-    const rows = await this.#deps.log.listSessions(this.#deps.user, { includeArchived: false });
-    const since = now() - sessionIdleMs;
-    if (rows.filter((row) => row.lastActiveAt >= since).length < sessionsMax) return;
-    const text = `${sessionsMax} sessions are in use; [gateway] max_sessions_per_user allows no more`;
-    throw new AppError("quota_exceeded", text);
   }
 }
 

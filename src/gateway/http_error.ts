@@ -19,6 +19,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   provider_interrupted: 502,
   provider_timeout: 504,
   store_failed: 503,
+  cancelled: 503,
 };
 
 /** An error as every door over HTTP says it: the shape that clients of OpenAI's API read. */

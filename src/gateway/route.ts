@@ -14,6 +14,8 @@ export interface RouteInput<Params, Query, Body> {
   readonly body: Body;
   readonly caller: Caller;
   readonly headers: Headers;
+  /** The body as it comes, where the route has no schema for it. */
+  readonly stream: ReadableStream<Uint8Array> | null;
   /** Fires when the client has left. */
   readonly signal: AbortSignal;
 }
@@ -23,8 +25,8 @@ export interface Route<Params, Query, Body> {
   readonly method: "get" | "post" | "patch" | "delete";
   /** As Hono writes it: `/api/v1/sessions/:id`. */
   readonly path: `/${string}`;
-  /** What a token must be good for. */
-  readonly scope: Scope;
+  /** What a token must be good for: this, or one of these. */
+  readonly scope: Scope | readonly Scope[];
   readonly about: string;
   readonly params: z.ZodType<Params>;
   readonly query: z.ZodType<Query>;
@@ -75,14 +77,17 @@ async function answer(c: Context, route: AnyRoute, deps: RouteDeps): Promise<Res
       const headers = { "www-authenticate": "Bearer" };
       return refuse(401, "gateway_refused", "a token is needed: Authorization: Bearer <token>", headers);
     }
-    if (!mayDo(caller.scope, route.scope)) {
-      return refuse(403, "gateway_refused", `this token is good for \`${caller.scope}\`; \`${route.scope}\` is needed`);
+    const wanted = [route.scope].flat();
+    if (!wanted.some((scope) => mayDo(caller.scope, scope))) {
+      const needed = wanted.join("` or `");
+      return refuse(403, "gateway_refused", `this token is good for \`${caller.scope}\`; \`${needed}\` is needed`);
     }
     const params = parse(route.params, c.req.param(), "the address");
     const query = parse(route.query, c.req.query(), "the query");
     const body = route.body === undefined ? undefined : parse(route.body, await readJson(c.req.raw), "the body");
     const { headers, signal } = c.req.raw;
-    const made = await route.run({ params, query, body, caller, headers, signal });
+    const stream = route.body === undefined ? c.req.raw.body : null;
+    const made = await route.run({ params, query, body, caller, headers, stream, signal });
     return made instanceof Response ? made : Response.json(made ?? null);
   } catch (error) {
     const id = crypto.randomUUID();

@@ -106,14 +106,15 @@ export interface WireApproval {
   readonly expires_at: string;
 }
 
-/** What a client announced in its hello: `turn_events`, `approvals`, `media`. */
+/** What a client announced in its hello: `turn_events`, `approvals`, `media`, `steering`. */
 export interface Knows {
+  readonly steering?: boolean;
   readonly turnEvents: boolean;
   readonly approvals: boolean;
   readonly media: boolean;
 }
 
-/** Payload of each frame. The last four are ours: a client gets them only when it announced that it knows them. */
+/** Payload of each frame. The last five are ours: a client gets them only when it announced that it knows them. */
 export interface ServerPayloads {
   hello_ack: {
     readonly request_id: string;
@@ -160,6 +161,13 @@ export interface ServerPayloads {
   };
   gateway_info: GatewayInfo & { readonly request_id: string };
   turn_event: TurnAddress & { readonly event: SessionEvent };
+  /** A `steer` is on record: in the running turn, or as the message of a turn of its own whose id is `message_id`. */
+  steer_accepted: {
+    readonly request_id: string;
+    readonly session: WireSession;
+    readonly message_id: string;
+    readonly how: "injected" | "queued";
+  };
   approval_request: TurnAddress & { readonly approval: WireApproval };
   approval_resolved: TurnAddress & { readonly approval_id: string; readonly answer: string; readonly by: string };
 }
@@ -207,6 +215,7 @@ export function encodeFrame(frame: ServerFrame, knows: Knows): string | undefine
   if (frame.type === "approval_request" || frame.type === "approval_resolved") {
     return knows.approvals ? JSON.stringify(frame) : undefined;
   }
+  if (frame.type === "steer_accepted") return knows.steering === true ? JSON.stringify(frame) : undefined;
   if (knows.turnEvents) {
     if (frame.type === "media_attachment" && !knows.media) return undefined;
     return frame.type === "assistant_delta" || frame.type === "turn_progress" ? undefined : JSON.stringify(frame);

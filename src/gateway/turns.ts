@@ -1,34 +1,17 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
-import { type BlobRef, isStored, isTurnEnd, type SessionEvent, type StoredEvent } from "#/core/event.ts";
+import { type BlobRef, isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
-import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
-import { isSameMessage, toMessage, type Turn } from "#/gateway/turn_record.ts";
-import type { SessionMessage, StopHow } from "#/session/session.ts";
+import { isSameMessage, toMessage } from "#/gateway/turn_message.ts";
+import { joinPair, type Outgoing, toOpenCards, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import { type InboundTurn, toTurnRecord, type Turn, type TurnSource } from "#/gateway/turn_record.ts";
+import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
+import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
-
-/** One message on its way into a session. */
-export type InboundTurn = Required<SessionMessage>;
-
-/**
- * The seam to the floor below; app joins them. The first event comes when the turn has left its queue. An id that the session has
- * finished before is answered with its recorded events and runs nothing. Refusals are thrown as AppError (`queue_full`,
- * `turn_conflict`, `session_unknown`) before the first event; otherwise the last event ends the turn, or parks it, or it throws AppError
- * `turn_suspended` or `session_taken`: the turn goes on after the next start, or in another gateway.
- */
-export interface TurnSource {
-  send(turn: InboundTurn, signal: AbortSignal): AsyncIterable<SessionEvent>;
-  /** Goes on with a turn that waits for a person, or that an interruption left open; no event when it is neither (any more). */
-  resume(place: TurnPlace, answer: ApprovalResolution | undefined, signal: AbortSignal): AsyncIterable<SessionEvent>;
-  /** Ends a turn that waits for a person, as cancelled; returns the events that say so. */
-  endParked(place: TurnPlace, reason: string): Promise<readonly StoredEvent[]>;
-  /** Suspends the turns that run and takes no more; resolves when they have come to a recorded boundary. */
-  suspend(): Promise<void>;
-}
 
 /** What running turns need. */
 export interface TurnsDeps {
@@ -56,11 +39,17 @@ export class Turns {
   readonly #turns = new Map<string, Map<string, Turn>>();
   readonly #outcomes = new Map<string, readonly Outgoing[]>();
   readonly #running = new Set<Promise<void>>();
+  readonly #steering: Steering<Turn>;
   #stopped = false;
   #draining = false;
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
+    this.#steering = new Steering({
+      log: deps.log,
+      find: ({ session, turn }) => turn === "" ? this.#head(session) : this.#turns.get(session)?.get(turn),
+      queue: (message) => this.#queue(message),
+    });
   }
 
   /**
@@ -76,7 +65,7 @@ export class Turns {
     if (parked !== undefined) await this.#endParked(parked, SUPERSEDED);
     const turn = this.#register({ ...message, sender });
     const asked = Promise.withResolvers<void>();
-    this.#track(this.#run(turn, () => this.#deps.source.send(toMessage(turn), turn.abort.signal), asked.resolve));
+    this.#track(this.#run(turn, () => this.#send(turn), asked.resolve));
     await asked.promise;
   }
 
@@ -98,7 +87,27 @@ export class Turns {
     turn.parked = false;
     turn.started = true;
     turn.abort = new AbortController();
-    this.#track(this.#run(turn, () => this.#deps.source.resume(place, answer, turn.abort.signal), () => {}));
+    this.#track(this.#run(
+      turn,
+      () => this.#deps.source.resume(place, answer, turn.abort.signal, this.#steering.inbox(turn)),
+      () => {},
+    ));
+  }
+
+  /** What a person says to a turn that runs; see `Steering.steer`. */
+  readonly steer = (place: TurnPlace, text: SteeringText): Promise<Steered> => this.#steering.steer(place, text);
+
+  #queue(message: InboundTurn): Turn {
+    if (this.#stopped) throw new AppError("cancelled", CLOSING);
+    const known = this.#turns.get(message.session)?.get(message.turn);
+    if (known !== undefined) return known;
+    const turn = this.#register({ ...message, sender: undefined });
+    this.#track(this.#run(turn, () => this.#send(turn), () => {}));
+    return turn;
+  }
+
+  #send(turn: Turn): AsyncIterable<SessionEvent> {
+    return this.#deps.source.send(toMessage(turn), turn.abort.signal, this.#steering.inbox(turn));
   }
 
   /** What a session waits for a person to answer, as its clients are told. */
@@ -108,10 +117,7 @@ export class Turns {
   }
 
   async #cards(turn: Turn): Promise<Outgoing[]> {
-    const events = await this.#deps.log.turn(turn.session, turn.turn);
-    const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
-    const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
-    return open.flatMap((event) => toTurnFrames(event, this.#address(turn, "running")).slice(1));
+    return toOpenCards(await this.#deps.log.turn(turn.session, turn.turn), this.#address(turn, "running"));
   }
 
   /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
@@ -127,6 +133,19 @@ export class Turns {
     const turns = [...this.#turns.values()].flatMap((session) => [...session.values()]);
     for (const turn of turns) this.#cancel(turn, reason);
     return turns.length;
+  }
+
+  /** Cancels what a session runs or has queued, also what was said to its turns and is not on record. */
+  drop(session: string, reason: string): void {
+    for (const turn of [...this.#turns.get(session)?.values() ?? []]) {
+      this.#steering.drop(turn, reason);
+      this.#cancel(turn, reason);
+    }
+  }
+
+  /** Forgets how the last turn of a session ended. */
+  dropOutcome(session: string): void {
+    this.#outcomes.delete(session);
   }
 
   /** The turn that a session works on, or will work on next. */
@@ -191,16 +210,7 @@ export class Turns {
   }
 
   #register(turn: InboundTurn & Pick<Turn, "sender">): Turn {
-    const fresh = {
-      abort: new AbortController(),
-      started: false,
-      parked: false,
-      parkedSeq: 0,
-      early: undefined,
-      replay: false,
-      waiting: "",
-    };
-    const made: Turn = { ...turn, ...fresh };
+    const made = toTurnRecord(turn);
     const turns = this.#turns.get(turn.session) ?? new Map<string, Turn>();
     this.#turns.set(turn.session, turns.set(turn.turn, made));
     return made;
@@ -253,9 +263,7 @@ export class Turns {
           turn.parkedSeq = event.seq;
         }
         // Drained in the queue: there is no trace of it, and its sender sends it again.
-        if (ended && !turn.started && this.#draining) {
-          throw new AppError("gateway_restarting", RESTARTING);
-        }
+        if (ended && !turn.started && this.#draining) throw new AppError("gateway_restarting", RESTARTING);
         // A turn that was cancelled in the queue ends without ever having started.
         if (event.type === "resumed" || !turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
@@ -291,12 +299,14 @@ export class Turns {
 
   #begin(turn: Turn): void {
     turn.started = true;
+    this.#steering.begun(turn);
     if (!turn.replay) this.#outcomes.delete(turn.session);
     this.#publish(turn, [{ frame: toFrame("turn_started", this.#address(turn, "running")), droppable: false }]);
   }
 
   #tell(turn: Turn, event: SessionEvent): void {
     let shown = event;
+    if (event.type === "steering") this.#steering.inbox(turn).recorded(event.payload.id);
     if (event.type === "text_delta") {
       const pair = joinPair(turn.waiting, event.payload.text);
       turn.waiting = pair.waiting;
@@ -327,6 +337,8 @@ export class Turns {
     // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
     const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
     if (isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
+    // A message of nobody who is connected: whoever said it to a turn before hears of it.
+    if (this.#steering.failed(turn, error) && !turn.started) return this.#remove(turn);
     if (!turn.started && !cancelled && turn.sender) return this.#refuse(turn.sender, toMessage(turn), error);
     this.#remove(turn);
     const frame = cancelled
@@ -382,5 +394,6 @@ export class Turns {
     if (turns?.get(turn.turn) !== turn) return;
     turns.delete(turn.turn);
     if (turns.size === 0) this.#turns.delete(turn.session);
+    this.#steering.ended(turn);
   }
 }

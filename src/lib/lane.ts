@@ -4,9 +4,12 @@ import { AppError } from "#/core/error.ts";
 export interface LaneBounds {
   /** Entries of one owner that run at the same time. */
   readonly runningMax: number;
-  /** Entries of one owner that wait; one more is refused with `queue_full`. */
+  /** Entries of one owner and one priority that wait; one more is refused with `queue_full`. */
   readonly queuedMax: number;
 }
+
+/** `chat`: somebody waits for it. `background`: nobody does. */
+export type Priority = "chat" | "background";
 
 /** The right to run, until it is given back. */
 export interface Lease {
@@ -16,6 +19,7 @@ export interface Lease {
 
 interface Waiter {
   readonly lane: string;
+  readonly priority: Priority;
   readonly start: (lease: Lease) => void;
 }
 
@@ -27,6 +31,8 @@ interface Owner {
 /**
  * First come, first served: at most one entry runs in a lane, at most `runningMax` for an owner. When something ends, the entry
  * that has waited longest among those whose lane is free goes next, so that a busy lane holds nobody else up and nobody starves.
+ * Chat goes before background, whose entries never take the last place that is free: it is chat's, and a chat that comes finds it. Where
+ * there is one place only, background has it while no chat wants it. Among equals the order is that of coming.
  */
 export class Lanes {
   readonly #bounds: LaneBounds;
@@ -41,14 +47,16 @@ export class Lanes {
    * Resolves when it is this entry's turn. Rejects with AppError `queue_full` at once when too many wait, with `cancelled` when the
    * signal fires before the turn came; neither leaves a trace.
    */
-  enter(owner: string, lane: string, signal: AbortSignal): Promise<Lease> {
+  enter(owner: string, lane: string, signal: AbortSignal, priority: Priority = "chat"): Promise<Lease> {
     if (signal.aborted) return Promise.reject(new AppError("cancelled", "cancelled before it was queued"));
     const state = this.#owners.get(owner) ?? { running: new Set<string>(), waiting: [] };
-    if (this.#isFree(state, lane)) return Promise.resolve(this.#start(owner, state, lane));
-    if (state.waiting.length >= this.#bounds.queuedMax) {
-      const message =
-        `${state.waiting.length} messages are waiting already; send this one again when some are answered`;
-      return Promise.reject(new AppError("queue_full", message, { params: { waiting: state.waiting.length } }));
+    const entry = { lane, priority };
+    // Who could start has started: nobody is overtaken here.
+    if (this.#mayStart(state, entry)) return Promise.resolve(this.#start(owner, state, lane));
+    const waiting = state.waiting.filter((other) => other.priority === priority).length;
+    if (waiting >= this.#bounds.queuedMax) {
+      const message = `${waiting} messages are waiting already; send this one again when some are answered`;
+      return Promise.reject(new AppError("queue_full", message, { params: { waiting } }));
     }
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -56,7 +64,7 @@ export class Lanes {
         reject(new AppError("cancelled", "cancelled while it was queued"));
       };
       const waiter: Waiter = {
-        lane,
+        ...entry,
         start(lease) {
           signal.removeEventListener("abort", leave);
           resolve(lease);
@@ -78,8 +86,10 @@ export class Lanes {
     return this.#owners.size;
   }
 
-  #isFree(state: Owner, lane: string): boolean {
-    return state.running.size < this.#bounds.runningMax && !state.running.has(lane);
+  #mayStart(state: Owner, { lane, priority }: Pick<Waiter, "lane" | "priority">): boolean {
+    const { runningMax } = this.#bounds;
+    const places = priority === "chat" || runningMax === 1 ? runningMax : runningMax - 1;
+    return state.running.size < places && !state.running.has(lane);
   }
 
   #start(owner: string, state: Owner, lane: string): Lease {
@@ -97,9 +107,13 @@ export class Lanes {
   }
 
   #next(owner: string, state: Owner): void {
-    const at = state.waiting.findIndex((waiter) => this.#isFree(state, waiter.lane));
-    const [waiter] = at === -1 ? [] : state.waiting.splice(at, 1);
-    if (waiter !== undefined) waiter.start(this.#start(owner, state, waiter.lane));
+    const mayStart = (waiter: Waiter) => this.#mayStart(state, waiter);
+    const next = state.waiting.find((waiter) => waiter.priority === "chat" && mayStart(waiter)) ??
+      state.waiting.find(mayStart);
+    if (next !== undefined) {
+      state.waiting.splice(state.waiting.indexOf(next), 1);
+      next.start(this.#start(owner, state, next.lane));
+    }
     if (state.running.size === 0) this.#owners.delete(owner);
   }
 }

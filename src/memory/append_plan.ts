@@ -13,6 +13,8 @@ export interface AppendPlace {
   /** Whose lease it needs, and for how long it claims one first. */
   readonly owner?: string | undefined;
   readonly claimMs?: number | undefined;
+  /** A name of its own for this append, for a store whose answers can get lost. */
+  readonly receipt?: string | undefined;
 }
 
 /** What one append does. */
@@ -29,13 +31,17 @@ export interface AppendPlan {
  * RangeError for an event that could not be read back: it would make its whole session unreadable.
  */
 export function planAppend(place: AppendPlace, events: readonly NewEvent[], file: string): AppendPlan {
-  const { session, turn, at } = place;
+  const { session, turn, at, receipt } = place;
   const fence = planFence(place);
   const statements: SqlStatement[] = [
     ...fence,
     { sql: SQL.TAKE_SEQS, values: [session, events.length, at] },
     { sql: SQL.UPSERT_TURN, values: [session, turn, events.length, stateAfter(events)] },
   ];
+  if (receipt !== undefined) {
+    statements.push({ sql: SQL.INSERT_RECEIPT, values: [session, receipt] });
+    statements.push({ sql: SQL.DROP_RECEIPTS, values: [LIMITS.receiptsKeptMax] });
+  }
   const planned = events.map((event, index) => {
     const { type, v } = event;
     const text = JSON.stringify(event.payload);
@@ -43,7 +49,9 @@ export function planAppend(place: AppendPlace, events: readonly NewEvent[], file
     const [payload, blobs] = readBack(event, text);
     // `seq` is counted back from the session's last one. An unknown session has none, and the schema refuses NULL: no question of its own.
     const back = events.length - 1 - index;
-    statements.push({ sql: SQL.INSERT_EVENT, values: [session, back, turn, type, v, at, blobs.length, text] });
+    const values = [session, back, turn, type, v, at, blobs.length, text];
+    if (event.type !== "summary") statements.push({ sql: SQL.INSERT_EVENT, values });
+    else statements.push({ sql: SQL.INSERT_SUMMARY, values: [...values, event.payload.epoch] });
     for (const [ordinal, blob] of (event.blobs ?? []).entries()) {
       if (blob.bytes !== blob.content.length) throw new RangeError("a blob's size is not the size of its content");
       requireSize(blob.bytes, "bytes", LIMITS.blobBytesMax, file);

@@ -1,10 +1,11 @@
 import { AppError } from "#/core/error.ts";
 import type { EventType, NewEvent, StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
+import type { SessionStore } from "#/core/session_store.ts";
 import type { AppendOptions, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 import { planAppend } from "#/memory/append_plan.ts";
 import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
-import type { SqlDriver, SqlStatement } from "#/memory/sql.ts";
+import type { SqlDriver, SqlStatement, TransactionOptions } from "#/memory/sql.ts";
 import * as SQL from "#/memory/event_sql.ts";
 import { corruptStore } from "#/memory/store_error.ts";
 import { knownKinds } from "#/memory/upcast.ts";
@@ -17,6 +18,8 @@ export interface SqlEventLogDeps {
   now(): number;
   /** What messages call the store: a file's name, never a path. */
   readonly name: string;
+  /** A new name for each append, where the store keeps receipts (src/memory/remote.ts). */
+  receipt?(): string;
   /** Called when the driver is closed. */
   closed(): void;
 }
@@ -24,6 +27,7 @@ export interface SqlEventLogDeps {
 /** The event log over any driver that speaks SQLite's SQL. Ids that hold a NUL, a lone surrogate, nothing or too much: RangeError. */
 export class SqlEventLog implements EventLog {
   readonly #deps: SqlEventLogDeps;
+  #sessions: Promise<SessionStore> | undefined;
 
   constructor(deps: SqlEventLogDeps) {
     this.#deps = deps;
@@ -39,7 +43,7 @@ export class SqlEventLog implements EventLog {
       [{ sql: SQL.INSERT_SESSION, values }, { sql: SQL.SESSION, values: [session.id] }],
       { durability: "normal" },
     );
-    return toSessionRow(rows![0]!, this.#deps.name);
+    return toSessionRow(rows?.[0] ?? {}, this.#deps.name);
   }
 
   async session(id: string): Promise<SessionRow | undefined> {
@@ -65,9 +69,16 @@ export class SqlEventLog implements EventLog {
     if (events.length === 0) return [];
     const at = this.#now();
     const { owner, claimMs } = options;
-    const plan = planAppend({ session: sessionId, turn: turnId, at, owner, claimMs }, events, this.#deps.name);
-    const results = await this.#transact(sessionId, plan.statements, options);
-    const first = Number(results[plan.seqAt]![0]!["last_seq"]) - events.length + 1;
+    const receipt = this.#deps.receipt?.();
+    const place = { session: sessionId, turn: turnId, at, owner, claimMs, receipt };
+    const plan = planAppend(place, events, this.#deps.name);
+    const landed = receipt === undefined ? {} : { landed: { sql: SQL.RECEIPT, values: [receipt] } };
+    const hasSummary = events.some(({ type }) => type === "summary");
+    const results = await this.#transact(sessionId, plan.statements, { ...options, ...landed, hasSummary });
+    // A receipt answers in the place of the first statement.
+    const last = results[0]?.[0]?.["last_seq"] ?? results[plan.seqAt]?.[0]?.["last_seq"];
+    if (typeof last !== "number" || last < events.length) throw corruptStore(this.#deps.name, "it numbers no events");
+    const first = last - events.length + 1;
     return plan.events.map((event, index) => ({ ...event, seq: first + index } as StoredEvent));
   }
 
@@ -88,9 +99,39 @@ export class SqlEventLog implements EventLog {
     requireCount(options.fromSeq, 0, Number.MAX_SAFE_INTEGER);
     requireCount(options.limit, 1, LIMITS.eventsPerReadMax);
     const kinds = JSON.stringify(knownKinds(options.types));
-    const values = [sessionId, options.fromSeq, options.limit, kinds];
-    const rows = await this.#deps.driver.all({ sql: SQL.EVENTS, values });
+    const events: StoredEvent[] = [];
+    for (let page = options.limit; events.length < options.limit;) {
+      const asked = Math.min(page, options.limit - events.length);
+      const fromSeq = events.length === 0 ? options.fromSeq : events.at(-1)!.seq + 1;
+      try {
+        const rows = await this.#deps.driver.all({ sql: SQL.EVENTS, values: [sessionId, fromSeq, asked, kinds] });
+        for (const row of rows.slice(0, asked)) events.push(toStoredEvent(row, this.#deps.name));
+        if (rows.length < asked) break;
+      } catch (error) {
+        // A server sends answers of a bounded size: the window then comes in pieces.
+        if (!(error instanceof AppError) || error.params["reason"] !== "too_large" || asked === 1) throw error;
+        page = Math.ceil(asked / 4);
+      }
+    }
+    return events;
+  }
+
+  async readBack(
+    sessionId: string,
+    options: { readonly beforeSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]> {
+    requireCount(options.beforeSeq, 0, Number.MAX_SAFE_INTEGER);
+    requireCount(options.limit, 1, LIMITS.eventsPerReadMax);
+    const kinds = JSON.stringify(knownKinds(options.types));
+    const values = [sessionId, options.beforeSeq, options.limit, kinds];
+    const rows = await this.#deps.driver.all({ sql: SQL.EVENTS_BACK, values });
     return rows.map((row) => toStoredEvent(row, this.#deps.name));
+  }
+
+  async lastSummary(sessionId: string): Promise<Extract<StoredEvent, { type: "summary" }> | undefined> {
+    const [row] = await this.#deps.driver.all({ sql: SQL.LAST_SUMMARY, values: [sessionId] });
+    const event = row === undefined ? undefined : toStoredEvent(row, this.#deps.name);
+    return event?.type === "summary" ? event : undefined;
   }
 
   async turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]> {
@@ -127,6 +168,15 @@ export class SqlEventLog implements EventLog {
     return content;
   }
 
+  sessions(): Promise<SessionStore> {
+    return this.#sessions ??= this.#openSessions();
+  }
+
+  async #openSessions(): Promise<SessionStore> {
+    const { SqlSessionStore } = await import("#/memory/session_store.ts");
+    return await SqlSessionStore.open({ ...this.#deps, now: () => this.#now(), blob: (sha256) => this.blob(sha256) });
+  }
+
   async close(): Promise<void> {
     try {
       await this.#deps.driver.close();
@@ -138,27 +188,34 @@ export class SqlEventLog implements EventLog {
   async #transact(
     sessionId: string,
     statements: readonly SqlStatement[],
-    options: AppendOptions,
+    options: AppendOptions & TransactionOptions & { readonly hasSummary: boolean },
   ) {
     try {
       return await this.#deps.driver.transaction(statements, options);
     } catch (error) {
       if (!(error instanceof AppError) || error.params["reason"] !== "constraint") throw error;
-      if (await this.session(sessionId) !== undefined) return await this.#explain(sessionId, options.owner, error);
+      if (await this.session(sessionId) !== undefined) return await this.#explain(sessionId, options, error);
       const params = { session: sessionId };
       throw new AppError("session_unknown", `there is no session ${sessionId}`, { cause: error, params });
     }
   }
 
   /** Throws `error`, or what it means when the session is another gateway's. */
-  async #explain(sessionId: string, owner: string | undefined, error: AppError): Promise<never> {
-    if (owner === undefined) throw error;
-    const held = await this.#deps.driver.all({ sql: SQL.HOLDS, values: [sessionId, owner] });
-    if (held.length > 0) throw error;
+  async #explain(
+    sessionId: string,
+    { owner, hasSummary }: { readonly owner?: string | undefined; readonly hasSummary: boolean },
+    error: AppError,
+  ): Promise<never> {
+    const held = owner === undefined || await this.#isHeld(sessionId, owner);
+    if (held) throw hasSummary ? lostEpoch(sessionId, error) : error;
     throw new AppError("session_taken", "Another gateway works on this session; try again when it is done", {
       cause: error,
       params: { session: sessionId },
     });
+  }
+
+  async #isHeld(sessionId: string, owner: string): Promise<boolean> {
+    return (await this.#deps.driver.all({ sql: SQL.HOLDS, values: [sessionId, owner] })).length > 0;
   }
 
   #now(): number {
@@ -166,6 +223,11 @@ export class SqlEventLog implements EventLog {
     requireCount(now, 0, Number.MAX_SAFE_INTEGER);
     return now;
   }
+}
+
+function lostEpoch(session: string, cause: AppError): AppError {
+  const message = `session ${session} has another summary by now; this one was not recorded`;
+  return new AppError("store_failed", message, { cause, params: { reason: "epoch", session } });
 }
 
 async function hashOf(content: Uint8Array): Promise<string> {

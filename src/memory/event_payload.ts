@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { AuditHead } from "#/core/audit.ts";
 import type { Capability, Decision } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
-import type { BudgetKind, EventPayloads, EventType } from "#/core/event.ts";
+import type { BudgetKind, CallPurpose, EventPayloads, EventType } from "#/core/event.ts";
 import type { Replay, ToolCall, Usage } from "#/core/message.ts";
 
 const count = z.number().int().nonnegative();
@@ -10,10 +10,11 @@ const text = z.string();
 // JSON has no undefined: what was recorded without a value is read as null.
 const anything = z.unknown().default(null);
 
-// Names of codes, budgets and capabilities grow without a new version of the kinds that carry them: any name is read.
+// Names of codes, budgets, purposes and capabilities grow without a new version of the kinds that carry them: any name is read.
 const code = z.custom<ErrorCode>((value) => typeof value === "string" && value !== "");
 const resultCode = z.custom<ErrorCode | "ok">((value) => typeof value === "string" && value !== "");
 const budgetKind = z.custom<BudgetKind>((value) => typeof value === "string" && value !== "");
+const purpose = z.custom<CallPurpose>((value) => typeof value === "string" && value !== "");
 const capability = z.custom<Capability>((value) =>
   typeof value === "object" && value !== null && "kind" in value && typeof value.kind === "string"
 );
@@ -84,7 +85,16 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     provider: text,
     model: text,
     parameters: z.record(z.string(), z.unknown()),
-    window: z.looseObject({ sha256: text, fromSeq: count, toSeq: count, messages: count, droppedMessages: count }),
+    window: z.looseObject({
+      sha256: text,
+      fromSeq: count,
+      toSeq: count,
+      messages: count,
+      droppedMessages: count,
+      summaryEpoch: count.exactOptional(),
+      tokensMax: count.exactOptional(),
+    }),
+    purpose: purpose.exactOptional(),
     reserved: z.number().nonnegative().exactOptional(),
   }),
   model_result: z.looseObject({
@@ -100,6 +110,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     replay: replay.exactOptional(),
     failure: z.looseObject({ code, message: text }).exactOptional(),
     media: z.array(blob).exactOptional(),
+    purpose: purpose.exactOptional(),
     retries: z.array(z.looseObject({
       attempt: count,
       waitMs: z.number().nonnegative(),
@@ -135,6 +146,8 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
   resumed: z.looseObject({ attempt: count }),
   summary: z.looseObject({ fromSeq: count, toSeq: count, text, epoch: count }),
   budget: z.looseObject({ kind: budgetKind, used: z.number(), limit: z.number() }),
+  steering: z.looseObject({ id: text, text }),
+  forgotten: z.looseObject({ events: count, blobs: count, bytes: count }),
   turn_done: z.looseObject({
     text,
     finishReason: text,

@@ -29,20 +29,42 @@ export const INSERT_EVENT = `
   INSERT INTO events (session, seq, turn, type, v, at, blobs, payload)
   VALUES (?1, (SELECT last_seq FROM sessions WHERE id = ?1) - ?2, ?3, ?4, ?5, ?6, ?7, ?8)`;
 
+const LAST_EPOCH = `
+  SELECT payload ->> '$.epoch' FROM events WHERE session = ?1 AND type = 'summary' ORDER BY payload ->> '$.epoch' DESC LIMIT 1`;
+
+/** As INSERT_EVENT, for a summary: writes nothing and fails, as for an unknown session, unless 9 is the epoch behind the newest one. */
+export const INSERT_SUMMARY = `
+  INSERT INTO events (session, seq, turn, type, v, at, blobs, payload)
+  VALUES (?1, CASE WHEN ?9 = coalesce((${LAST_EPOCH}), 0) + 1 THEN (SELECT last_seq FROM sessions WHERE id = ?1) - ?2 END,
+    ?3, ?4, ?5, ?6, ?7, ?8)`;
+
 /** Keeps content once: 1 sha256, 2 bytes, 3 content. */
 export const INSERT_BLOB =
   `INSERT INTO blobs (sha256, bytes, content) VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO NOTHING`;
+
+/** Notes in a remote store that write 2 of session 1 has taken effect: what a client asks when the answer got lost. The same twice is refused. */
+export const INSERT_RECEIPT = `
+  INSERT INTO oxydra_receipts (id, last_seq) SELECT ?2, last_seq FROM sessions WHERE id = ?1`;
+
+/** Forgets all but the newest 1 receipts. */
+export const DROP_RECEIPTS = `DELETE FROM oxydra_receipts WHERE n <= (SELECT max(n) FROM oxydra_receipts) - ?1`;
+
+/** What write 1 answered, or no row. */
+export const RECEIPT = `SELECT last_seq FROM oxydra_receipts WHERE id = ?1`;
 
 /** Ties blob 4 (5 mime type) to an event of session 1 with 2 others behind it, in place 3. */
 export const INSERT_EVENT_BLOB = `
   INSERT INTO event_blobs (session, seq, ordinal, sha256, mime_type)
   VALUES (?1, (SELECT last_seq FROM sessions WHERE id = ?1) - ?2, ?3, ?4, ?5)`;
 
-// The blob references come with their event in one round trip, and cost nothing for an event that has none.
+// sqld's parser knows no ORDER BY inside an aggregate (libsql, vendored/sqlite3-parser/src/parser/parse.y). The blob references come with their event in one round trip, and cost nothing for an event that has none.
 const EVENT_COLUMNS = `e.session, e.seq, e.turn, e.type, e.v, e.at, e.blobs, e.payload,
   CASE WHEN e.blobs > 0 THEN (
-    SELECT json_group_array(json_object('sha256', b.sha256, 'bytes', c.bytes, 'mimeType', b.mime_type) ORDER BY b.ordinal)
-    FROM event_blobs b JOIN blobs c ON c.sha256 = b.sha256 WHERE b.session = e.session AND b.seq = e.seq
+    SELECT json_group_array(json(ref)) FROM (
+      SELECT json_object('sha256', b.sha256, 'bytes', c.bytes, 'mimeType', b.mime_type) AS ref
+      FROM event_blobs b CROSS JOIN blobs c ON c.sha256 = b.sha256
+      WHERE b.session = e.session AND b.seq = e.seq ORDER BY b.ordinal
+    )
   ) END AS refs`;
 
 /** Takes session 1 for owner 2 and 3 seconds, or extends it; gives a row when it is the owner's then. An earlier start of the same node is dead. */
@@ -69,6 +91,16 @@ export const EVENTS = `
   SELECT ${EVENT_COLUMNS} FROM events e
   WHERE e.session = ?1 AND e.seq >= ?2 AND e.type || ':' || e.v IN (SELECT value FROM json_each(?4))
   ORDER BY e.seq LIMIT ?3`;
+
+/** Events of session 1 before seq 2, at most 3, of the kinds 4 (JSON list of `type:v`), the newest first. */
+export const EVENTS_BACK = `
+  SELECT ${EVENT_COLUMNS} FROM events e
+  WHERE e.session = ?1 AND e.seq < ?2 AND e.type || ':' || e.v IN (SELECT value FROM json_each(?4))
+  ORDER BY e.seq DESC LIMIT ?3`;
+
+/** The summary of session 1 that has the highest epoch. */
+export const LAST_SUMMARY = `
+  SELECT ${EVENT_COLUMNS} FROM events e WHERE e.session = ?1 AND e.type = 'summary' ORDER BY e.payload ->> '$.epoch' DESC LIMIT 1`;
 
 /** Events of turn 2 of session 1, of the kinds 3 (JSON list of `type:v`). */
 export const TURN_EVENTS = `

@@ -1,9 +1,13 @@
 import { AppError } from "#/core/error.ts";
 import type { SqlDriver } from "#/memory/sql.ts";
-import { corruptStore } from "#/memory/store_error.ts";
+import { corruptStore, isRemoteName } from "#/memory/store_error.ts";
 
 /** `OXYD` in ASCII: tells our file from any other database (https://www.sqlite.org/pragma.html#pragma_application_id). */
-const APPLICATION_ID = 0x4f58_5944;
+export const APPLICATION_ID = 0x4f58_5944;
+
+/** `n` is the order, so that the oldest can go. */
+const RECEIPTS =
+  `CREATE TABLE oxydra_receipts (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, last_seq INTEGER NOT NULL) STRICT`;
 
 /**
  * Steps of the schema; step n (from 1) leads to `user_version` n. A step that was released never changes.
@@ -40,7 +44,19 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   [`CREATE INDEX events_calls ON events (at) WHERE type = 'model_request'`],
   // Which gateway works on a session, until when (seconds of this database's clock). No reference: it may come before the session.
   [`CREATE TABLE leases (session TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at REAL NOT NULL) STRICT, WITHOUT ROWID`],
+  // Up to where a session's events were copied into it, by a branch or an import: what they cost was paid elsewhere.
+  [`CREATE TABLE copies (session TEXT PRIMARY KEY, last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID`],
+  // The newest summary of a session is found without reading its log, and none of an epoch that is there already is written.
+  [`CREATE UNIQUE INDEX events_summaries ON events (session, payload ->> '$.epoch') WHERE type = 'summary'`],
 ];
+
+/**
+ * The same steps for a remote store. A libSQL server takes no application id (libsql-server/src/query_analysis.rs), so the table of receipts
+ * says that the database is ours.
+ */
+export const REMOTE_MIGRATIONS: readonly (readonly string[])[] = MIGRATIONS.map((step) =>
+  step.map((sql) => sql.startsWith("PRAGMA application_id") ? RECEIPTS : sql)
+);
 
 /** The schema's version; 0 for an empty database. Throws AppError `store_corrupt` for a database that is not an event log. */
 export async function readSchemaVersion(driver: SqlDriver, file: string): Promise<number> {
@@ -55,6 +71,23 @@ export async function readSchemaVersion(driver: SqlDriver, file: string): Promis
   return row["version"];
 }
 
+/** The same of a remote store, whose service may keep tables of its own in it. */
+export async function readRemoteVersion(driver: SqlDriver, name: string): Promise<number> {
+  const [row] = await driver.all({
+    sql: `SELECT (
+            SELECT count(*) FROM sqlite_schema
+            WHERE name NOT GLOB 'sqlite_*' AND name NOT GLOB 'libsql_*' AND name NOT GLOB '_litestream*'
+          ) AS objects,
+          (SELECT count(*) FROM sqlite_schema WHERE name = 'oxydra_receipts') AS receipts, user_version AS version
+          FROM pragma_user_version`,
+  });
+  if (row?.["objects"] === 0) return 0;
+  if (row?.["receipts"] !== 1 || typeof row["version"] !== "number" || row["version"] < 1) {
+    throw corruptStore(name, "it is a database of another program");
+  }
+  return row["version"];
+}
+
 /** Throws AppError `store_newer` for a schema beyond the last known step. Nothing has been changed by then. */
 export function requireKnownVersion(
   version: number,
@@ -65,7 +98,9 @@ export function requireKnownVersion(
   if (version <= known) return;
   const message =
     `${file} was written by a newer version of this program (schema ${version}, this one knows ${known}); it was left as it is. ` +
-    `Update the program, or move ${file} away and put the backup ${file}.v${known}.bak in its place.`;
+    (isRemoteName(file)
+      ? "Update the program, or set memory.remote_url to another database."
+      : `Update the program, or move ${file} away and put the backup ${file}.v${known}.bak in its place.`);
   throw new AppError("store_newer", message, { params: { file, version, known } });
 }
 
@@ -78,6 +113,7 @@ export async function migrate(
   for (const [index, step] of migrations.entries()) {
     if (index < version) continue;
     const statements = [...step, `PRAGMA user_version=${index + 1}`].map((sql) => ({ sql }));
-    await driver.transaction(statements, { durability: "full" });
+    const landed = { sql: "SELECT 1 FROM pragma_user_version WHERE user_version > ?1", values: [index] };
+    await driver.transaction(statements, { durability: "full", landed });
   }
 }

@@ -12,6 +12,16 @@ export interface SqlStatement {
   readonly values?: readonly SqlValue[];
 }
 
+/** How a transaction is made. */
+export interface TransactionOptions {
+  readonly durability: Durability;
+  /**
+   * What a driver whose answers can get lost asks before it tries again: no row unless this transaction has taken effect, and else the row that
+   * its first statement gave. Without one, to do it twice is the same as once.
+   */
+  readonly landed?: SqlStatement;
+}
+
 /**
  * A database that speaks SQLite's SQL, here or far away. One call is one round trip, and calls take effect in the order in which they
  * were made. Throws AppError `store_corrupt` or `store_failed` (`params.reason`: `full`, `readonly`, `busy`, `constraint`, `io`,
@@ -20,10 +30,10 @@ export interface SqlStatement {
 export interface SqlDriver {
   /** The rows that one statement gives. */
   all(statement: SqlStatement): Promise<readonly SqlRow[]>;
-  /** All statements or none of them, in order; the rows of each. */
+  /** All statements or none of them, in order; the rows of each. Calls that wait together share a commit; one that fails takes no other down. */
   transaction(
     statements: readonly SqlStatement[],
-    options: { readonly durability: Durability },
+    options: TransactionOptions,
   ): Promise<readonly (readonly SqlRow[])[]>;
   /** Twice is the same as once. */
   close(): Promise<void>;

@@ -1,7 +1,9 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { AppError } from "#/core/error.ts";
 import type { Durability } from "#/core/store.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { SqlDriver, SqlRow, SqlStatement, SqlValue } from "#/memory/sql.ts";
+import { CommitQueue, type PendingCommit, settle, strongest } from "#/memory/commit_queue.ts";
+import type { SqlDriver, SqlRow, SqlStatement, SqlValue, TransactionOptions } from "#/memory/sql.ts";
 import { corruptStore, storeFailed, toStoreError } from "#/memory/store_error.ts";
 
 /** A file of SQLite. `name` is what messages say, `path` absolute. */
@@ -16,18 +18,22 @@ export interface SqliteOptions {
 
 /**
  * SQLite through `node:sqlite`, which needs read and write permission for the file's folder and nothing else (facts/platform.md).
- * Every call takes effect before it returns, so the order of calls is the order of effects.
+ * A transaction waits for what else this tick asks for and then commits with it; every other call commits first what waits.
  */
 export class SqliteDriver implements SqlDriver {
   readonly #db: DatabaseSync;
   readonly #options: SqliteOptions;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #queue: CommitQueue;
+  /** Of the last commit. */
+  #commitMs = 0;
   #synchronous: Durability | undefined;
   #isClosed = false;
 
   /** Opens the file, or creates it. Throws AppError `store_corrupt` or `store_failed`. */
   constructor(options: SqliteOptions) {
     this.#options = options;
+    this.#queue = new CommitQueue(options.name);
     try {
       const { path, isReadOnly: readOnly = false } = options;
       const timeout = LIMITS.storeBusyMs;
@@ -47,19 +53,29 @@ export class SqliteDriver implements SqlDriver {
   }
 
   all(statement: SqlStatement): Promise<readonly SqlRow[]> {
-    return Promise.try(() => this.#guard(() => this.#run(statement.sql, statement.values ?? [])));
+    return Promise.try(() => {
+      this.#flush();
+      return this.#guard(() => this.#run(statement.sql, statement.values ?? []));
+    });
   }
 
   transaction(
     statements: readonly SqlStatement[],
-    options: { readonly durability: Durability },
+    options: TransactionOptions,
   ): Promise<readonly (readonly SqlRow[])[]> {
-    return Promise.try(() => this.#guard(() => this.#transact(statements, options.durability)));
+    if (this.#queue.size === 0) {
+      const flush = () => this.#flush();
+      // What came in while a slow disk held everybody up is let in first; after a fast one there is nobody to wait for.
+      if (this.#commitMs > LIMITS.commitSlowMs) setImmediate(flush);
+      else queueMicrotask(flush);
+    }
+    return this.#queue.add(statements, options);
   }
 
   close(): Promise<void> {
     return Promise.try(() => {
       if (this.#isClosed) return;
+      this.#flush();
       this.#isClosed = true;
       this.#statements.clear();
       this.#guard(() => this.#db.close());
@@ -73,6 +89,23 @@ export class SqliteDriver implements SqlDriver {
       const finding = row === undefined ? "no answer" : String(Object.values(row)[0]);
       if (finding !== "ok") throw corruptStore(this.#options.name, finding.split("\n")[0]!);
     }
+  }
+
+  #flush(): void {
+    while (this.#queue.size > 0) this.#commit(this.#queue.take());
+  }
+
+  #commit(group: readonly PendingCommit[]): void {
+    const startedAt = performance.now();
+    try {
+      settle(group, this.#guard(() => this.#transact(group.flatMap(({ statements }) => statements), strongest(group))));
+    } catch (error) {
+      // Nothing of the group is there. Alone, each gets what is its own; whoever holds the file or closed it stands in everybody's way.
+      const isEverybodys = error instanceof AppError && EVERYBODYS.has(String(error.params["reason"]));
+      if (group.length === 1 || isEverybodys) group.forEach(({ reject }) => reject(error));
+      else for (const one of group) this.#commit([one]);
+    }
+    this.#commitMs = performance.now() - startedAt;
   }
 
   #transact(statements: readonly SqlStatement[], durability: Durability): readonly (readonly SqlRow[])[] {
@@ -135,7 +168,9 @@ function toBound(value: SqlValue): null | bigint | number | string | Uint8Array 
 
 function pragmas(options: SqliteOptions): readonly string[] {
   return [
-    ...(options.isReadOnly ? [] : ["PRAGMA journal_mode=WAL"]),
+    // Before anything is in the file, or never: room of a deleted session can be given back only then. VACUUM needs an ATTACH, which a
+    // process without all permissions has none of (measured, Deno 2.9.6).
+    ...(options.isReadOnly ? [] : ["PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=WAL"]),
     "PRAGMA synchronous=NORMAL",
     // macOS: fsync alone does not reach the platter (https://www.sqlite.org/pragma.html#pragma_fullfsync).
     "PRAGMA fullfsync=ON",
@@ -143,6 +178,8 @@ function pragmas(options: SqliteOptions): readonly string[] {
     `PRAGMA journal_size_limit=${LIMITS.walBytesMax}`,
     // SQLite's own temporary files would lie in /tmp: its C code is not bound by Deno's permissions.
     "PRAGMA temp_store=MEMORY",
+    // What a session said that was deleted is not left in the file: also not where a page was split while it was written.
+    "PRAGMA secure_delete=ON",
     // A database file is input: functions in its schema do not run, and cell sizes are checked before they are used.
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
@@ -151,3 +188,4 @@ function pragmas(options: SqliteOptions): readonly string[] {
 }
 
 const PAGE_BYTES = 4_096;
+const EVERYBODYS = new Set(["busy", "closed"]);

@@ -44,11 +44,18 @@ export function toStoreError(error: unknown, file: string): unknown {
 /** A store that must not be used: says which file, what is wrong and what to do. Nothing is ever deleted. */
 export function corruptStore(file: string, detail: string, cause?: unknown): AppError {
   const message = `${file} is damaged (${detail}); it was left as it is. ` +
-    `Stop the program, move ${file}, ${file}-wal and ${file}-shm to a safe place, then put a backup there or start with an empty log.`;
+    (isRemoteName(file)
+      ? "Look at memory.remote_url; restore the database by its service, or name another one."
+      : `Stop the program, move ${file}, ${file}-wal and ${file}-shm to a safe place, then put a backup there (oxydra restore) or start with an empty log.`);
   return new AppError("store_corrupt", message, { cause, params: { file } });
 }
 
 /** A store that said no to one operation. `reason` is for programs, `text` for the person. */
 export function storeFailed(file: string, reason: string, text: string, cause?: unknown): AppError {
   return new AppError("store_failed", `${file}: ${text}`, { cause, params: { file, reason } });
+}
+
+/** True for what `toRemoteAddress` calls a store: nobody can move its files. */
+export function isRemoteName(name: string): boolean {
+  return name.startsWith("remote store ");
 }

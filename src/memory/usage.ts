@@ -1,4 +1,5 @@
 import { LIMITS } from "#/core/limits.ts";
+import { TABLE } from "#/memory/session_sql.ts";
 import type { SqlDriver, SqlRow } from "#/memory/sql.ts";
 
 /**
@@ -22,6 +23,12 @@ const USAGE = `
   WHERE q.type = 'model_request' AND q.at >= ?1 AND json_valid(q.payload)
   GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, max(q.id) DESC LIMIT ?2`;
 
+/** What was copied into a session, by a branch or an import, was paid where it was said first. */
+const USAGE_OF_OWN = USAGE.replace(
+  "GROUP BY",
+  "AND NOT EXISTS (SELECT 1 FROM copies c WHERE c.session = q.session AND q.seq <= c.last_seq) GROUP BY",
+);
+
 /**
  * Calls of models since `at` (integer ms UTC): one row (`UsageRow` of core/store.ts) a day, session and model, the newest first, at most
  * `rowsMax`. A guest's file may be made to take any time and memory: both are for the caller to bound. Throws AppError `store_corrupt` or
@@ -32,5 +39,7 @@ export async function readUsage(
   at: number,
   rowsMax: number = LIMITS.usageRowsMax,
 ): Promise<readonly SqlRow[]> {
-  return await driver.all({ sql: USAGE, values: [at, rowsMax] });
+  // A file that no gateway has opened since an update is read as it is.
+  const [copies] = await driver.all({ sql: TABLE, values: ["copies"] });
+  return await driver.all({ sql: copies === undefined ? USAGE : USAGE_OF_OWN, values: [at, rowsMax] });
 }

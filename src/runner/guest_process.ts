@@ -36,7 +36,7 @@ export interface GuestProcess {
 
 /** What serves the guest, and who is told of its clients. */
 export interface GuestHandlers {
-  readonly broker: Pick<Broker, "call" | "answer">;
+  readonly broker: Pick<Broker, "call" | "answer" | "derived">;
   readonly onClients: (count: number) => void;
   /** A turn begins. */
   readonly onTurn: () => void;

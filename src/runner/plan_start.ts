@@ -2,6 +2,7 @@ import { AppError } from "#/core/error.ts";
 import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
 import { credentialFor } from "#/config/credential.ts";
 import type { Loaded } from "#/config/load.ts";
+import { type RemoteStore, toRemoteStore } from "#/memory/config.ts";
 import { isProtocol, toHost } from "#/provider/base_url.ts";
 import type { Fallback } from "#/provider/config.ts";
 import type { Environment } from "#/runner/process_plan.ts";
@@ -19,6 +20,8 @@ export interface StartPlan {
   /** `host:port` that the guest may connect to. */
   readonly hosts: readonly string[];
   readonly timezone: string;
+  /** The remote store of the event log. */
+  readonly store?: RemoteStore;
 }
 
 /**
@@ -36,13 +39,15 @@ export function planStart(loaded: Loaded, env: Environment, localServers: readon
   const chosen = toModelChoice(loaded, selected, env);
   const fallback = toFallback(loaded, selected, env);
   const names = fallback.map(({ provider, model }) => `${provider}/${model}`).join(", then ");
+  const store = toRemoteStore(config.memory);
   const reason = names === "" ? chosen.reason : `${chosen.reason}\nWhen it cannot answer: ${names}.`;
   return {
     model: { ...chosen, reason },
     fallback,
     settings: toSettings(loaded, chosen),
-    hosts: [...new Set([chosen, ...fallback].flatMap(toModelHosts))],
+    hosts: [...new Set([...[chosen, ...fallback].flatMap(toModelHosts), ...(store ? [store.address.host] : [])])],
     timezone: config.user.behavior.timezone,
+    ...(store === undefined ? {} : { store }),
   };
 }
 
@@ -121,6 +126,11 @@ function toSettings(loaded: Loaded, model: ModelChoice): GuestSettings {
     ...(runtime.max_cost_per_day === undefined ? {} : { costPerDayMax: runtime.max_cost_per_day }),
     contextTokensMax: model.descriptor === undefined ? contextOf(loaded) : toPromptTokens(model.descriptor),
     safetyBufferTokens: runtime.context_budget.safety_buffer_tokens,
+    summary: {
+      triggerRatio: runtime.context_budget.trigger_ratio,
+      targetRatio: runtime.summarization.target_ratio,
+      minTurns: runtime.summarization.min_turns,
+    },
     ...(entry?.max_output_tokens === undefined ? {} : { maxOutputTokens: entry.max_output_tokens }),
     ...(config.selection.reasoning_effort === undefined ? {} : { reasoning: config.selection.reasoning_effort }),
     attemptsMax: reliability.max_attempts,

@@ -16,6 +16,7 @@ export interface ProcessPlan {
     | "egress public"
     | "egress listed"
     | "log reader"
+    | "log copier"
     | "model probe";
   readonly command: string;
   readonly args: readonly string[];

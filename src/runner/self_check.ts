@@ -119,6 +119,7 @@ export function guardBroker(check: SelfCheck, broker: Broker, audit: Audit, poli
       return await broker.call(request, signal);
     },
     answer: (given) => broker.answer(given),
+    derived: (session, from) => broker.derived(session, from),
     close: () => broker.close(),
   };
 }

@@ -8,7 +8,7 @@ import type { Broker } from "#/sandbox/broker.ts";
  * The tool host of now, in front of which calls wait while another takes its place: policy, roots and secrets change between calls, and
  * the guest does not notice.
  */
-export class ToolGate implements Pick<Broker, "call" | "answer"> {
+export class ToolGate implements Pick<Broker, "call" | "answer" | "derived"> {
   #host: Promise<ToolHost>;
   #running = 0;
   /** Settles when calls may go on. */
@@ -44,6 +44,11 @@ export class ToolGate implements Pick<Broker, "call" | "answer"> {
   /** As `Broker.answer`. */
   async answer(given: Parameters<Broker["answer"]>[0]): Promise<void> {
     await (await this.host()).broker.answer(given);
+  }
+
+  /** As `Broker.derived`. */
+  async derived(...place: Parameters<Broker["derived"]>): Promise<void> {
+    await (await this.host()).broker.derived(...place);
   }
 
   /**

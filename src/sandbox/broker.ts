@@ -60,6 +60,8 @@ export interface Broker {
   call(request: ToolRequest, signal: AbortSignal): Promise<Outcome>;
   /** Takes an answer that the guest passes on. Throws as `Approvals.answer`. */
   answer(given: GivenAnswer): Promise<void>;
+  /** See `Sandbox.derived`. A guest that does not say so could as well go on in the other session: this is for an honest one. */
+  derived(session: string, from: string | undefined): Promise<void>;
   /** Ends every running call with `tool_interrupted`. The children and the files are closed by whoever opened them, afterwards. */
   close(): void;
 }
@@ -137,6 +139,13 @@ class OneUserBroker implements Broker {
       const { approvals } = this.#options;
       if (approvals === undefined) throw new AppError("approval_unknown", "There is no open approval of that id");
       approvals.answer(given, "relayed");
+    });
+  }
+
+  derived(session: string, from: string | undefined): Promise<void> {
+    return Promise.try(() => {
+      const { approvals } = this.#options;
+      if (from === undefined || approvals?.isPrivate(from)) approvals?.markPrivate(session);
     });
   }
 

@@ -8,6 +8,7 @@ import {
   type AttachmentReply,
   AttachmentRequest,
   CallReply,
+  type DerivedRequest,
   RunnerNotice,
 } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/lib/link.ts";
@@ -54,6 +55,10 @@ export function openBrokerClient(
     sandbox: {
       async answer(approval): Promise<void> {
         await link.request({ approval } satisfies AnswerRequest, new AbortController().signal);
+      },
+      async derived(session, from): Promise<void> {
+        const derived = { session, ...(from === undefined ? {} : { from }) };
+        await link.request({ derived } satisfies DerivedRequest, new AbortController().signal);
       },
       async call(request, signal): Promise<Outcome> {
         try {

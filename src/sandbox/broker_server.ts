@@ -9,6 +9,7 @@ import {
   AttachmentReply,
   type AttachmentRequest,
   CallRequest,
+  DerivedRequest,
   type RunnerNotice,
 } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/lib/link.ts";
@@ -44,7 +45,7 @@ const encoder = new TextEncoder();
  */
 export function serveBroker<Notice>(
   io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
-  broker: Pick<Broker, "call" | "answer">,
+  broker: Pick<Broker, "call" | "answer" | "derived">,
   notices: GuestNotices<Notice>,
 ): BrokerServer {
   const link = openLink(io, {
@@ -52,6 +53,11 @@ export function serveBroker<Notice>(
       const answered = AnswerRequest.safeParse(body);
       if (answered.success) {
         await broker.answer(answered.data.approval);
+        return { body: {}, content: new Uint8Array(0) };
+      }
+      const made = DerivedRequest.safeParse(body);
+      if (made.success) {
+        await broker.derived(made.data.derived.session, made.data.derived.from);
         return { body: {}, content: new Uint8Array(0) };
       }
       const parsed = CallRequest.safeParse(body);

@@ -86,6 +86,10 @@ export const AnswerRequest = z.strictObject({
 });
 export type AnswerRequest = z.infer<typeof AnswerRequest>;
 
+/** A session that a guest made from another one, or from a file. */
+export const DerivedRequest = z.strictObject({ derived: z.strictObject({ session: Id, from: Id.exactOptional() }) });
+export type DerivedRequest = z.infer<typeof DerivedRequest>;
+
 /** What the runner asks its guest: one attachment of a turn, by its index from 0. */
 export const AttachmentRequest = z.strictObject({
   attachment: z.strictObject({ session: Id, turn: Id, index: Count }),

@@ -91,6 +91,8 @@ class Memory implements CallMemory {
 
   answer: Broker["answer"] = (given) => this.#options.broker.answer(given);
 
+  derived: Broker["derived"] = (session, from) => this.#options.broker.derived(session, from);
+
   async drain(): Promise<void> {
     const timer = new AbortController();
     const ends = [...this.#running.values()].map(({ outcome }) => outcome);

@@ -1,3 +1,4 @@
+import type { Priority } from "#/lib/lane.ts";
 import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 import {
   isDurable,
@@ -9,7 +10,8 @@ import {
 } from "#/core/event.ts";
 import { uuidv7 } from "#/core/id.ts";
 import type { EventLog } from "#/core/store.ts";
-import { type LeaseTerms, readHistory, type TurnLog, type TurnPlace } from "#/session/turn_log.ts";
+import { readHistory } from "#/session/read_history.ts";
+import type { LeaseTerms, TurnLog, TurnPlace } from "#/session/turn_log.ts";
 import type { Resume } from "#/turn/resume.ts";
 import { runTurn, type TurnDeps, type TurnSetup } from "#/turn/turn.ts";
 
@@ -19,6 +21,8 @@ export type Events<Event = SessionEvent> = AsyncGenerator<Event, void, void>;
 /** How a turn is run, made for this message; `setup.principal.user` owns the session. */
 export interface SendDeps extends TurnDeps {
   readonly setup: TurnSetup;
+  /** `chat` when absent. */
+  readonly priority?: Priority;
 }
 
 /** What stops a turn. */
@@ -100,8 +104,9 @@ async function* runRecorded(log: EventLog, place: TurnPlace, deps: SendDeps, run
   const { session, turn } = place;
   const lastSeq = run.recorded.seq;
   const { resume } = run;
-  const history = await readHistory(log, session, { toSeq: lastSeq, turn, goesOn: resume !== undefined });
-  const input = { ...deps.setup, session, turn, history, lastSeq, ...(resume === undefined ? {} : { resume }) };
+  const goesOn = resume !== undefined;
+  const known = await readHistory(log, session, { toSeq: lastSeq, turn, goesOn, window: deps.setup.window });
+  const input = { ...deps.setup, session, turn, ...known, lastSeq, ...(resume === undefined ? {} : { resume }) };
   yield* runTurn(input, deps, run.ending);
 }
 

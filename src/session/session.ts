@@ -192,6 +192,30 @@ export class Sessions {
   }
 
   /**
+   * Runs `work` while no turn runs in a session, behind those that came before; one that waits there for a person is ended. Throws AppError
+   * `queue_full`, `session_taken` when another gateway has the session, `cancelled` when the sessions are closing, and what `work` throws.
+   */
+  async exclusive<T>(user: string, session: string, reason: string, work: () => Promise<T>): Promise<T> {
+    const closing = AbortSignal.any([this.#closing.signal, this.#suspending.signal]);
+    const open = this.#open.get(session);
+    if (open !== undefined) await untilAborted(open.taken.promise, closing);
+    const lane = await this.#lanes.enter(user, session, closing);
+    try {
+      const { log, lease } = this.#options;
+      if (lease !== undefined && !await log.claim(session, lease.owner, lease.ttlMs)) {
+        throw new AppError("session_taken", "Another gateway works on this session; try again when it is done");
+      }
+      const waiting = this.#parked.get(session);
+      if (waiting !== undefined) await this.endParked(session, waiting, reason);
+      const made = await work();
+      if (lease !== undefined) await log.release(session, lease.owner);
+      return made;
+    } finally {
+      lane.release();
+    }
+  }
+
+  /**
    * Stops every turn, running or queued, and takes no more; resolves when their readers have read them to the end, which is for the caller to
    * bound. `cancel` ends them as cancelled, for this reason. `suspend` ends none: what runs comes to a recorded boundary, and the next process
    * goes on from there.
@@ -203,7 +227,7 @@ export class Sessions {
 
   async #enter(message: TurnPlace, deps: SendDeps, signal: AbortSignal): Promise<Lease | undefined> {
     try {
-      return await this.#lanes.enter(deps.setup.principal.user, message.session, signal);
+      return await this.#lanes.enter(deps.setup.principal.user, message.session, signal, deps.priority);
     } catch (error) {
       if (error instanceof AppError && error.code === "cancelled") return undefined;
       throw error;
@@ -307,6 +331,8 @@ export class Sessions {
     });
     // The same words as for a session that is not there: whose it is, is nobody's business.
     if (row.user !== user) throw new AppError("session_unknown", `There is no session ${id}`);
+    // Whoever says something takes it out of the archive.
+    if (row.archived) await (await this.#options.log.sessions()).update(id, { archived: false });
   }
 }
 

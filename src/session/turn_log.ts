@@ -1,14 +1,9 @@
 import { AppError } from "#/core/error.ts";
 import { isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
-import { LIMITS } from "#/core/limits.ts";
 import type { InlineMedia } from "#/core/message.ts";
 import type { Durability, EventLog } from "#/core/store.ts";
 import type { ToolEffect } from "#/core/tool.ts";
-import { HISTORY_TYPES, type HistoryMessage, toHistory } from "#/turn/history.ts";
 import { planResume } from "#/turn/resume.ts";
-
-/** Events of one read; a history is read in pages of this size. */
-const PAGE_EVENTS = 1_000;
 
 /** Who writes, and for how long its word holds. */
 export interface LeaseTerms {
@@ -72,7 +67,7 @@ export class TurnLog {
   }
 
   #note(event: NewEvent | StoredEvent): void {
-    if (event.type === "model_request") this.#steps++;
+    if (isStep(event)) this.#steps++;
     if (event.type === "tool_intent") this.#effects.set(event.payload.callId, event.payload.effect);
     this.#isParked = event.type === "parked";
   }
@@ -84,25 +79,9 @@ export class TurnLog {
   }
 }
 
-/** The conversation up to and with event `toSeq`, from the newest `historyEventsMax` events; attachments of `turn` only. */
-export async function readHistory(
-  log: EventLog,
-  session: string,
-  options: { readonly toSeq: number; readonly turn: string; readonly goesOn?: boolean },
-): Promise<HistoryMessage[]> {
-  const events: StoredEvent[] = [];
-  let fromSeq = Math.max(1, options.toSeq - LIMITS.historyEventsMax + 1);
-  while (true) {
-    const page = await log.read(session, { fromSeq, limit: PAGE_EVENTS, types: HISTORY_TYPES });
-    events.push(...page);
-    if (page.length < PAGE_EVENTS) break;
-    fromSeq = page.at(-1)!.seq + 1;
-  }
-  const { toSeq, turn, goesOn = false } = options;
-  return toHistory(events.filter((event) => event.seq <= toSeq), {
-    attachmentsOf: turn,
-    ...(goesOn ? { open: turn } : {}),
-  });
+/** A model call for the turn's answer. */
+function isStep(event: NewEvent | StoredEvent): boolean {
+  return event.type === "model_request" && event.payload.purpose === undefined;
 }
 
 /** Where a turn is. */
@@ -169,7 +148,7 @@ export async function closeTurn(
   const events = await log.turn(session, turn);
   const end = events.find(isTurnEnd);
   if (end !== undefined) return end;
-  const steps = events.filter((event) => event.type === "model_request").length;
+  const steps = events.filter(isStep).length;
   const payload = { code: "turn_interrupted", message, steps } as const;
   const [stored] = await log.append(session, turn, [{ type: "turn_failed", v: 1, payload }], { durability: "normal" });
   return stored!;

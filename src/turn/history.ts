@@ -13,6 +13,7 @@ export const HISTORY_TYPES = [
   "model_result",
   "tool_intent",
   "tool_result",
+  "steering",
   "turn_done",
   "turn_failed",
   "turn_cancelled",
@@ -39,6 +40,8 @@ export function toHistory(
         transcript.openTurn(event, toUserMessage(event.payload, event.turn === options.attachmentsOf));
         break;
       case "model_result":
+        // What was asked for its own sake, e.g. a summary, nobody in the conversation has said.
+        if (event.payload.purpose !== undefined) break;
         transcript.addReply(event.seq, event.payload);
         break;
       case "tool_intent":
@@ -46,6 +49,9 @@ export function toHistory(
         break;
       case "tool_result":
         transcript.addResult(event.seq, event.payload);
+        break;
+      case "steering":
+        transcript.steer(event.seq, event.payload.text);
         break;
       case "turn_done":
         transcript.endTurn(event.turn, event.seq, undefined);
@@ -72,6 +78,17 @@ export function toReplyMessage({ text, toolCalls, replay, media = [] }: {
   const content = [...(text === "" ? [] : [text]), ...note].join("\n");
   if (content === "" && toolCalls.length === 0) return undefined;
   return { role: "assistant", content, toolCalls, ...(replay ? { replay } : {}) };
+}
+
+/**
+ * Adds what a person said to the end of a conversation: as a message of theirs, or, where theirs is the last one, as more of it, because some
+ * models refuse two in a row. `seq` is the event's.
+ */
+export function addSteering(messages: HistoryMessage[], seq: number, text: string): void {
+  const last = messages.at(-1);
+  if (last?.message.role !== "user") return void messages.push({ seq, message: { role: "user", content: text } });
+  const content = last.message.content === "" ? text : `${last.message.content}\n\n${text}`;
+  messages[messages.length - 1] = { seq: last.seq, message: { ...last.message, content } };
 }
 
 function toUserMessage({ text, attachments = [] }: EventPayloads["user_message"], withAttachments: boolean): Message {
@@ -121,6 +138,11 @@ class Transcript {
   addResult(seq: number, { callId, tool: name, text: content, ok }: EventPayloads["tool_result"]): void {
     const message: Message = { role: "tool", toolCallId: callId, name, content, ok };
     this.#exchange?.results.set(callId, { seq, message });
+  }
+
+  steer(seq: number, text: string): void {
+    this.#closeExchange();
+    addSteering(this.#messages, seq, text);
   }
 
   endTurn(turn: string, seq: number, note: string | undefined): void {

@@ -17,6 +17,10 @@ export interface PromptParts {
   readonly roots: readonly PromptRoot[];
   /** No tools: the sections about tools and folders are left out. */
   readonly hasTools: boolean;
+  /** Who the agent is to be, in the person's words. */
+  readonly persona?: string;
+  /** What it knows how to do, each with its own heading. */
+  readonly skills?: readonly string[];
   /** `system_prompt` of the agent's configuration, put last. */
   readonly instructions?: string;
 }
@@ -26,6 +30,8 @@ export function toSystemPrompt(parts: PromptParts): string {
   const today = `${toDay(parts.now, parts.timezone)} (${parts.timezone})`;
   const sections = [
     `You are ${parts.agent}, an agent that works for one person, on that person's own system. Today is ${today}.`,
+    ...(parts.persona === undefined ? [] : [parts.persona.trim()]),
+    ...(parts.skills ?? []).map((skill) => skill.trim()),
     ...(parts.hasTools ? [WORK, toFolders(parts.roots), LIMITS_OF_POWER] : [NO_TOOLS]),
     ANSWER,
     ...(parts.instructions === undefined ? [] : [parts.instructions.trim()]),

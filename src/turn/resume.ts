@@ -60,9 +60,13 @@ export function countResumes(events: readonly StoredEvent[]): number {
 /** The state of a turn from its recorded events, the user message first; undefined when it has none, or has ended. Pure. */
 export function planResume(events: readonly StoredEvent[]): Resume | undefined {
   if (events.length === 0 || events.some(isTurnEnd)) return undefined;
-  const replies = events.filter((event) => event.type === "model_result").map((event) => event.payload);
-  const behind = events.slice(events.findLastIndex((event) => event.type === "model_result") + 1);
-  const isOver = behind.some((event) => event.type === "model_request");
+  const paid = events.filter((event) => event.type === "model_result").map((event) => event.payload);
+  const replies = paid.filter((reply) => reply.purpose === undefined);
+  const behind = events.slice(
+    events.findLastIndex((event) => event.type === "model_result" && event.payload.purpose === undefined) + 1,
+  );
+  // A person's word is taken, and a summary written, only where a model call is next.
+  const isOver = behind.some((event) => event.type === "model_request" || event.type === "steering");
   const last = isOver ? undefined : replies.at(-1);
   const results = events.filter((event) => event.type === "tool_result").map((event) => event.payload);
   const budget = behind.findLast((event) => event.type === "budget");
@@ -81,9 +85,9 @@ export function planResume(events: readonly StoredEvent[]): Resume | undefined {
       events.filter((event) =>
         event.type === "tool_decision" && event.payload.decision.kind === "denied" && !open.has(event.payload.callId)
       ).length,
-    usage: replies.map((reply) => reply.usage).reduce(addUsage, {}),
+    usage: paid.map((reply) => reply.usage).reduce(addUsage, {}),
     // What a vendor did not count was estimated then; the estimate is not recorded, so it counts as nothing.
-    tokens: replies.reduce((sum, reply) => sum + toTokens(reply.usage, 0), 0),
+    tokens: paid.reduce((sum, reply) => sum + toTokens(reply.usage, 0), 0),
     cost: toCosts(events).reduce<Sum>(
       (sum, cost) => sum === undefined || cost === undefined ? undefined : sum + cost,
       0,

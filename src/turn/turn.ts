@@ -1,20 +1,24 @@
 import type { Principal, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import type { NewEvent, TurnEvent } from "#/core/event.ts";
+import type { TurnEvent } from "#/core/event.ts";
 import type { ModelDescriptor } from "#/core/model.ts";
-import type { ModelRequest, Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
+import type { Provider, ReasoningEffort, ToolSchema } from "#/core/provider.ts";
 import { findSpentBudget, type SpentBudget, type TurnBudgets } from "#/turn/budget.ts";
 import type { CallContext } from "#/turn/call_context.ts";
 import type { TurnTool } from "#/turn/check_call.ts";
-import { type HistoryMessage, toReplyMessage } from "#/turn/history.ts";
+import type { HistoryMessage } from "#/turn/history.ts";
 import { CostAccount, type Ledger, type Reservation } from "#/turn/ledger.ts";
-import { callModel, type LastReply, type Reply } from "#/turn/model_call.ts";
+import { measureCall, type MeasuredCall, type Room } from "#/turn/measure_call.ts";
+import type { LastReply, Reply } from "#/turn/model_call.ts";
+import type { Summary } from "#/turn/notes.ts";
+import { runPaidCall } from "#/turn/paid_call.ts";
 import { restoreState, type Resume } from "#/turn/resume.ts";
+import { type SteeringSource, takeSteering } from "#/turn/steering.ts";
 import { NOTHING_KNOWN, runCalls } from "#/turn/run_calls.ts";
-import type { TokenCounter } from "#/turn/tokens.ts";
+import { planSummaryOf, summarise } from "#/turn/summary.ts";
+import type { CountedRange, Measure, TokenCounter } from "#/turn/tokens.ts";
 import { endSpent, endTurn, failTurn, stopTurn, toSpentCalls, toSpentWindow } from "#/turn/turn_end.ts";
 import { TurnState } from "#/turn/turn_state.ts";
-import { toModelResult } from "#/turn/model_result.ts";
 import { planWindow, type Window, WindowHasher } from "#/turn/window.ts";
 
 /** Joined to the system prompt when the last reply was empty: a message of its own would be a user message that nobody wrote. */
@@ -29,8 +33,7 @@ export interface TurnSetup {
   readonly system: string;
   readonly tools: readonly TurnTool[];
   readonly budgets: TurnBudgets;
-  /** Tokens that the model takes in, and how many of these stay free: at most a quarter. */
-  readonly window: { readonly limitTokens: number; readonly safetyTokens: number };
+  readonly window: Room;
   readonly maxOutputTokens?: number;
   readonly descriptor?: ModelDescriptor;
   readonly reasoning?: ReasoningEffort;
@@ -42,6 +45,9 @@ export interface TurnInput extends TurnSetup {
   readonly turn: string;
   /** Valid as `toHistory` makes it; ends with this turn's user message, which is recorded already. */
   readonly history: readonly HistoryMessage[];
+  /** Stands for what was said before `history`. */
+  readonly summary?: Summary | undefined;
+  readonly counted?: CountedRange | undefined;
   /** The turn was interrupted or parked: goes on behind what is recorded of it. */
   readonly resume?: Resume;
   /** Place of the session's newest event. The consumer gives the durable events of this turn the places behind it, without a gap. */
@@ -59,6 +65,8 @@ export interface TurnDeps {
   /** Of the user: what all turns together may cost, and what a reply did. */
   readonly ledger: Ledger;
   readonly tokens: TokenCounter;
+  /** What the person says while the turn runs. */
+  readonly steering?: SteeringSource;
 }
 
 /**
@@ -68,10 +76,12 @@ export interface TurnDeps {
  * runner any more: the turn goes on in another process.
  *
  * - A side effect starts only when the consumer has pulled past its `tool_intent`, so pull only after you recorded what you got.
+ * - When the window is over its trigger, the oldest turns are replaced by a summary first (summary.ts); its calls carry `purpose`.
  * - Each `model_request` is followed by one `model_result`. When the call fails or is cancelled, that holds the text shown so far,
  *   no tool calls, and the finish reason `failed` or `cancelled`: nothing that the person saw is lost, and the history stays valid.
  * - After `signal` fires, calls whose intent was yielded get their result, nothing starts, and the turn ends cancelled. The signal's
  *   reason, when it is a string or an AppError, becomes the event's reason.
+ * - What `steering` has is yielded as `steering` before a model call, which sees it; a last reply that it came in on is answered by one more.
  * - An empty reply is asked for once more; a second one in a row fails the turn with `provider_protocol`, unless text was shown before.
  * - The third equal call with equal results in a row is answered, not run; one more in a later reply fails the turn with `turn_stuck`.
  */
@@ -91,6 +101,7 @@ export async function* runTurn(
     );
   }
   const state = new TurnState(input.history, input.lastSeq, stepsMax);
+  state.summary = input.summary;
   const isStuck = input.resume !== undefined && restoreState(state, input.resume).isStuck;
   if (input.resume?.isCancelled) control.abort(new AppError("cancelled", "cancelled"));
   const account = new CostAccount("max_cost", input.budgets.costMax, state.cost ?? 0);
@@ -125,7 +136,7 @@ function toReason(reason: unknown): string {
 }
 
 async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent, void, void> {
-  const { input: { resume }, control, state } = run;
+  const { input: { resume, budgets }, deps, control, state } = run;
   const calls = toCallContext(run);
   if (resume?.spent !== undefined) return yield failTurn(run, resume.spent.code, resume.spent.message);
   let left = resume?.reply;
@@ -138,8 +149,12 @@ async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent,
     if (reply.end.kind === "aborted") return yield* stopTurn(run);
     if (reply.end.kind === "failed") return yield failTurn(run, reply.end.code, reply.end.message);
     if (reply.toolCalls.length === 0) {
-      if (reply.text !== "" || reply.media.length > 0 || state.wasEmpty) return yield endTurn(run, reply);
-      state.wasEmpty = true;
+      // Where no further call may be made, nothing is taken: what waits becomes a turn of its own.
+      const isSteered = deps.steering !== undefined && findSpentBudget(state, budgets) === undefined &&
+        (yield* takeSteering(deps.steering, state));
+      const hasAnswer = reply.text !== "" || reply.media.length > 0;
+      if (!isSteered && (hasAnswer || state.wasEmpty)) return yield endTurn(run, reply);
+      state.wasEmpty = !hasAnswer;
       continue;
     }
     state.wasEmpty = false;
@@ -159,7 +174,12 @@ async function* runSteps(run: Run, wasStuck: boolean): AsyncGenerator<TurnEvent,
 async function* askModel(run: Run): AsyncGenerator<TurnEvent, LastReply | undefined, void> {
   const spent = findSpentBudget(run.state, run.input.budgets);
   if (spent !== undefined) return yield* endSpent(run, spent);
-  const step = await planStep(run);
+  if (run.deps.steering !== undefined) yield* takeSteering(run.deps.steering, run.state);
+  const call = await measureNow(run);
+  const plan = planSummaryOf(run, call);
+  if (plan !== undefined) yield* summarise(run, plan);
+  if (run.control.signal.aborted) return yield* stopTurn(run);
+  const step = await planStep(run, plan === undefined ? call : await measureNow(run));
   if (step === undefined) return yield* stopTurn(run);
   if ("kind" in step) return yield* endSpent(run, step);
   return yield* runStep(run, step);
@@ -183,98 +203,53 @@ function toCallContext({ input, deps, control, state }: Run): CallContext {
 
 interface Step {
   readonly window: Window;
+  readonly measure: Measure;
   readonly reservation: Reservation;
 }
 
-/** What the next model call is shown, and its price reserved; or the budget that forbids it, or undefined when the turn was cancelled meanwhile. */
-async function planStep(run: Run): Promise<Step | SpentBudget | undefined> {
-  const { input, deps, state, schemas: tools, account, control } = run;
-  const { session, descriptor } = input;
-  const { history } = state;
+/** What the next model call could be shown, and its size. */
+function measureNow({ input, deps, state, schemas: tools }: Run): Promise<MeasuredCall> {
+  const { session, counted } = input;
   const system = state.wasEmpty ? `${input.system}\n\n${AFTER_EMPTY}` : input.system;
-  const { limitTokens: most, safetyTokens } = input.window;
-  const limitTokens = most - Math.min(safetyTokens, Math.floor(most / 4));
-  const measure = await deps.tokens.measure({ session, system, tools, history, limitTokens });
+  const { history, summary } = state;
+  return measureCall({ session, system, tools, history, counted, notes: { summary } }, input.window, deps.tokens);
+}
+
+/** What the next model call is shown, and its price reserved; or the budget that forbids it, or undefined when the turn was cancelled meanwhile. */
+async function planStep(run: Run, call: MeasuredCall): Promise<Step | SpentBudget | undefined> {
+  const { input, deps, account, control } = run;
+  const { measure } = call;
   let window: Window;
   try {
-    window = planWindow({ system, history, measure, limitTokens });
+    window = planWindow(call);
   } catch (error) {
     if (error instanceof AppError) return toSpentWindow(error);
     throw error;
   }
-  const output = input.maxOutputTokens ?? descriptor?.outputTokens ?? input.window.limitTokens;
+  const output = input.maxOutputTokens ?? input.descriptor?.outputTokens ?? input.window.limitTokens;
   const bound = { input: measure.tokensMax ?? window.tokens, output };
   const reservation = await deps.ledger.reserve(bound, account, control.signal);
-  return reservation === undefined || "kind" in reservation ? reservation : { window, reservation };
+  return reservation === undefined || "kind" in reservation ? reservation : { window, measure, reservation };
 }
 
-/** One model call: its request, what it shows, its result. */
-async function* runStep(run: Run, { window, reservation }: Step): AsyncGenerator<TurnEvent, Reply, void> {
-  const { deps, state, schemas: tools } = run;
+/** One model call for the turn's answer. */
+function runStep(run: Run, { window, measure, reservation }: Step): AsyncGenerator<TurnEvent, Reply, void> {
+  const { state, schemas: tools } = run;
   state.steps++;
-  // Given back when the request is not recorded; after that a call without a result costs what was reserved, here as in the log.
-  let unpaid: number | undefined = 0;
-  try {
-    const sha256 = await run.hasher.hash(window, tools);
-    yield state.stamp(toModelRequest(run, { window, reservation }, sha256));
-    unpaid = undefined;
-    yield state.progress({ kind: "provider_call" }, "Calling provider");
-    const reply = yield* callModel(deps.provider, toRequest(run, window), state, run.control.signal);
-    const event = await toResult(run, { window, reservation }, reply);
-    yield event;
-    return reply;
-  } finally {
-    reservation.settle(unpaid);
-  }
-}
-
-function toModelRequest(run: Run, { window, reservation: { bound } }: Step, sha256: string): NewEvent {
-  const { input, deps, state } = run;
-  const { model, maxOutputTokens, budgets: { timeoutMs } } = input;
-  const { fromSeq, toSeq, dropped: droppedMessages } = window;
-  return {
-    type: "model_request",
-    v: 1,
-    payload: {
-      step: state.steps,
-      provider: deps.provider.name,
-      model,
-      parameters: {
-        timeoutMs,
-        ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-        tools: run.schemas.map((tool) => tool.name),
-      },
-      window: { sha256, fromSeq, toSeq, messages: window.messages.length, droppedMessages },
-      ...(bound === undefined ? {} : { reserved: bound }),
-    },
-  };
-}
-
-function toRequest({ input, schemas: tools }: Run, { messages }: Window): ModelRequest {
-  const { model, session, maxOutputTokens, descriptor, reasoning, budgets: { timeoutMs } } = input;
-  return {
-    model,
-    session,
+  const { messages, tokens, fromSeq, toSeq, dropped: droppedMessages, isWhole } = window;
+  const shownMax = measure.toOwnTokens(measure.historyMax ?? tokens - measure.fixedTokens);
+  return runPaidCall(run, {
     messages,
     tools,
-    timeoutMs,
-    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-    ...(descriptor === undefined ? {} : { descriptor }),
-    ...(reasoning === undefined ? {} : { reasoning }),
-  };
-}
-
-/** Counts what the call used, pays it, and remembers what was said. */
-async function toResult({ input, deps, state }: Run, { window, reservation }: Step, reply: Reply): Promise<NewEvent> {
-  const { text, reasoning, toolCalls, usage, hasBegun } = reply;
-  const said = text + reasoning + toolCalls.map((call) => call.name + call.arguments).join("");
-  const own = hasBegun ? { input: window.tokens, output: deps.tokens.count(said) } : { input: 0, output: 0 };
-  const cost = deps.ledger.costOf(reply.answeredBy ?? { provider: deps.provider.name, model: input.model }, usage, own);
-  reservation.settle(cost?.cost);
-  state.spend(usage, own.input + own.output, cost?.cost);
-  if (text !== "") state.shownText = text;
-  const event = state.stamp(await toModelResult(state.steps, reply, cost));
-  const message = toReplyMessage(reply);
-  if (message !== undefined) state.remember(message);
-  return event;
+    window: {
+      fromSeq,
+      toSeq,
+      droppedMessages,
+      ...(state.summary === undefined ? {} : { summaryEpoch: state.summary.epoch }),
+      ...(isWhole ? { tokensMax: shownMax } : {}),
+    },
+    tokens,
+    reservation,
+    step: state.steps,
+  });
 }

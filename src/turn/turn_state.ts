@@ -2,8 +2,9 @@ import { addUsage } from "#/core/cost.ts";
 import type { Outcome } from "#/core/capability.ts";
 import type { NewEvent, Progress, TurnEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
-import type { HistoryMessage } from "#/turn/history.ts";
+import { addSteering, type HistoryMessage } from "#/turn/history.ts";
 import { toTokens } from "#/turn/budget.ts";
+import type { Summary } from "#/turn/notes.ts";
 import { CallStreak } from "#/turn/streak.ts";
 
 /** What a turn has said, done and used so far. */
@@ -24,11 +25,15 @@ export class TurnState {
   shownText = "";
   /** The last reply had neither text nor calls. */
   wasEmpty = false;
+  /** Stands for what was said before the history. */
+  summary: Summary | undefined;
+  /** A summary was tried in this turn: one that failed is tried again in the next. */
+  wasSummarised = false;
   readonly streak = new CallStreak();
   /** Of all replies. */
   readonly callIds = new Set<string>();
   readonly stepsMax: number;
-  readonly #history: HistoryMessage[];
+  #history: HistoryMessage[];
   #lastSeq: number;
 
   /** `lastSeq` is the place of the session's newest event; the ones of this turn follow it without a gap. */
@@ -54,6 +59,17 @@ export class TurnState {
     this.#history.push({ seq: this.#lastSeq, message });
   }
 
+  /** Adds what a person said meanwhile, by the event that was stamped last. */
+  steer(text: string): void {
+    addSteering(this.#history, this.#lastSeq, text);
+  }
+
+  /** Puts a summary in the place of what it stands for. */
+  adopt(summary: Summary): void {
+    this.summary = summary;
+    this.#history = this.#history.filter(({ seq }) => seq > summary.toSeq);
+  }
+
   /** Adds what one model call used; `estimate` counts, in tokens, when the vendor did not say. */
   spend(usage: Usage, estimate: number, cost: number | undefined): void {
     this.usage = addUsage(this.usage, usage);
@@ -66,9 +82,9 @@ export class TurnState {
     if (head !== undefined && head.seq > (this.auditHead?.seq ?? 0)) this.auditHead = head;
   }
 
-  /** A progress event of the current step, its text as the reference writes it: `[2/8] Executing tools: file_read`. */
-  progress(progress: Progress, text: string): TurnEvent {
-    const { steps: step, stepsMax } = this;
+  /** A progress event of the current step or of another one, its text as the reference writes it: `[2/8] Executing tools: file_read`. */
+  progress(progress: Progress, text: string, step: number = this.steps): TurnEvent {
+    const { stepsMax } = this;
     return { type: "progress", payload: { progress, message: `[${step}/${stepsMax}] ${text}`, step, stepsMax } };
   }
 }

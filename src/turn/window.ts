@@ -10,6 +10,8 @@ import type { Measure } from "#/turn/tokens.ts";
 export interface WindowInput {
   readonly system: string;
   readonly history: readonly HistoryMessage[];
+  /** Stand between the system prompt and the history, whatever else fits (notes.ts); their size is in `measure.fixedTokens`. */
+  readonly notes?: readonly Message[];
   readonly measure: Measure;
   /** Tokens that the model takes in, less what is kept free because another tokenizer counts. */
   readonly limitTokens: number;
@@ -17,7 +19,7 @@ export interface WindowInput {
 
 /** What a model call is shown. */
 export interface Window {
-  /** The system prompt, then the history that fits, oldest first. */
+  /** The system prompt, the notes, then the history that fits, oldest first. */
   readonly messages: readonly Message[];
   /** First and last event shown. */
   readonly fromSeq: number;
@@ -26,12 +28,14 @@ export interface Window {
   readonly dropped: number;
   /** Size with the tool schemas. */
   readonly tokens: number;
+  /** Nothing between the first and the last event shown is left out. */
+  readonly isWhole: boolean;
 }
 
 /**
  * Fills the window newest first with whole exchanges: an assistant's calls and their results are never split, older history starts
- * at a user message, and the last user message and the newest exchange are always in. Pure. Throws AppError `budget_exceeded`
- * (params `used`, `limit`, in tokens) when those two do not fit, RangeError for a history without a user message.
+ * at a user message, and the notes, the last user message and the newest exchange are always in. Pure. Throws AppError `budget_exceeded`
+ * (params `used`, `limit`, in tokens) when those do not fit, RangeError for a history without a user message.
  */
 export function planWindow(input: WindowInput): Window {
   const groups = toExchanges(input.history);
@@ -55,11 +59,12 @@ export function planWindow(input: WindowInput): Window {
   const shown = groups.slice(start).flat();
   if (start > question) shown.unshift(...groups[question]!);
   return {
-    messages: [{ role: "system", content: input.system }, ...shown.map((entry) => entry.message)],
+    messages: [{ role: "system", content: input.system }, ...input.notes ?? [], ...shown.map((entry) => entry.message)],
     fromSeq: shown[0]!.seq,
     toSeq: shown.at(-1)!.seq,
     dropped: input.history.length - shown.length,
     tokens,
+    isWhole: start <= question,
   };
 }
 
@@ -70,8 +75,8 @@ export function planWindow(input: WindowInput): Window {
 export class WindowHasher {
   readonly #texts = new WeakMap<object, string>();
 
-  hash(window: Window, tools: readonly ToolSchema[]): Promise<string> {
-    return sha256Hex(`[[${window.messages.map((message) => this.#textOf(message)).join(",")}],${this.#textOf(tools)}]`);
+  hash({ messages }: Pick<Window, "messages">, tools: readonly ToolSchema[]): Promise<string> {
+    return sha256Hex(`[[${messages.map((message) => this.#textOf(message)).join(",")}],${this.#textOf(tools)}]`);
   }
 
   #textOf(value: Message | readonly ToolSchema[]): string {

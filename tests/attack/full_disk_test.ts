@@ -297,3 +297,40 @@ Deno.test({
     assert.deepEqual(filesIn(workspace).filter((path) => /tmp-|\.new$|self-test/.test(path)), []);
   },
 });
+
+Deno.test({
+  name:
+    "full disk: a backup is whole or not there, a restore is done or not begun, and the event log stays what it was",
+  ignore,
+  async fn() {
+    await using disk = await openSmallDisk(2_000_000);
+    const cwd = join(disk.path, "w");
+    const seen = disk.toSeen(cwd);
+    Deno.mkdirSync(seen);
+    const machine = { cwd, env: { HOME: disk.path, NO_COLOR: "1" }, disk };
+    const path = join(seen, ".oxydra/workspaces/default/internal/oxydra.db");
+    assert.equal((await runOxydra(["run", `write "${"x".repeat(100_000)}" to /shared/a`], machine)).code, 0);
+    const before = Deno.readFileSync(path);
+    const isSame = () => Deno.readFileSync(path).every((byte, at) => byte === before[at]);
+    assert.equal((await runOxydra(["backup", "whole.db"], machine)).code, 0);
+    const whole = Deno.readFileSync(join(seen, "whole.db"));
+    const ends = new Set<string>();
+    for (const room of [0, 1, 8, 20, 60, 400].map((pages) => pages * PAGE_BYTES)) {
+      disk.fill(room);
+      const backup = await runOxydra(["backup", "b.db"], machine);
+      const restore = await runOxydra(["restore", "whole.db"], machine);
+      disk.free();
+      ends.add(`${backup.code} ${restore.code}`);
+      const names = [...Deno.readDirSync(seen)].map(({ name }) => name).filter((name) => name !== ".oxydra").sort();
+      assert.deepEqual(names, backup.code === 0 ? ["b.db", "whole.db"] : ["whole.db"], `${room}: ${backup.err}`);
+      if (backup.code === 0) assert.deepEqual(Deno.readFileSync(join(seen, "b.db")), whole);
+      else assert.match(backup.err, /no room is left|no backup can be written|cannot be/, `${room}`);
+      if (restore.code !== 0) assert.ok(isSame(), `${room}: ${restore.err}`);
+      const folder = filesIn(join(path, "..")).filter((name) => name.includes(".restore"));
+      assert.deepEqual(folder, [], `${room}`);
+      if (backup.code === 0) Deno.removeSync(join(seen, "b.db"));
+    }
+    assert.ok(ends.has("0 0") && ends.size > 1, [...ends].join());
+    assert.equal((await runOxydra(["run", "list /shared"], machine)).code, 0);
+  },
+});

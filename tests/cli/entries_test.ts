@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { planLogCopier } from "#/runner/plan_log_copier.ts";
 import { planModelProbe } from "#/runner/plan_model_probe.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
@@ -11,7 +12,8 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const plans = planAll({ program, env: {}, folders: makeFolders(), port: 0, hosts: [], tools: NO_TOOLS_PLAN })
     .filter(({ name }) => name !== "runner");
   const trial = planModelProbe({ program, env: {}, lockPath: "lock", host: "acme.test:443" });
-  const entries = [...plans, withProbe(plans[0]!, program), trial].map(({ args }) =>
+  const copier = planLogCopier({ program, env: {}, internalDir: "/i", copy: { what: "backup", scratchDir: "/s" } });
+  const entries = [...plans, withProbe(plans[0]!, program), trial, copier].map(({ args }) =>
     args.find((arg) => arg.startsWith(program.srcUrl))!.slice(program.srcUrl.length)
   );
   // Read, not called: calling one would run that process here.

@@ -111,6 +111,7 @@ Deno.test("renderEvent() shows refusals, budgets, retries, heartbeats and ends",
     },
     { type: "progress", payload: { progress: { kind: "provider_call" }, message: "", step: 1, stepsMax: 2 } },
     { type: "progress", payload: { progress: { kind: "provider_notice" }, message: "M.", step: 1, stepsMax: 2 } },
+    { type: "progress", payload: { progress: { kind: "rolling_summary" }, message: "[0/2] S.", step: 0, stepsMax: 2 } },
     { ...at, type: "budget", payload: { kind: "turns", used: 2, limit: 2 } },
     { ...at, type: "turn_failed", payload: { code: "budget_turns", message: "Stopped", steps: 2 } },
     { ...at, type: "turn_cancelled", payload: { reason: "asked", steps: 1 } },
@@ -122,6 +123,7 @@ Deno.test("renderEvent() shows refusals, budgets, retries, heartbeats and ends",
     "  … a, b (5 s)",
     "· Attempt 2 in 0.3 s: acme limits the rate (429)",
     "· M.",
+    "· S.",
     "· stopped by its turns budget: 2 of 2",
     "✗ Stopped [budget_turns]",
     "✗ cancelled",
@@ -223,4 +225,9 @@ Deno.test("renderEvent() paints status lines only when asked", () => {
   const budget: SessionEvent = { ...at, type: "budget", payload: { kind: "cost", used: 1, limit: 1 } };
   assert.ok(show([budget], true).err.startsWith("\x1b[2m"));
   assert.ok(!show([budget], false).err.includes("\x1b"));
+});
+
+Deno.test("renderEvent() shows what was said to the running turn, in one line", () => {
+  const steering: SessionEvent = { ...at, type: "steering", payload: { id: "m", text: "in French,\n\x1b[2Jplease" } };
+  assert.equal(show([steering]).err, "› in French, \\x1b[2Jplease\n");
 });

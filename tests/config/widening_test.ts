@@ -46,6 +46,7 @@ Deno.test("findWidening() names every key that widens", async () => {
     ['[tools.shell]\nenv_keys=["AWS_SECRET"]\ndeny=["rm"]', ["tools.shell.env_keys"]],
     ['[tools.browser]\ncdp_url="http://127.0.0.1:9222"', ["tools.browser.cdp_url"]],
     ['[memory]\nremote_url="libsql://x.example"\nauth_token="t"', ["memory.remote_url"]],
+    ['[memory]\nauth_token="t"', []],
     ['[catalog]\npinned_url="https://x.example/c"', ["catalog.pinned_url"]],
     ['[observability]\notlp_endpoint="https://x.example"', ["observability.otlp_endpoint"]],
     ['[observability]\notlp_endpoint="http://localhost:4317"', []],

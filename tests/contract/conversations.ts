@@ -2,6 +2,7 @@
 import type { InlineMedia, Message } from "#/core/message.ts";
 import type { ModelDescriptor } from "#/core/model.ts";
 import type { ModelRequest } from "#/core/provider.ts";
+import { toNoteMessages } from "#/turn/notes.ts";
 
 /** A model that can do everything; what a vendor has no place for is then its own refusal. */
 const ABLE: ModelDescriptor = {
@@ -106,6 +107,14 @@ const all: Readonly<Record<string, Partial<ModelRequest> & { readonly messages: 
       { ...assistant("Hello."), replay: { provider: "other", model: "fake-1", data: [{ type: "unseen" }] } } as Message,
       user("Go on."),
     ],
+  },
+  "notes on what was summarised, then a tool loop": {
+    messages: [
+      SYSTEM,
+      ...toNoteMessages({ summary: { fromSeq: 1, toSeq: 9, epoch: 1, text: "They compare files." } }, 1_000),
+      ...TWO_CALLS.slice(1),
+    ],
+    tools: TOOLS,
   },
   "an output schema": {
     messages: [user("A colour, please.")],

@@ -12,6 +12,7 @@ import {
   rejectsWith,
   type WithLog,
 } from "./event_log_probes.ts";
+import { testSummaries } from "./event_log_summaries.ts";
 import { testKill, testReopen } from "./event_log_recovery.ts";
 import { blobOf, messageOf, SAMPLES, sessionOf } from "./event_samples.ts";
 
@@ -39,6 +40,7 @@ export function testEventLog(name: string, open: OpenEventLog, probes: EventLogP
   testSessions(withLog);
   testAppend(withLog);
   testRead(withLog);
+  testSummaries(withLog);
   testTurns(withLog);
   testBlobs(withLog);
   testUsage(withLog);

@@ -6,11 +6,13 @@ import type { EventLog } from "#/core/store.ts";
 export interface EventLogProbes {
   /** Runs one statement of SQL on the closed log, as another version or a fault would. */
   execute(folder: string, sql: string): Promise<void>;
-  /** A process with the guest's permissions that appends batches for ever and prints the last `seq` of each recorded one. */
+  /** A running process with the guest's permissions that appends batches for ever and prints the last `seq` of each recorded one. */
   writer(
     folder: string,
     batch: { readonly events: number; readonly chars: number; readonly durability: string },
-  ): Deno.Command;
+  ): Promise<Deno.ChildProcess>;
+  /** True for a store that two may have open. */
+  readonly isShared?: boolean;
 }
 
 /** Opens the log of a folder, creating it when it is not there. */

@@ -30,16 +30,8 @@ export function testReopen(test: WithFolder, open: OpenEventLog, probes: EventLo
     await second.close();
   });
 
-  test("a second open of the same log is refused until the first is closed", async (folder) => {
-    const first = await open(folder, clock());
-    await rejectsWith(open(folder, clock()), "lock_held");
-    await first.ensureSession(sessionOf("s"));
-    await first.append("s", "t", [messageOf("still works")], FULL);
-    await first.close();
-    const second = await open(folder, clock());
-    assert.equal((await second.read("s", ALL)).length, 1);
-    await second.close();
-  });
+  if (probes.isShared) testShared(test, open);
+  else testAlone(test, open);
 
   test("read() skips kinds and versions it does not know and keeps them", async (folder) => {
     const first = await open(folder, clock());
@@ -139,6 +131,33 @@ export function testReopen(test: WithFolder, open: OpenEventLog, probes: EventLo
   });
 }
 
+function testAlone(test: WithFolder, open: OpenEventLog): void {
+  test("a second open of the same log is refused until the first is closed", async (folder) => {
+    const first = await open(folder, clock());
+    await rejectsWith(open(folder, clock()), "lock_held");
+    await first.ensureSession(sessionOf("s"));
+    await first.append("s", "t", [messageOf("still works")], FULL);
+    await first.close();
+    const second = await open(folder, clock());
+    assert.equal((await second.read("s", ALL)).length, 1);
+    await second.close();
+  });
+}
+
+function testShared(test: WithFolder, open: OpenEventLog): void {
+  test("two that have the same log open number each event once", async (folder) => {
+    const logs = [await open(folder, clock()), await open(folder, clock())];
+    await logs[0]!.ensureSession(sessionOf("s"));
+    const calls = Array.from({ length: 40 }, (_, at) => {
+      return logs[at % 2]!.append("s", `t${at}`, [messageOf(`${at}`), messageOf("y")], FULL);
+    });
+    const stored = (await Promise.all(calls)).flat().sort((a, b) => a.seq - b.seq);
+    assert.deepEqual(stored.map((event) => event.seq), stored.map((_, at) => at + 1));
+    for (const log of logs) assert.deepEqual(await log.read("s", ALL), stored);
+    for (const log of logs) await log.close();
+  });
+}
+
 /** What holds when the process dies. */
 export function testKill(test: WithFolder, open: OpenEventLog, probes: EventLogProbes): void {
   const cases = [
@@ -148,7 +167,7 @@ export function testKill(test: WithFolder, open: OpenEventLog, probes: EventLogP
   ];
   for (const { lines, ...batch } of cases) {
     test(`SIGKILL in mid-append of ${batch.events} × ${batch.chars} (${batch.durability}) loses nothing reported`, async (folder) => {
-      const child = probes.writer(folder, batch).spawn();
+      const child = await probes.writer(folder, batch);
       const reported = await readLines(child.stdout, lines, () => child.kill("SIGKILL"));
       assert.equal((await child.status).signal, "SIGKILL");
       assert.ok(reported.length >= lines);

@@ -92,6 +92,8 @@ export const SAMPLES: { readonly [T in EventType]: Extract<NewEvent, { type: T }
   parked: { type: "parked", v: 1, payload: { callId: "c1", reason: "waits for an answer" } },
   summary: { type: "summary", v: 1, payload: { fromSeq: 1, toSeq: 9, text: "so far", epoch: 1 } },
   budget: { type: "budget", v: 1, payload: { kind: "cost", used: 0.51, limit: 0.5 } },
+  steering: { type: "steering", v: 1, payload: { id: "m1", text: "rather in French" } },
+  forgotten: { type: "forgotten", v: 1, payload: { events: 9, blobs: 1, bytes: 4_096 } },
   turn_done: {
     type: "turn_done",
     v: 1,

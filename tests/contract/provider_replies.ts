@@ -80,7 +80,7 @@ function testCalls(dialect: Dialect): void {
       },
     });
     const [made] = callsOf(events);
-    assert.ok(made && made.id !== "call_0" && made.id !== "", made?.id);
+    assert.ok(made && made.id !== "call_0" && made.id !== "", `${made?.id}`);
   });
 
   testDialect(dialect, "stream() drops arguments beyond the limit, and more calls than a reply may begin", async () => {

@@ -19,6 +19,10 @@ export class MemoryLog implements EventLog {
   readonly #blobs = new Map<string, Uint8Array>();
   #now = 1_000;
 
+  sessions(): Promise<never> {
+    return Promise.reject(new Error("this log changes no sessions"));
+  }
+
   ensureSession(
     session: Pick<SessionRow, "id" | "user" | "agent" | "channel" | "displayName" | "parent">,
   ): Promise<SessionRow> {
@@ -50,6 +54,10 @@ export class MemoryLog implements EventLog {
         throw new AppError("session_taken", "another gateway");
       }
       if (!this.#sessions.has(session)) throw new AppError("session_unknown", `there is no session ${session}`);
+      for (const [at, { payload: { epoch } }] of events.filter((event) => event.type === "summary").entries()) {
+        if (epoch === (this.#lastSummary(session)?.payload.epoch ?? 0) + at + 1) continue;
+        throw new AppError("store_failed", "another summary", { params: { reason: "epoch", session } });
+      }
       this.appends.push({ types: events.map((event) => event.type), durability: options.durability });
       return events.map((event) => this.#store(session, turn, event));
     });
@@ -74,6 +82,25 @@ export class MemoryLog implements EventLog {
       event.seq >= fromSeq && (types === undefined || types.includes(event.type))
     );
     return Promise.resolve(events.slice(0, limit));
+  }
+
+  readBack(
+    session: string,
+    options: { readonly beforeSeq: number; readonly limit: number; readonly types?: readonly EventType[] },
+  ): Promise<readonly StoredEvent[]> {
+    const { beforeSeq, limit, types } = options;
+    const events = this.#of(session).filter((event) =>
+      event.seq < beforeSeq && (types === undefined || types.includes(event.type))
+    );
+    return Promise.resolve(events.toReversed().slice(0, limit));
+  }
+
+  lastSummary(session: string): Promise<Extract<StoredEvent, { type: "summary" }> | undefined> {
+    return Promise.resolve(this.#lastSummary(session));
+  }
+
+  #lastSummary(session: string): Extract<StoredEvent, { type: "summary" }> | undefined {
+    return this.#of(session).findLast((event) => event.type === "summary");
   }
 
   turn(session: string, turn: string): Promise<readonly StoredEvent[]> {

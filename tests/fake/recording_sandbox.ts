@@ -20,6 +20,14 @@ export class RecordingSandbox implements Sandbox {
   /** What was passed on. */
   readonly answers: GivenAnswer[] = [];
 
+  /** Sessions that were made from others. */
+  readonly made: (readonly [session: string, from: string | undefined])[] = [];
+
+  derived(session: string, from: string | undefined): Promise<void> {
+    this.made.push([session, from]);
+    return Promise.resolve();
+  }
+
   answer(given: GivenAnswer): Promise<void> {
     this.answers.push(given);
     return Promise.resolve();

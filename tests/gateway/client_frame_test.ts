@@ -27,7 +27,7 @@ Deno.test("parseClientFrame() takes every frame of the reference as it is writte
       assert.deepEqual((parsed.frame.payload as Record<string, unknown>)[name], value, `${text}: ${name}`);
     }
   }
-  const types = new Set([...FRAMES.map((text) => JSON.parse(text).type), "approval_answer"]);
+  const types = new Set([...FRAMES.map((text) => JSON.parse(text).type), "approval_answer", "steer"]);
   assert.deepEqual([...types].sort(), ClientFrame.options.map((option) => option.shape.type.value).sort());
   assert.equal(PROTOCOL_VERSION, 2);
 });

@@ -332,6 +332,8 @@ Deno.test("a log that fails is told as what it is; a bug is an id in the report 
       listSessions: () => Promise.reject(new TypeError("a secret")),
       turn: () => Promise.resolve([]),
       blob: () => Promise.resolve(undefined),
+      read: () => Promise.resolve([]),
+      sessions: () => Promise.reject(new Error("not asked for")),
     },
   });
   await using client = await house.client();
@@ -355,6 +357,8 @@ Deno.test("frames that come faster than they are obeyed end the connection, and 
       },
       turn: () => Promise.resolve([]),
       blob: () => Promise.resolve(undefined),
+      read: () => Promise.resolve([]),
+      sessions: () => Promise.reject(new Error("not asked for")),
     },
   });
   const client = await house.client();

@@ -98,7 +98,8 @@ Deno.test("list() shows the last active first, sub-agents only when asked, no nu
     await directory.resolve("one", true);
     clock.now += 1;
     await directory.resolve("two", true);
-    await log.ensureSession({ id: "sub", user: "ann", agent: "poet", channel: "tui", displayName: "d", parent: "one" });
+    const sub = { id: "sub", user: "ann", agent: "poet", channel: "subagent", displayName: "d", parent: "one" };
+    await log.ensureSession(sub);
     const at = "2023-11-14T22:13:20";
     const [two, one] = await directory.list({ includeArchived: false, includeSubagents: false });
     assert.deepEqual(JSON.parse(JSON.stringify([two, one])), [
@@ -122,4 +123,20 @@ Deno.test("list() shows the last active first, sub-agents only when asked, no nu
     const all = await directory.list({ includeArchived: true, includeSubagents: true });
     assert.equal(all.find((summary) => summary.session_id === "sub")?.display_name, "d");
     assert.equal(all.length, 3);
+    await log.ensureSession({ ...sub, id: "branch", channel: "api:start" });
+    const shown = await directory.list({ includeArchived: false, includeSubagents: false });
+    assert.deepEqual(shown.map((summary) => summary.session_id).toSorted(), ["branch", "one", "two"]);
+  }));
+
+Deno.test("create() archives what is idle, and refuses when as many as may be are in use", () =>
+  withDirectory(async (directory, { log, clock }) => {
+    for (const id of ["a", "b", "c"]) await directory.resolve(id, true);
+    await refuses(directory.create(null, null), "quota_exceeded", /3 sessions are in use; archive or delete one/);
+    clock.now += 1_001;
+    await log.append("c", "t", [{ type: "user_message", v: 1, payload: { text: "hi", channel: "tui" } }], {
+      durability: "normal",
+    });
+    const made = await directory.create("new", null);
+    const rows = await log.listSessions("ann", { includeArchived: false });
+    assert.deepEqual(rows.map(({ id }) => id).toSorted(), [made.id, "c"].toSorted());
   }));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { SessionEvent } from "#/core/event.ts";
 import type { ModelEvent } from "#/core/provider.ts";
 import type { EventLog } from "#/core/store.ts";
-import type { TurnSource } from "#/gateway/turns.ts";
+import type { TurnSource } from "#/gateway/turn_record.ts";
 import { openSessions } from "#/session/session.ts";
 import { scriptedProvider } from "../fake/scripted_provider.ts";
 import { toSendDeps } from "../session/session_kit.ts";

@@ -4,7 +4,7 @@ import type { EventLog } from "#/core/store.ts";
 import { type Gateway, type GatewayDeps, type Listener, openGateway } from "#/gateway/app.ts";
 import { newToken } from "#/lib/token.ts";
 import type { ServerPayloads } from "#/gateway/server_frame.ts";
-import type { TurnSource } from "#/gateway/turns.ts";
+import type { TurnSource } from "#/gateway/turn_record.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { openEventLog } from "#/memory/sqlite.ts";
 import { ScriptedSource } from "./scripted_source.ts";
@@ -29,15 +29,20 @@ export interface House extends AsyncDisposable {
   readonly reports: { error: unknown; id: string }[];
   /** What clients answered to approvals. */
   readonly answers: readonly GivenAnswer[];
+  /** Sessions that were said to be made from others. */
+  readonly derived: readonly (readonly [session: string, from: string | undefined])[];
   readonly resume: Gateway["resume"];
   readonly drain: Gateway["drain"];
   client(options?: { hello?: Record<string, unknown>; capabilities?: readonly string[] }): Promise<Client>;
 }
 
+/** The sessions below a gateway. */
+export type BelowGateway = TurnSource & { readonly exclusive?: GatewayDeps["exclusive"] };
+
 /** Starts a gateway for user `ann` in a folder of its own; `toSource` makes its sessions over the very log. */
 export async function openHouse(
   deps: Partial<GatewayDeps> = {},
-  toSource?: (log: EventLog) => Promise<TurnSource>,
+  toSource?: (log: EventLog) => Promise<BelowGateway>,
 ): Promise<House> {
   const folder = await Deno.makeTempDir();
   const log = await openEventLog({ path: join(folder, "log.db"), now: deps.now ?? Date.now });
@@ -49,8 +54,10 @@ export async function openHouse(
   let recount = Promise.withResolvers<void>();
   const reports: House["reports"] = [];
   const answers: GivenAnswer[] = [];
+  const derived: House["derived"][number][] = [];
+  const below: BelowGateway = toSource === undefined ? source : await toSource(log);
   const gateway = openGateway({
-    source: toSource === undefined ? source : await toSource(log),
+    source: below,
     log,
     user: "ann",
     tokens: () => tokens,
@@ -64,6 +71,8 @@ export async function openHouse(
     sessionsMax: 50,
     sessionIdleMs: 3_600_000,
     now: Date.now,
+    exclusive: (session, work) => below.exclusive?.(session, work) ?? work(),
+    derived: (session, from) => Promise.resolve(void derived.push([session, from])),
     answer: (given) => Promise.resolve(void answers.push(given)),
     onClients: (count) => {
       counts.push(count);
@@ -84,6 +93,7 @@ export async function openHouse(
     counts,
     reports,
     answers,
+    derived,
     resume: gateway.resume,
     drain: gateway.drain,
     counted: () => recount.promise,

@@ -23,6 +23,8 @@ const listener = openGateway({
   sessionIdleMs: 1_000,
   now: Date.now,
   answer: () => Promise.resolve(),
+  exclusive: (_, work) => work(),
+  derived: () => Promise.resolve(),
   onClients: () => {},
   report: (error) => console.error(error),
 }).listen({ hostname: "127.0.0.1", port: 0 });

@@ -1,7 +1,7 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { EventPayloads, EventType, LiveEvent, SessionEvent, StoredEvent } from "#/core/event.ts";
-import type { InboundTurn, TurnSource } from "#/gateway/turns.ts";
+import type { InboundTurn, TurnSource } from "#/gateway/turn_record.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** One turn that a test drives by hand. */

@@ -1,27 +1,9 @@
 import assert from "node:assert/strict";
 import type { SessionEvent } from "#/core/event.ts";
-import type { ModelEvent, Provider } from "#/core/provider.ts";
-import type { EventLog } from "#/core/store.ts";
-import type { TurnSource } from "#/gateway/turns.ts";
-import { openSessions } from "#/session/session.ts";
+import type { ModelEvent } from "#/core/provider.ts";
 import { scriptedProvider } from "../fake/scripted_provider.ts";
-import { toSendDeps } from "../session/session_kit.ts";
 import { type Client, type Frame, openHouse } from "./house.ts";
-
-/** The real sessions, as app joins them to the gateway. */
-function sessionsOver(provider: Provider, lanes = { runningMax: 10, queuedMax: 2 }) {
-  return async (log: EventLog): Promise<TurnSource> => {
-    const sessions = await openSessions({ log, lanes, now: Date.now, report: (error) => assert.fail(String(error)) });
-    const principal = { user: "ann", agent: ["default"], origin: "channel" } as const;
-    return {
-      send: (message, signal) => sessions.send(message, toSendDeps(provider, undefined, { principal }), signal),
-      resume: (place, answer, signal) =>
-        sessions.resume(place, answer, toSendDeps(provider, undefined, { principal }), signal),
-      endParked: ({ session, turn }, reason) => sessions.endParked(session, turn, reason),
-      suspend: () => sessions.stop("suspend", "the gateway is stopping"),
-    };
-  };
-}
+import { sessionsOver } from "./real_sessions.ts";
 
 /** A model that says one word, then waits to be let on. */
 function gatedProvider() {

@@ -170,3 +170,96 @@ Deno.test("Lanes keeps its promises under a thousand entries in random order of 
   for (const order of Object.values(seen)) assert.deepEqual(order, order.toSorted((a, b) => a - b));
   assert.deepEqual(lanes.load("u"), { running: 0, waiting: 0 });
 });
+
+Deno.test("Lanes lets chat go before background, whoever came first, and keeps one place free of background", async () => {
+  const lanes = new Lanes({ runningMax: 3, queuedMax: 10 });
+  const started: string[] = [];
+  const enter = (name: string, priority: "chat" | "background") =>
+    lanes.enter("u", name, never, priority).then((lease) => {
+      started.push(name);
+      return lease;
+    });
+  const [b1, b2] = [await enter("b1", "background"), await enter("b2", "background")];
+  const b3 = enter("b3", "background");
+  await settle();
+  assert.deepEqual(started, ["b1", "b2"], "the third place is chat's");
+  const c1 = await enter("c1", "chat");
+  const c2 = enter("c2", "chat");
+  b1.release();
+  await settle();
+  assert.deepEqual(started, ["b1", "b2", "c1", "c2"], "chat passes a background entry that has waited longer");
+  b2.release();
+  await settle();
+  assert.equal(started.length, 4, "the free place is the last one");
+  c1.release();
+  await settle();
+  assert.deepEqual(started.at(-1), "b3");
+  (await b3).release();
+  (await c2).release();
+  assert.equal(lanes.owners, 0);
+});
+
+Deno.test("Lanes gives the only place to background while no chat wants it, and bounds the queue of each priority alone", async () => {
+  const lanes = new Lanes({ runningMax: 1, queuedMax: 1 });
+  const lease = await lanes.enter("u", "b", never, "background");
+  const waiting = lanes.enter("u", "b2", never, "background");
+  await assert.rejects(lanes.enter("u", "b3", never, "background"), { code: "queue_full" });
+  const chat = lanes.enter("u", "c", never);
+  await assert.rejects(lanes.enter("u", "c2", never), { code: "queue_full" });
+  lease.release();
+  (await chat).release();
+  (await waiting).release();
+  assert.equal(lanes.owners, 0);
+});
+
+/** A small generator of its own (mulberry32), so that a failure can be run again by its seed. */
+function toRandom(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+Deno.test("Lanes holds for 200 random histories: one a lane, chat first, a place for chat, order among equals, nobody forgotten", async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = toRandom(seed);
+    const runningMax = 1 + Math.floor(random() * 4);
+    const lanes = new Lanes({ runningMax, queuedMax: 1_000 });
+    const running = new Map<string, { lease: Lease; priority: string }>();
+    const waiting: { id: number; lane: string; priority: "chat" | "background" }[] = [];
+    const errors: string[] = [];
+    const startable = (priority: string, lane: string) =>
+      !running.has(lane) && running.size < (priority === "chat" || runningMax === 1 ? runningMax : runningMax - 1);
+    const onStart = (id: number, lane: string, priority: "chat" | "background", lease: Lease) => {
+      if (!startable(priority, lane)) errors.push(`${id} started where it may not`);
+      const before = waiting.slice(0, waiting.findIndex((other) => other.id === id));
+      if (before.some((other) => other.priority === priority && other.lane === lane)) errors.push(`${id} overtook`);
+      if (before.some((other) => other.priority === priority && startable(priority, other.lane))) {
+        errors.push(`${id} passed an equal that could run`);
+      }
+      const passedChat = waiting.some((other) => other.priority === "chat" && startable("chat", other.lane));
+      if (priority === "background" && passedChat) errors.push(`${id} passed chat`);
+      waiting.splice(before.length, 1);
+      running.set(lane, { lease, priority });
+    };
+    const releaseOne = async () => {
+      const lane = [...running.keys()][Math.floor(random() * running.size)]!;
+      const { lease } = running.get(lane)!;
+      running.delete(lane);
+      lease.release();
+      await settle();
+    };
+    for (let id = 0; id < 60; id++) {
+      const lane = `s${Math.floor(random() * 6)}`;
+      const priority = random() < 0.5 ? "chat" : "background";
+      waiting.push({ id, lane, priority });
+      void lanes.enter("u", lane, never, priority).then((lease) => onStart(id, lane, priority, lease));
+      await settle();
+      if (random() < 0.4 && running.size > 0) await releaseOne();
+    }
+    while (running.size > 0) await releaseOne();
+    assert.deepEqual([errors, waiting, lanes.owners], [[], [], 0], `seed ${seed}`);
+  }
+});

@@ -17,7 +17,7 @@ testEventLog("SqlEventLog on node:sqlite", (folder, now) => openEventLog({ path:
   },
   writer(folder, batch) {
     const args = [`${folder}/events.db`, String(batch.events), String(batch.chars), batch.durability];
-    return guestCommand("append_child.ts", folder, args);
+    return Promise.resolve(guestCommand("append_child.ts", folder, args).spawn());
   },
 });
 

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import { migrate, MIGRATIONS, readSchemaVersion, requireKnownVersion } from "#/memory/migrations.ts";
+import {
+  APPLICATION_ID,
+  migrate,
+  MIGRATIONS,
+  readRemoteVersion,
+  readSchemaVersion,
+  REMOTE_MIGRATIONS,
+  requireKnownVersion,
+} from "#/memory/migrations.ts";
 import { SqliteDriver } from "#/memory/sqlite_driver.ts";
 
 Deno.test("migrate() runs each missing step once and in order", async () => {
@@ -43,6 +51,25 @@ Deno.test("requireKnownVersion() takes every version up to the last step", () =>
   assert.throws(() => requireKnownVersion(MIGRATIONS.length + 1, "a.db"), hasCode("store_newer"));
   requireKnownVersion(2, "a.db", [[], []]);
   assert.throws(() => requireKnownVersion(3, "a.db", [[], []]), hasCode("store_newer"));
+});
+
+Deno.test("REMOTE_MIGRATIONS are the same steps, with receipts in the place of the id that a server does not take", async () => {
+  assert.equal(REMOTE_MIGRATIONS.length, MIGRATIONS.length);
+  const changed = MIGRATIONS.flatMap((step, at) => step.filter((sql, i) => REMOTE_MIGRATIONS[at]![i] !== sql));
+  assert.deepEqual(changed, [`PRAGMA application_id=${APPLICATION_ID}`]);
+  await withDriver(async (driver) => {
+    assert.equal(await readRemoteVersion(driver, "a.db"), 0);
+    await migrate(driver, 0, REMOTE_MIGRATIONS);
+    assert.equal(await readRemoteVersion(driver, "a.db"), MIGRATIONS.length);
+    await driver.all({ sql: "DROP TABLE oxydra_receipts" });
+    await assert.rejects(readRemoteVersion(driver, "a.db"), hasCode("store_corrupt"));
+  });
+});
+
+Deno.test("requireKnownVersion() tells the owner of a remote store nothing of files", () => {
+  assert.throws(() => requireKnownVersion(99, "remote store a.db:1"), (error: unknown) => {
+    return hasCode("store_newer")(error) && !/\.bak/.test((error as Error).message);
+  });
 });
 
 async function withDriver(body: (driver: SqliteDriver) => Promise<void>): Promise<void> {

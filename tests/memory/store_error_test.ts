@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
-import { corruptStore, storeFailed, toStoreError } from "#/memory/store_error.ts";
+import { corruptStore, isRemoteName, storeFailed, toStoreError } from "#/memory/store_error.ts";
 
 Deno.test("toStoreError() names what a person can do about each result of SQLite and the system", () => {
   const sqlite = (errcode: number) => ({ code: "ERR_SQLITE_ERROR", errcode });
@@ -48,7 +48,7 @@ Deno.test("toStoreError() leaves programmer errors and our own alone", () => {
   }
 });
 
-Deno.test("corruptStore() and storeFailed() say which file and what to do", () => {
+Deno.test("corruptStore(), storeFailed() and isRemoteName() say which file and what to do", () => {
   const cause = new Error("why");
   const corrupt = corruptStore("events.db", "page 3", cause);
   assert.match(
@@ -62,4 +62,6 @@ Deno.test("corruptStore() and storeFailed() say which file and what to do", () =
     "events.db: no room",
     { file: "events.db", reason: "full" },
   ]);
+  assert.deepEqual([isRemoteName("remote store db.example:443"), isRemoteName("events.db")], [true, false]);
+  assert.doesNotMatch(corruptStore("remote store db.example:443", "x").message, /-wal/);
 });

@@ -15,6 +15,7 @@ class Ears implements GuestHandlers {
   readonly broker: GuestHandlers["broker"] = {
     call: ({ tool }) => Promise.resolve(ok(tool, "rivers run")),
     answer: () => Promise.resolve(),
+    derived: () => Promise.resolve(),
   };
   readonly counts: number[] = [];
   readonly log: string[] = [];
@@ -133,7 +134,7 @@ Deno.test("startGuest() kills a guest that does not keep to the frames, and says
     const guest = startGuest(plan, () => told, ears);
     await assert.rejects(guest.listening, { code: "guest_failed" });
     await guest.exited;
-    assert.match(ears.log.join("\n"), /link ended/, plan.args.at(-1));
+    assert.match(ears.log.join("\n"), /link ended/, `${plan.args.at(-1)}`);
     assert.ok(!isAlive(guest.pid));
   }
 });

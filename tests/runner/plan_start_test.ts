@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { GuestSettings } from "#/app/bootstrap.ts";
 import { checkTier, planStart, toModelHosts } from "#/runner/plan_start.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
 
@@ -54,6 +55,18 @@ Deno.test("planStart() never sends a person's key to the host of a cloned folder
   });
   const loaded = await machine.load();
   assert.throws(() => planStart(loaded, { OPENAI_API_KEY: "sk-env" }, []), { code: "config_untrusted" });
+});
+
+Deno.test("planStart() opens the host of a remote store, and gives its token to the guest alone", async () => {
+  const memory = '[memory]\nremote_url = "libsql://db.example"\nauth_token = "hush"\n';
+  using machine = makeMachine({ "home/.config/oxydra/agent.toml": `${PROVIDER}${memory}` });
+  const plan = planStart(await machine.load(), {}, []);
+  assert.deepEqual(plan.hosts, ["models.example:443", "db.example:443"]);
+  assert.deepEqual([plan.store?.url, plan.store?.token.reveal()], ["libsql://db.example", "hush"]);
+  assert.doesNotMatch(JSON.stringify(plan), /hush/);
+  machine.write("home/.config/oxydra/agent.toml", `${PROVIDER}${memory}enabled = false\n`);
+  const off = planStart(await machine.load(), {}, []);
+  assert.deepEqual([off.hosts, off.store], [["models.example:443"], undefined]);
 });
 
 const BACKUP = `[[selection.fallback]]
@@ -123,6 +136,15 @@ Deno.test("planStart() turns seconds and hours into milliseconds", async () => {
     [settings.turnsMax, settings.turnTimeoutMs, settings.costMax, settings.costPerDayMax, settings.sessionIdleMs],
     [3, 5_000, 0.5, 2, 7_200_000],
   );
+});
+
+Deno.test("planStart() says when the window is summarised", async () => {
+  const text =
+    "[runtime.context_budget]\ntrigger_ratio = 0.7\n[runtime.summarization]\ntarget_ratio = 0.3\nmin_turns = 2";
+  using machine = makeMachine({ "home/.config/oxydra/agent.toml": text });
+  const { settings } = planStart(await machine.load(), {}, []);
+  assert.deepEqual(settings.summary, { triggerRatio: 0.7, targetRatio: 0.3, minTurns: 2 });
+  assert.deepEqual(GuestSettings.parse(settings), settings);
 });
 
 Deno.test("checkTier() lowers no wall that was asked for", () => {

@@ -169,6 +169,7 @@ Deno.test("guardBroker() answers a guest without walls with the reason, writes t
   const broker = {
     call: () => Promise.resolve({ kind: "ok", n: ++asked } as unknown as Outcome),
     answer: () => Promise.resolve(void asked++),
+    derived: () => Promise.resolve(void asked++),
     close: () => void closed++,
   };
   const refused = guardBroker(toCheck(true), broker, audit, "d");
@@ -178,7 +179,8 @@ Deno.test("guardBroker() answers a guest without walls with the reason, writes t
   const open = guardBroker(toCheck(false), broker, audit, "d");
   assert.equal((await open.call(REQUEST, never)).kind, "ok");
   await open.answer({ id: "i", answer: "no" });
+  await open.derived("s", undefined);
   open.close();
-  assert.deepEqual([asked, closed], [2, 1]);
+  assert.deepEqual([asked, closed], [3, 1]);
   audit.close();
 });

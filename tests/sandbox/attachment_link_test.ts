@@ -14,7 +14,11 @@ const never = new AbortController().signal;
 const PLACE = { session: "s", turn: "t", index: 1 };
 
 function serve(io: Pipes["runner"]): BrokerServer {
-  const broker = { call: () => Promise.reject(new Error("no call")), answer: () => Promise.resolve() };
+  const broker = {
+    call: () => Promise.reject(new Error("no call")),
+    answer: () => Promise.resolve(),
+    derived: () => Promise.resolve(),
+  };
   return serveBroker(io, broker, { schema: z.strictObject({}), onNotice: () => {} });
 }
 

@@ -34,7 +34,7 @@ function outcomeOf(text: string): Outcome {
 
 /** A broker that answers by the function. */
 function brokerOf(call: Sandbox["call"]): Broker {
-  return { call, answer: () => Promise.resolve(), close: () => {} };
+  return { call, answer: () => Promise.resolve(), derived: () => Promise.resolve(), close: () => {} };
 }
 
 Deno.test("openBrokerClient() gets from serveBroker() exactly what the broker said", async () => {

@@ -36,6 +36,7 @@ function open(options: Partial<CallMemoryOptions> & { readonly found?: CallTrace
       return end.promise;
     },
     answer: () => Promise.resolve(),
+    derived: () => Promise.resolve(),
     close: () => ran.forEach(({ end }) => end.reject(gone())),
   };
   const memory = rememberCalls({

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { LIMITS } from "#/core/limits.ts";
-import { closeTurn, readHistory, readTurn, TurnLog } from "#/session/turn_log.ts";
+import { closeTurn, readTurn, TurnLog } from "#/session/turn_log.ts";
 import { MemoryLog } from "../fake/memory_log.ts";
 import { PRINCIPAL } from "../turn/turn_kit.ts";
 
@@ -37,32 +36,14 @@ Deno.test("TurnLog.append() counts model calls and writes side effects with full
   assert.deepEqual(log.appends.map((append) => append.durability), ["normal", "normal", "full", "full"]);
 });
 
-Deno.test("readHistory() reads page by page, to a place in the log", async () => {
+Deno.test("TurnLog and closeTurn() count no step for a summary's call", async () => {
   const log = await openLog();
-  for (let n = 0; n < 1_300; n++) {
-    const message = { ...USER, payload: { text: `q${n}`, channel: "c" } } as const;
-    await log.append("s", `t${n}`, [message, { type: "turn_cancelled", v: 1, payload: { reason: "x", steps: 0 } }], {
-      durability: "normal",
-    });
-  }
-  const history = await readHistory(log, "s", { toSeq: 2_599, turn: "t1299" });
-  assert.equal(history.length, 2 * 1_299 + 1);
-  assert.deepEqual([history[0]!.message.content, history.at(-1)!.message.content], ["q0", "q1299"]);
-});
-
-Deno.test("readHistory() reads the newest historyEventsMax events", async () => {
-  const log = await openLog();
-  let fromSeq = 0;
-  const read = log.read.bind(log);
-  log.read = (session, options) => {
-    fromSeq = options.fromSeq;
-    return read(session, options);
-  };
-  await log.append("s", "t", [USER], { durability: "normal" });
-  await readHistory(log, "s", { toSeq: LIMITS.historyEventsMax, turn: "t" });
-  assert.equal(fromSeq, 1);
-  await readHistory(log, "s", { toSeq: LIMITS.historyEventsMax + 5, turn: "t" });
-  assert.equal(fromSeq, 6);
+  const summary = { ...REQUEST, payload: { ...REQUEST.payload, purpose: "summary" } } as const;
+  const turnLog = new TurnLog(log, "s", "t");
+  for (const event of [USER, summary, REQUEST]) await turnLog.append(event);
+  assert.equal(turnLog.steps, 1);
+  const end = await closeTurn(log, "s", "t");
+  assert.ok(end.type === "turn_failed" && end.payload.steps === 1);
 });
 
 Deno.test("readTurn() knows a retry from a conflict", async () => {

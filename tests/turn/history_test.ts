@@ -220,3 +220,27 @@ Deno.test("toHistory() knows a turn whose only answer was a picture", () => {
   assertValidHistory(history.map(({ message }) => message));
   assert.deepEqual(history.map(({ message }) => message.content), ["Draw a cat", "[made and shown: image/png]"]);
 });
+
+Deno.test("toHistory() leaves out what was asked for its own sake, wherever it stands", () => {
+  const log = toLog();
+  const summary = {
+    step: 1,
+    text: "notes",
+    toolCalls: [],
+    finishReason: "stop",
+    usage: {},
+    purpose: "summary",
+  } as const;
+  log.user("t", "read it");
+  log.add("t", "model_result", summary);
+  log.reply("t", "I read.", "c");
+  log.intent("t", "c");
+  // The turn goes on after a restart, and its window is full by then.
+  log.add("t", "model_result", summary);
+  log.result("t", "c", "content");
+  log.reply("t", "It says so.");
+  log.done("t", "It says so.");
+  const messages = toHistory(log.events).map(({ message }) => message);
+  assert.deepEqual(messages.map(({ content }) => content), ["read it", "I read.", "content", "It says so."]);
+  assertValidHistory(messages);
+});

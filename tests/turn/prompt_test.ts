@@ -29,3 +29,12 @@ Deno.test("toSystemPrompt() leaves out what is not there and puts instructions l
   assert.ok(!toSystemPrompt({ ...PARTS, roots: [] }).includes("folders that your tools"));
   assert.ok(toSystemPrompt({ ...PARTS, instructions: "  Rhyme. \n" }).endsWith("\n\nRhyme."));
 });
+
+Deno.test("toSystemPrompt() has the persona and the skills behind who the agent is, and costs nothing without them", () => {
+  const parts = { agent: "A", now: 0, timezone: "UTC", roots: [], hasTools: false };
+  const sections = (text: string) => text.split("\n\n");
+  const plain = sections(toSystemPrompt(parts));
+  const full = sections(toSystemPrompt({ ...parts, persona: " calm ", skills: ["# One", "# Two"] }));
+  assert.deepEqual(full, [plain[0], "calm", "# One", "# Two", ...plain.slice(1)]);
+  assert.equal(toSystemPrompt({ ...parts, skills: [] }), plain.join("\n\n"));
+});

@@ -103,9 +103,73 @@ Deno.test("measure() keeps countedSessionsMax sessions, and not what is no longe
   await measured("one more");
   assert.equal(await measured("s0"), 0, "spoken to since");
   assert.equal(await measured("s1"), 1, "silent for longest");
+  counter.drop("s0");
+  assert.equal(await measured("s0"), 1, "counted anew");
   const long = Array.from({ length: 2 * LIMITS.historyEventsMax + 1 }, (_, seq) => said(seq, "one"));
   await measured("long", long);
   assert.equal(await measured("long"), 1);
+});
+
+Deno.test("measure() takes the recorded count for what an earlier turn has counted, while that is below the limit", async () => {
+  const history = [
+    said(1, "x".repeat(10)),
+    said(3, "x".repeat(500)),
+    said(5, "x".repeat(500)),
+    said(7, "x".repeat(10)),
+  ];
+  const counted = { fromSeq: 3, toSeq: 5, tokens: 100 };
+  const measured = async (changes: Partial<MeasureInput>, factor = 1) => {
+    const { counter, loads } = toCounter(factor);
+    const measure = await counter.measure(toInput({ history, counted, system: "abc", ...changes }));
+    return [measure.tokensMax, measure.historyMax, loads()];
+  };
+  // Two messages of 14, 100 that are on record, 64 for what may have changed, and the system prompt.
+  assert.deepEqual(await measured({ limitTokens: 195 }), [195, 192, 0]);
+  assert.deepEqual(await measured({ limitTokens: 194 }), [undefined, undefined, 1]);
+  assert.deepEqual(await measured({ limitTokens: 1_055, counted: undefined }), [1_039, 1_036, 0]);
+  assert.deepEqual((await measured({ limitTokens: 400 }, 1.5))[1], 28 + 150 + 64, "of this model");
+  const few = { ...counted, tokens: 100_000 };
+  assert.deepEqual((await measured({ limitTokens: 1_055, counted: few }))[1], 1_036, "never more than the bytes");
+});
+
+Deno.test("measure() says a count in tokens of its own, for whichever model asks next", async () => {
+  const { counter } = toCounter(1.5);
+  assert.equal((await counter.measure(toInput())).toOwnTokens(301), 201);
+});
+
+Deno.test("measure() keeps countedMessagesMax messages of all sessions", async () => {
+  const { counter, asked } = toCounter();
+  const measured = async (session: string, messages: number) => {
+    asked.length = 0;
+    const history = Array.from({ length: messages }, (_, seq) => said(seq + 1, "one"));
+    const { tokensOf } = await counter.measure(toInput({ session, history, limitTokens: 1 }));
+    history.forEach(tokensOf);
+    return asked.length;
+  };
+  const part = LIMITS.countedMessagesMax / 4;
+  for (const session of ["a", "b", "c", "d"]) await measured(session, part);
+  assert.equal(await measured("a", part), 0, "at the limit");
+  await measured("e", 1);
+  await measured("e", 1);
+  assert.equal(await measured("a", part), 0);
+  assert.equal(await measured("b", part), part, "silent for longest");
+});
+
+Deno.test("measure() forgets what a summary stands for by now", async () => {
+  const { counter, asked } = toCounter();
+  const measured = async (history: MeasureInput["history"]) => {
+    asked.length = 0;
+    const notes = [said(0, "notes").message];
+    const { tokensOf } = await counter.measure(toInput({ history, notes, limitTokens: 1 }));
+    history.forEach(tokensOf);
+    return asked.length;
+  };
+  const history = Array.from({ length: 100 }, (_, n) => said(n + 1, "one"));
+  assert.equal(await measured(history), 103, "what every call carries, the notes and the history");
+  assert.equal(await measured(history.slice(90)), 0);
+  assert.equal(await measured(history), 90, "the notes and the newest ten are known still");
+  assert.equal(await measured(history.slice(50)), 0);
+  assert.equal(await measured(history), 0, "so few are kept");
 });
 
 Deno.test("measure() opens the tokenizer once for turns that begin together", async () => {

@@ -135,7 +135,7 @@ export function assertValidHistory(messages: readonly Message[]): void {
       continue;
     }
     assert.deepEqual(awaited, [], "a call without a result");
-    if (message.role === "user") assert.ok(last === undefined || last === "assistant", `user after ${last}`);
+    if (message.role === "user") assert.ok(last !== "user", "two messages of the user in a row");
     if (message.role === "assistant") {
       assert.ok(last === "user" || last === "tool", `assistant after ${last}`);
       awaited = message.toolCalls.map((call) => call.id);

@@ -30,3 +30,12 @@ Deno.test("TurnState.progress() writes where the turn is", () => {
     payload: { progress: { kind: "provider_call" }, message: "[2/8] Calling provider", step: 2, stepsMax: 8 },
   });
 });
+
+Deno.test("TurnState.adopt() puts a summary in the place of what it stands for", () => {
+  const history = [1, 4, 7].map((seq) => ({ seq, message: { role: "user", content: `${seq}` } as const }));
+  const state = new TurnState(history, 7, 8);
+  const summary = { fromSeq: 1, toSeq: 6, text: "notes", epoch: 1 };
+  state.adopt(summary);
+  assert.deepEqual([state.summary, state.history], [summary, [history[2]]]);
+  assert.equal(history.length, 3, "not what it was given");
+});

@@ -9,7 +9,14 @@ import type { Measure } from "#/turn/tokens.ts";
 import { assertValidHistory } from "./turn_kit.ts";
 
 /** Counts a message as 20 tokens, whatever it says. */
-const MEASURE: Measure = { fixedTokens: 0, tokensOf: () => 20, tokensMax: undefined };
+const MEASURE: Measure = {
+  fixedTokens: 0,
+  notesTokens: 0,
+  tokensOf: () => 20,
+  tokensMax: undefined,
+  historyMax: undefined,
+  toOwnTokens: (tokens) => tokens,
+};
 
 /** A message of 20 tokens from a letter: `u`ser, `a`ssistant, `c`all (assistant with one call), `t`ool result. */
 function toMessage(letter: string, seq: number): Message {
