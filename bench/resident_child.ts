@@ -43,6 +43,7 @@ const guest = await openGuest(bootstrap, {
   now: Date.now,
   onClients: () => {},
   onTurn: () => {},
+  onTurns: () => {},
   onResolved: () => {},
   report: (error) => console.error(error),
 });

@@ -177,6 +177,10 @@ export const GuestNotice = z.discriminatedUnion("type", [
   z.strictObject({ v: z.literal(1), type: z.literal("clients"), count: Count }),
   /** A turn begins: tools may be needed in a moment. */
   z.strictObject({ v: z.literal(1), type: z.literal("turn") }),
+  /** How many turns run or wait for their lane now; those that wait for a person are not among them. */
+  z.strictObject({ v: z.literal(1), type: z.literal("turns"), count: Count }),
+  /** It was told to drain, and no turn runs any more. */
+  z.strictObject({ v: z.literal(1), type: z.literal("drained") }),
   /** Start failed; `code` is an ErrorCode. */
   z.strictObject({
     v: z.literal(1),

@@ -30,6 +30,8 @@ export interface ComposeDeps {
   now(): number;
   /** How many clients are connected, after each change. */
   onClients(count: number): void;
+  /** How many turns run or wait for their lane, after each change. */
+  onTurns(count: number): void;
   /** A turn begins. */
   onTurn(): void;
   /** Called once, with what is to hear of each card that was answered. */
@@ -45,6 +47,8 @@ export interface Guest {
   readonly port: number;
   /** An attachment of a turn's message. Throws AppError `tool_failed` with what there is instead. */
   readonly attachment: FetchAttachment;
+  /** Takes no new turn, and resolves when none runs any more. */
+  drain(): Promise<void>;
   /** Suspends what runs, so that the next start goes on with it, tells the clients and closes the log. */
   close(): Promise<void>;
 }
@@ -65,7 +69,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     const turns = Promise.withResolvers<Turns>();
     turns.promise.catch(() => {});
     const lacking = new Set(["the model is not open yet"]);
-    const { listener, resume } = await listen(bootstrap, deps, { log, turns: turns.promise, lacking });
+    const { listener, resume, drain } = await listen(bootstrap, deps, { log, turns: turns.promise, lacking });
     // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
     const opening = openTurns(bootstrap, deps, log, provider.answering);
     opening.then(turns.resolve, turns.reject);
@@ -82,6 +86,7 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     return {
       port: listener.port,
       attachment: (place) => readAttachment(log, place),
+      drain,
       async close() {
         await listener.close();
         await opening.catch(() => {});
@@ -132,7 +137,7 @@ async function listen(
   bootstrap: Bootstrap,
   deps: ComposeDeps,
   parts: Parts,
-): Promise<{ listener: Listener; resume: Gateway["resume"] }> {
+): Promise<{ listener: Listener } & Pick<Gateway, "resume" | "drain">> {
   const { settings, model, user } = bootstrap;
   const owners = { start: bootstrap.startToken, file: await readOrMakeToken(bootstrap.internalDir) };
   const own = await Promise.all(
@@ -177,6 +182,7 @@ async function listen(
     sessionIdleMs: settings.sessionIdleMs,
     now: deps.now,
     onClients: deps.onClients,
+    onTurns: deps.onTurns,
     report: deps.report,
   });
   deps.onTokens?.((issued) => {
@@ -186,7 +192,7 @@ async function listen(
   const { main, also } = bootstrap.listen ?? {};
   try {
     const listener = gateway.listen({ hostname: "127.0.0.1", port: bootstrap.port, ...main }, also);
-    return { listener, resume: gateway.resume };
+    return { listener, resume: gateway.resume, drain: gateway.drain };
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AddrInUse || cause instanceof Deno.errors.AddrNotAvailable)) throw cause;
     throw new AppError("config_invalid", `[gateway] bind: ${cause.message}`, { cause });

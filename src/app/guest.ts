@@ -27,7 +27,11 @@ async function main(): Promise<number> {
   const opened = Promise.withResolvers<Guest>();
   opened.promise.catch(() => {});
   const runner = openBrokerClient(io, {
-    onNotice: (notice) => notice.type === "approval" ? onResolved(notice.resolution) : onTokens(notice.tokens),
+    onNotice(notice) {
+      if (notice.type === "approval") return onResolved(notice.resolution);
+      if (notice.type === "tokens") return onTokens(notice.tokens);
+      void opened.promise.then((guest) => guest.drain()).then(() => notify({ v: 1, type: "drained" })).catch(ignoreEnd);
+    },
     attachment: async (place, signal) => await (await opened.promise).attachment(place, signal),
   });
   const notify = (notice: GuestNotice) => runner.notify(notice);
@@ -38,6 +42,7 @@ async function main(): Promise<number> {
       fetch,
       now: Date.now,
       onClients: (count) => void notify({ v: 1, type: "clients", count }).catch(ignoreEnd),
+      onTurns: (count) => void notify({ v: 1, type: "turns", count }).catch(ignoreEnd),
       onResolved(listener) {
         onResolved = listener;
         resolved.splice(0).forEach(listener);

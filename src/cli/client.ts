@@ -6,12 +6,12 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, type SessionsAsk, toClientRequest } from "#/cli/client_request.ts";
-import { type Connection, openConnection } from "#/cli/connection.ts";
-import { answerApproval, readApprovals } from "#/cli/control_client.ts";
+import { answerApproval, ifReached, readApprovals, readHealth } from "#/cli/control_client.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { LineReader, readLines } from "#/cli/lines.ts";
 import { saveMedia } from "#/cli/save_media.ts";
+import { SteadyConnection } from "#/cli/steady_connection.ts";
 import { followTurn, runClientTurn, type Screen, type TurnWatch } from "#/cli/turn_client.ts";
 
 const encoder = new TextEncoder();
@@ -22,7 +22,11 @@ async function main(): Promise<number> {
   const request = toClientRequest(Deno.args);
   const screen = toScreen(request);
   try {
-    const connection = await openConnection(readToken(request.endpointPath), request);
+    const connection = await SteadyConnection.open({
+      endpoint: () => readToken(request.endpointPath),
+      hello: request,
+      isRunnerThere: async () => await ifReached(readHealth(request.controlPath)) !== undefined,
+    });
     try {
       if (request.ask !== undefined) return await runSessionsMode(request.ask, request, screen);
       return await runSession(request, connection, screen);
@@ -35,7 +39,7 @@ async function main(): Promise<number> {
       screen.err(`oxydra: internal error: ${toPrintable(Deno.inspect(error))}\n`);
       return EXIT.internal;
     }
-    if (error.code === "gateway_unreachable") return EXIT.gatewayGone;
+    if (error.code === "gateway_unreachable" && !error.params.moved) return EXIT.gatewayGone;
     screen.err(`oxydra: ${toPrintable(error.message)}\n`);
     return toExitCode(error.code);
   }
@@ -59,7 +63,7 @@ async function runSessionsMode(ask: SessionsAsk, request: ClientRequest, screen:
   });
 }
 
-async function runSession(request: ClientRequest, connection: Connection, screen: Screen): Promise<number> {
+async function runSession(request: ClientRequest, connection: SteadyConnection, screen: Screen): Promise<number> {
   const { provider, model, reason } = connection.info;
   if (request.model !== undefined && request.model !== `${provider}/${model}`) {
     const running = toPrintable(`${provider}/${model}`);
@@ -100,14 +104,13 @@ function openTerminal(): LineReader | undefined {
 /** Line mode: on a terminal a prompt mark and a person; from a pipe one turn a line. */
 async function runChat(
   request: ClientRequest,
-  connection: Connection,
+  connection: SteadyConnection,
   screen: Screen,
   interrupt: Interrupt,
 ): Promise<number> {
   const terminal = Deno.stdin.isTerminal();
   if (terminal) screen.err(CHAT_HELP);
   const mark = () => terminal && screen.err("› ");
-  const gone = connection.closed.then(() => "gone" as const);
   const lines = new LineReader(readLines(Deno.stdin.readable, LIMITS.promptCharsMax));
   const desk = toDesk(request, screen, terminal ? lines : undefined);
   const watch = { onCancel: interrupt.watch, desk };
@@ -115,13 +118,12 @@ async function runChat(
   let worst: number = EXIT.done;
   for (;;) {
     mark();
-    // A gateway that stops must not leave a client that waits for a person.
-    const next = await Promise.race([gone, lines.next()]);
+    const next = await nextLine(connection, lines);
     if (next === "gone") {
       screen.err("oxydra: the gateway has stopped\n");
       return EXIT.internal;
     }
-    const prompt = next?.trim();
+    const prompt = next.line?.trim();
     if (prompt === undefined || prompt === "/exit" || prompt === "/quit") return worst;
     if (prompt === "/help") screen.err(CHAT_HELP);
     else if (prompt) {
@@ -131,14 +133,34 @@ async function runChat(
   }
 }
 
+/** The next line of the person; a gateway that restarts meanwhile is found again, one that stops leaves nobody waiting for a line. */
+async function nextLine(
+  connection: SteadyConnection,
+  lines: LineReader,
+): Promise<{ readonly line: string | undefined } | "gone"> {
+  const line = lines.next();
+  for (;;) {
+    const broken = connection.closed.then(() => "broken" as const);
+    const next = await Promise.race([broken, line.then((line) => ({ line }))]);
+    if (next !== "broken") return next;
+    if (!await connection.reconnect()) return "gone";
+  }
+}
+
 /** A turn of this session that waits for an approval since an earlier time is taken up: its cards are asked, and it is shown to its end. */
-async function takeUp(request: ClientRequest, connection: Connection, screen: Screen, watch: TurnWatch): Promise<void> {
+async function takeUp(
+  request: ClientRequest,
+  connection: SteadyConnection,
+  screen: Screen,
+  watch: TurnWatch,
+): Promise<void> {
   const cards = (await readApprovals(request.controlPath)).filter((card) => card.session === connection.sessionId);
   const turn = cards[0]?.turn;
   if (turn === undefined) return;
   screen.err("oxydra: an earlier turn of this session waits for you\n");
   for (const card of cards.filter((card) => card.turn === turn)) watch.desk.open(card.id);
-  await followTurn(connection, { turn }, screen, watch);
+  const isOpen = async () => (await readApprovals(request.controlPath)).some((card) => card.turn === turn);
+  await followTurn(connection, { turn, isOpen }, screen, watch);
 }
 
 /** The first Ctrl-C cancels the turn, the second leaves; without a turn the first one leaves. */

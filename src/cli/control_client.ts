@@ -29,6 +29,15 @@ export async function readHealth(path: string, timeoutMs: number = LIMITS.contro
   throw new AppError("gateway_unreachable", "what listens at the control socket is no runner of this version");
 }
 
+/** Has the runner of this socket read its configuration again. Throws AppError `gateway_unreachable` as `readHealth`. */
+export async function reloadConfig(path: string): Promise<HealthStatus["config"]> {
+  // Before it answers, turns end and another guest starts, or the old one again.
+  const timeoutMs = LIMITS.controlWaitMs + 2 * (LIMITS.drainMs + LIMITS.guestStartMs);
+  const reply = await ask(path, { op: "reload" }, timeoutMs);
+  if (reply.op === "reload") return reply.payload;
+  throw new AppError("gateway_unreachable", "what listens at the control socket is no runner of this version");
+}
+
 /** What a runner answered, or undefined when none could be reached. Throws what else the question throws. */
 export async function ifReached<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
   try {

@@ -3,17 +3,16 @@ import { LIMITS } from "#/core/limits.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { spawn } from "#/lib/spawn_piped.ts";
 import type { UserFolders } from "#/config/user.ts";
-import { probeLocalServers } from "#/provider/local_servers.ts";
+import { listConfigFiles } from "#/config/watched_files.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
 import { planBind } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
-import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
+import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
-import { type Runner, startRunner } from "#/runner/runner.ts";
-import { toStartupStatus } from "#/runner/startup_status.ts";
+import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
 import type { ClientRequest, SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { TurnOptions } from "#/cli/main.ts";
@@ -21,6 +20,7 @@ import { findPlace, openProgram, type Place } from "#/cli/place.ts";
 import type { PlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
 import { prepareMediaFolder } from "#/cli/save_media.ts";
+import { describePlan, tellGuest } from "#/cli/start_plan.ts";
 
 /** A command line that needed no parser, from its options to its exit code. */
 export async function runPlainTurn(turn: PlainTurn, version: string): Promise<number> {
@@ -38,6 +38,9 @@ interface Launch extends Place {
   /** The message of `run`. */
   readonly prompt: string | undefined;
   readonly version: string;
+  readonly options: TurnOptions;
+  /** When its configuration began to be read, integer ms UTC. */
+  readonly since: number;
   readonly sessions: SessionsCall | undefined;
   /** `--plain-text-to-the-network`. */
   readonly plainText: boolean;
@@ -56,6 +59,9 @@ export interface SessionsCall {
   readonly io: SessionsIo;
 }
 
+/** Clients beside which a line of ours on stderr does no harm. */
+const LINE_MODES: ReadonlySet<string> = new Set(["run", "chat"]);
+
 /**
  * Runs a client against the live gateway of this user and workspace, or against one that this process starts and that lives until
  * the last client leaves. Whoever gets the lock starts; the others wait for its address. Returns the client's exit code.
@@ -70,6 +76,7 @@ export async function launchClient(
   if (options.model !== undefined) parseModelFlag(options.model);
   if (prompt !== undefined && mode === "run") checkPrompt(prompt);
   if (options.session !== undefined) checkSession(options.session);
+  const since = Date.now();
   const place = await findPlace(options);
   const { user, loaded } = place;
   checkTier(user.tier);
@@ -87,7 +94,8 @@ export async function launchClient(
   };
   const plainText = options.plainTextToTheNetwork === true;
   const program = await openProgram();
-  return await attachOrStart({ ...place, program, folders, request, prompt, version, sessions, plainText });
+  const client = { folders, request, prompt, sessions };
+  return await attachOrStart({ ...place, ...client, program, version, options, since, plainText });
 }
 
 /** What the gateway would refuse is said before anything starts. */
@@ -135,8 +143,15 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
   };
   // The guest closes its clients, and with the last one this process ends.
   const onTerminate = () => void runner.close();
-  const listeners = [["SIGINT", onInterrupt], ["SIGTERM", onTerminate], ["SIGHUP", onTerminate]] as const;
+  // A terminal that hangs up ends our own client as well, and with the last client this process.
+  const onReload = () => void runner.reload();
+  const listeners = [["SIGINT", onInterrupt], ["SIGTERM", onTerminate], ["SIGHUP", onReload]] as const;
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  void runner.gaveUp.then((error) => {
+    console.error(`oxydra: ${toPrintable(error.message)} (log: ${launch.folders.logs}/runtime.log)`);
+    // Our own client waits for another guest until nobody is there any more.
+    return runner.close();
+  });
   try {
     const code = await runClient(launch, runner.endpoint.port);
     await stayForOthers(runner);
@@ -148,27 +163,23 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
 }
 
 async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
-  const { loaded, env } = launch;
+  const { loaded, env, folders, version } = launch;
   try {
     const bind = planBind(loaded.config.gateway, { plainText: launch.plainText });
-    const plan = await describe(launch, planStart(loaded, env, []));
+    const plan = await describePlan(launch);
     return await startRunner({
       program: launch.program,
-      version: launch.version,
+      version,
       env,
       user: launch.request.user,
-      folders: launch.folders,
+      folders,
       hosts: plan.hosts,
       port: bind.port,
       bind,
       tools: planTools(loaded.config, env),
       lock,
-      bootstrap: async () => {
-        const { timezone, model, fallback, settings, store } = await lookAround(launch, plan);
-        const startupStatus = toStartupStatus();
-        const told = { version: launch.version, timezone, model, fallback: [...fallback], settings, startupStatus };
-        return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
-      },
+      bootstrap: () => tellGuest(launch, plan, version),
+      reload: toReloadInput(launch),
     });
   } catch (error) {
     lock.release();
@@ -176,22 +187,25 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
   }
 }
 
-/** Only a start that ends at the demo by itself looks for a model server on this machine; it asks for names of models and nothing else. */
-async function lookAround({ loaded, env }: Launch, plan: StartPlan): Promise<StartPlan> {
-  const { provider, model } = loaded.config.selection;
-  if (plan.model.type !== "demo" || provider !== undefined || model !== undefined) return plan;
-  return planStart(loaded, env, await probeLocalServers(fetch));
-}
-
-/** Adds what the catalog knows of the model. The demo needs none: what reads a catalog is not even loaded for it. */
-async function describe({ loaded }: Launch, plan: StartPlan): Promise<StartPlan> {
-  if (isDescribed(plan, loaded)) return plan;
-  const { describeStart }: typeof import("#/runner/describe_start.ts") = await import(
-    new URL("../runner/describe_start.ts", import.meta.url).href
-  );
-  const described = await describeStart(plan, loaded);
-  for (const note of described.notes) console.error(`oxydra: not used of the model catalog: ${toPrintable(note)}`);
-  return described.plan;
+/** What reads the configuration again is loaded when it is first wanted. */
+function toReloadInput({ options, loaded, since, version, request }: Launch): ReloadInput {
+  let latest = loaded;
+  return {
+    since,
+    files: () => listConfigFiles(latest),
+    async load(settings) {
+      const { rereadSettings }: typeof import("#/cli/reread.ts") = await import(
+        new URL("./reread.ts", import.meta.url).href
+      );
+      const reread = await rereadSettings({ options, user: request.user, version, settings });
+      latest = reread.loaded;
+      return reread;
+    },
+    onNote(line) {
+      // A client that paints the whole screen has it to itself.
+      if (LINE_MODES.has(request.mode)) console.error(`oxydra: ${toPrintable(line)}`);
+    },
+  };
 }
 
 /** Our own client has left; others may still be connected, and their work goes on. */
@@ -202,7 +216,7 @@ async function stayForOthers(runner: Runner): Promise<void> {
       `oxydra: other clients use this gateway; it stays until the last one leaves (Ctrl-C three times ends it)`,
     );
   }, LIMITS.stayNoticeMs);
-  await Promise.race([runner.whenIdle(), runner.guestExited]);
+  await Promise.race([runner.whenIdle(), runner.gaveUp]);
   clearTimeout(notice);
 }
 

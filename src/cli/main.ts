@@ -71,6 +71,7 @@ interface Files {
   "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
   "./sessions.ts": typeof import("#/cli/sessions.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
+  "./reload.ts": typeof import("#/cli/reload.ts");
   "./status.ts": typeof import("#/cli/status.ts");
   "./tokens.ts": typeof import("#/cli/tokens.ts");
   "./tools.ts": typeof import("#/cli/tools.ts");
@@ -159,6 +160,8 @@ function toProgram(version: string, run: Run): Command {
   add(program, "status", "say whether it runs, what waits for you, and the audit log's head", json)
     .addHelpText("after", STATUS_EXITS)
     .action(run("./status.ts", (file, options) => file.runStatus(options)));
+  add(program, "reload", "have what runs read its configuration again; it also does so when a file changes", COMMON)
+    .action(run("./reload.ts", (file, options) => file.runReload(options)));
   add(program, "doctor", "show each process, its exact flags and what it can reach; check this machine", json)
     .action(run("./doctor.ts", (file, options) => file.runDoctor(options, version)));
   add(program, "usage", "print what models were used for, and what it cost", json)

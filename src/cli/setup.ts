@@ -173,7 +173,7 @@ async function tellOthers(terminal: Terminal, { name, model }: Chosen & { readon
       terminal.say(`Here ${other} answers all the same: see \`oxydra config show\` for what sets it.`);
     }
     if (readEndpoint(resolveUser(loaded).folders.ipc) !== null) {
-      terminal.say("The gateway that runs here keeps its model until its last client has left.");
+      terminal.say("The gateway that runs here changes to it by itself; `oxydra status` says so if it cannot.");
     }
     const plan = planStart(loaded, Deno.env.toObject(), []);
     if (!isDescribed(plan, loaded)) await describeStart(plan, loaded);

@@ -1,7 +1,10 @@
+import { toFolders, type UserFolders } from "#/config/user.ts";
 import type { AuditHead } from "#/core/audit.ts";
+import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
+import type { HealthStatus } from "#/runner/control_frames.ts";
 import { controlPath } from "#/runner/endpoint.ts";
 import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
 import { checkFolders } from "#/runner/prepare.ts";
@@ -31,6 +34,12 @@ export interface Status {
   /** `127.0.0.1:PORT`; its token is in no answer. */
   readonly gateway: string | null;
   readonly clients: number | null;
+  /** Turns that run or wait for their lane. */
+  readonly turns: number | null;
+  /** Guests that took the place of another since the runner started. */
+  readonly restarts: number | null;
+  /** What became of the last edit of the configuration; one that was refused changed nothing. */
+  readonly config: HealthStatus["config"] | null;
   /** Calls that wait for an answer, or will ask again. */
   readonly waiting: number | null;
   /** As the log on disk says. */
@@ -51,9 +60,7 @@ export async function runStatus(options: JsonOptions): Promise<number> {
 }
 
 async function readStatus(options: JsonOptions, now: number): Promise<Status> {
-  const place = await findPlace(options);
-  const { user } = place;
-  const folders = checkFolders(user, place.loaded, place);
+  const { user, folders } = await findUser(options);
   const health = await ifReached(readHealth(controlPath(folders.ipc)));
   const isThere = health !== undefined || isRunnerLockHeld(folders.run);
   const holder = isThere ? readLockHolder(folders.run) : null;
@@ -68,10 +75,31 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
     guest: health === undefined ? null : { pid: health.runtime_pid, up: health.healthy },
     gateway: health?.gateway ?? null,
     clients: health?.clients ?? null,
+    turns: health?.active_turns ?? null,
+    restarts: health?.guest_restarts ?? null,
+    config: health?.config ?? null,
     waiting: health?.approvals ?? peekApprovals(join(folders.run, "approvals.json"))?.pending.length ?? null,
     auditHead,
     auditAgrees: health === undefined ? null : agrees(auditHead, health.audit_head),
   };
+}
+
+/**
+ * Whose status it is, and where. While a runner lives, an edit that nobody can start with is told in its status: it is looked for where a start
+ * without a configuration would have put it. Throws what is wrong with the configuration when none lives there.
+ */
+async function findUser(options: JsonOptions): Promise<{ user: { id: string; tier: Tier }; folders: UserFolders }> {
+  try {
+    const place = await findPlace(options);
+    return { user: place.user, folders: checkFolders(place.user, place.loaded, place) };
+  } catch (error) {
+    if (!(error instanceof AppError) || !error.code.startsWith("config_")) throw error;
+    const id = options.user ?? "default";
+    const folders = toFolders(join(options.config === undefined ? ".oxydra" : options.config, "workspaces", id));
+    const health = await ifReached(readHealth(controlPath(folders.ipc)));
+    if (health?.user_id !== id) throw error;
+    return { user: { id, tier: health.sandbox_tier }, folders };
+  }
 }
 
 /** Without a holder it is just about to write itself down. */
@@ -86,13 +114,14 @@ function agrees(onDisk: AuditHead | null, written: AuditHead): boolean {
 
 /** What a person reads, in 80 columns but for a path. Pure. */
 export function toStatusText(status: Status): string {
-  const { tier, workspace, runner, guest, gateway, clients, auditHead, auditAgrees } = status;
+  const { tier, workspace, runner, gateway, clients, config, auditHead, auditAgrees } = status;
   const connected = clients === null ? "" : `, ${toCount(clients, "client")} connected`;
   return [
     toFirstLine(status),
     ...(runner === null ? [] : toRow("runner", LABEL, toRunner(runner))),
-    ...(guest === null ? [] : toRow("guest", LABEL, `process ${guest.pid}, ${guest.up ? "up" : "it has ended"}`)),
+    ...toRows("guest", toGuest(status)),
     ...(gateway === null ? [] : toRow("gateway", LABEL, `${gateway}${connected}`)),
+    ...(config === null || config.note === "" ? [] : toRows("config", toConfig(config))),
     ...toRow("tier", LABEL, tier),
     ...toRow("workspace", LABEL, workspace),
     ...toRow("waiting", LABEL, toWaiting(status)),
@@ -117,6 +146,23 @@ function toFirstLine({ user, state }: Status): string {
     case "stopped":
       return `oxydra does not run for ${user}`;
   }
+}
+
+function toRows(label: string, text: string): string[] {
+  return text === "" ? [] : toRow(label, LABEL, text);
+}
+
+function toGuest({ guest, turns, restarts }: Status): string {
+  if (guest === null) return "";
+  const state = guest.up ? "up" : "no turn can run: it has ended, or restarts";
+  const running = turns ? `, ${toCount(turns, "turn")} at work` : "";
+  return `process ${guest.pid}, ${state}${running}${restarts ? `, restarted ${toCount(restarts, "time")}` : ""}`;
+}
+
+function toConfig({ state, at, note }: HealthStatus["config"]): string {
+  const [first = "", ...more] = note.split("\n");
+  const rest = more.length === 0 ? "" : ` (and ${toCount(more.length, "more line")})`;
+  return state === "refused" ? `last edit refused (${toMinute(at)}): ${first}${rest}` : note.replaceAll("\n", "; ");
 }
 
 function toRunner({ pid, startedAt, version }: NonNullable<Status["runner"]>): string {

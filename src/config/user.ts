@@ -29,19 +29,10 @@ export interface ResolvedUser {
 
 /** Folders, tier and roots of the user that a configuration was loaded for. Pure. */
 export function resolveUser({ config, user, workspacesWithin, chosenMounts }: Loaded): ResolvedUser {
-  const root = join(config.runner.workspace_root, user);
+  const plain = toFolders(join(config.runner.workspace_root, user));
   const own = config.user.mounts;
-  const folders: UserFolders = {
-    root,
-    shared: own.shared ?? join(root, "shared"),
-    tmp: own.tmp ?? join(root, "tmp"),
-    vault: own.vault ?? join(root, "vault"),
-    ipc: join(root, "ipc"),
-    logs: join(root, "logs"),
-    internal: join(root, "internal"),
-    run: join(root, "run"),
-    audit: join(root, "audit"),
-  };
+  const { shared = plain.shared, tmp = plain.tmp, vault = plain.vault } = own;
+  const folders: UserFolders = { ...plain, shared, tmp, vault };
   const mounts = (["shared", "tmp", "vault"] as const).map((name): Mount => {
     const chosen = chosenMounts.includes(name) || workspacesWithin === undefined;
     return { name, path: folders[name], ...(chosen ? {} : { within: workspacesWithin }) };
@@ -52,5 +43,20 @@ export function resolveUser({ config, user, workspacesWithin, chosenMounts }: Lo
     folders,
     ...(workspacesWithin === undefined ? {} : { within: workspacesWithin }),
     mounts,
+  };
+}
+
+/** The folders of a user without mounts, below the user's own. Pure. */
+export function toFolders(root: string): UserFolders {
+  return {
+    root,
+    shared: join(root, "shared"),
+    tmp: join(root, "tmp"),
+    vault: join(root, "vault"),
+    ipc: join(root, "ipc"),
+    logs: join(root, "logs"),
+    internal: join(root, "internal"),
+    run: join(root, "run"),
+    audit: join(root, "audit"),
   };
 }

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "guest_failed"
   | "gateway_unreachable"
   | "gateway_refused"
+  | "gateway_restarting"
   | "protocol"
   | "frame_too_large"
   | "provider_auth"

@@ -359,6 +359,28 @@ export const LIMITS = {
   bootstrapBytesMax: 4_194_304,
   /** The guest must listen within this. */
   guestStartMs: 20_000,
+  /** Guests that may end by themselves within `guestCrashWindowMs`; one more, and the runner gives up. */
+  guestCrashesMax: 5,
+  /** How far back a runner counts them. */
+  guestCrashWindowMs: 300_000,
+  /** Before the second guest in a row that ended by itself is replaced; doubled for each further one. The first is replaced at once. */
+  guestBackoffBaseMs: 200,
+  /** Longest wait before a guest is replaced. */
+  guestBackoffMaxMs: 5_000,
+  /** Before an orderly restart of the guest, running turns and tool calls have this long to reach their end. */
+  drainMs: 15_000,
+  /** After a restart, clients have this long to come back before nobody counts as connected. */
+  clientReturnMs: 5_000,
+  /** A client tries this long to reach a gateway that restarts: more than a start and its backoff take. */
+  reconnectMs: 60_000,
+  /** Config files that look the same twice, this far apart, are read. */
+  configSettleMs: 100,
+  /** Looks at config files that change all the time, before they are read all the same. */
+  configSettleRoundsMax: 50,
+  /** Between two looks at config files where the system tells nobody of changes. */
+  configPollMs: 2_000,
+  /** What `status` and the log quote of an edit that was refused, in UTF-16 code units. */
+  configNoteCharsMax: 2_000,
   /** Between two looks at a runner that is starting or stopping. */
   attachPollMs: 15,
   /** After our own client left, the others are given this long to leave with it before the person is told of them. */

@@ -44,6 +44,8 @@ export interface GatewayDeps {
   readonly letGo?: (session: string) => void;
   /** How many clients are connected, after each change. */
   readonly onClients: (count: number) => void;
+  /** How many turns run or wait for their lane, after each change. */
+  readonly onTurns?: (count: number) => void;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
   /** A client that answers no ping is let go after this; `wsIdleSecs` when absent. */
@@ -82,6 +84,8 @@ export interface Gateway {
   recheck(): void;
   /** A person answered, or may have: goes on with the turn that waits for them. */
   readonly resume: (place: TurnPlace, answer: ApprovalResolution | undefined) => void;
+  /** Before an orderly restart: takes no new turn, and resolves when none runs any more. Clients stay connected. */
+  readonly drain: () => Promise<void>;
 }
 
 /**
@@ -191,6 +195,8 @@ class House implements Gateway {
   }
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
+
+  readonly drain: Gateway["drain"] = () => this.#turns.drain();
 
   #letGo(session: string): void {
     this.#turns.dropOutcome(session);

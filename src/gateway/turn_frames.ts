@@ -1,5 +1,5 @@
 import type { ApprovalCard } from "#/core/capability.ts";
-import type { LiveEvent, Progress, SessionEvent } from "#/core/event.ts";
+import type { LiveEvent, Progress, SessionEvent, StoredEvent } from "#/core/event.ts";
 import { isStored } from "#/core/event.ts";
 import { toPublicEvent } from "#/gateway/public_event.ts";
 import {
@@ -29,6 +29,13 @@ export function toTurnFrames(event: SessionEvent, running: TurnAddress): Outgoin
   const own = { frame: toFrame("turn_event", { ...running, event: toPublicEvent(event) }), ...place };
   const frame = toReferenceFrame(event, running) ?? toApprovalFrame(event, running);
   return frame === undefined ? [own] : [own, { frame, ...place }];
+}
+
+/** The cards of a turn that nobody has answered, as clients are told of them. Pure. */
+export function toOpenCards(events: readonly StoredEvent[], running: TurnAddress): Outgoing[] {
+  const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
+  const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
+  return open.flatMap((event) => toTurnFrames(event, running).slice(1));
 }
 
 /** A turn and how it stands. */

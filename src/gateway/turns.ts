@@ -16,7 +16,7 @@ import {
   toRunningTurn,
 } from "#/gateway/running_turn.ts";
 import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
-import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import { joinPair, type Outgoing, toOpenCards, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
 import type { ActiveTurn, TurnSource } from "#/gateway/turn_source.ts";
 import type { StopHow } from "#/session/session.ts";
@@ -30,6 +30,8 @@ export interface TurnsDeps {
   readonly user: string;
   /** Told of an error that nobody outside may read, under the id that the client was given. */
   readonly report: (error: unknown, id: string) => void;
+  /** How many turns run or wait for their lane, after each change. */
+  readonly onTurns?: (count: number) => void;
   /** A turn has ended, and its clients were told. */
   readonly onEnd?: (ended: TurnAddress) => void;
 }
@@ -45,6 +47,7 @@ const CANCELLED = "cancelled by a client";
 const SUPERSEDED = "a new message came";
 const CLOSING = "the gateway is closing";
 const LEFT = "the client left";
+const RESTARTING = "the gateway restarts; send this again, with the same turn_id, when it is back";
 
 /**
  * Every turn that clients have sent and that has not ended. A turn belongs to its session, not to a client: it goes on when the
@@ -57,6 +60,7 @@ export class Turns {
   readonly #running = new Set<Promise<void>>();
   readonly #steering: Steering<Turn>;
   #stopped = false;
+  #draining = false;
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
@@ -74,6 +78,7 @@ export class Turns {
   async start(sender: Subscriber, message: InboundTurn): Promise<void> {
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return await this.#retry(known, sender, message);
+    if (this.#draining) return this.#refuse(sender, message, new AppError("gateway_restarting", RESTARTING));
     if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
     const parked = this.#parkedIn(message.session);
     if (parked === undefined) return await this.#launch({ ...message, sender, followers: new Set() });
@@ -127,7 +132,8 @@ export class Turns {
    */
   resume(place: TurnPlace, answer: ApprovalResolution | undefined): void {
     const known = this.#turns.get(place.session)?.get(place.turn);
-    if (this.#stopped) return;
+    // Whoever comes after this process asks the runner, which has the answer.
+    if (this.#stopped || this.#draining) return;
     if (known !== undefined && !known.parked) {
       // It has been told that the question is open and has not parked yet: kept until then.
       if (answer !== undefined) known.early = answer;
@@ -165,10 +171,7 @@ export class Turns {
   }
 
   async #cards(turn: Turn): Promise<Outgoing[]> {
-    const events = await this.#deps.log.turn(turn.session, turn.turn);
-    const answered = new Set(events.filter((event) => event.type === "tool_result").map((e) => e.payload.callId));
-    const open = events.filter((event) => event.type === "approval_asked" && !answered.has(event.payload.callId));
-    return open.flatMap((event) => toTurnFrames(event, this.#address(turn, "running")).slice(1));
+    return toOpenCards(await this.#deps.log.turn(turn.session, turn.turn), this.#address(turn, "running"));
   }
 
   /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
@@ -225,6 +228,18 @@ export class Turns {
     await Promise.all(this.#running);
   }
 
+  /**
+   * Before an orderly restart: takes nothing new, has those that wait for their lane sent again, and resolves when nothing runs any more.
+   * Turns that wait for a person go on waiting.
+   */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const session of this.#turns.values()) {
+      for (const turn of session.values()) if (!turn.started) turn.abort.abort(RESTARTING);
+    }
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
   async #retry(turn: Turn, sender: Subscriber, message: InboundTurn): Promise<void> {
     try {
       await checkSameMessage(turn, message, this.#deps.log);
@@ -233,7 +248,13 @@ export class Turns {
     }
     turn.requestId = message.requestId;
     turn.sender = sender;
-    if (turn.started) this.#deps.hub.deliver(sender, toFrame("turn_started", this.#address(turn, "running")));
+    if (!turn.started) return;
+    const address = this.#address(turn, "running");
+    this.#deps.hub.deliver(sender, toFrame("turn_started", address));
+    if (!sender.knows.turnEvents) return;
+    // What its sender missed; events of the next moment may come before these, and say their place.
+    const events = await this.#deps.log.turn(turn.session, turn.turn).catch(() => []);
+    for (const event of events) this.#deps.hub.deliver(sender, toTurnFrames(event, address)[0]!.frame);
   }
 
   #register(turn: Parameters<typeof toRunningTurn>[0]): Turn {
@@ -244,8 +265,12 @@ export class Turns {
   }
 
   #track(run: Promise<void>): void {
-    const tracked = run.finally(() => this.#running.delete(tracked));
+    const tracked = run.finally(() => {
+      this.#running.delete(tracked);
+      this.#deps.onTurns?.(this.#running.size);
+    });
     this.#running.add(tracked);
+    this.#deps.onTurns?.(this.#running.size);
   }
 
   #cancel(turn: Turn, reason: string): void {
@@ -285,6 +310,8 @@ export class Turns {
           if (turn.parkedSeq === event.seq) continue;
           turn.parkedSeq = event.seq;
         }
+        // Drained in the queue: there is no trace of it, and its sender sends it again.
+        if (ended && !turn.started && this.#draining) throw new AppError("gateway_restarting", RESTARTING);
         // A turn that was cancelled in the queue ends without ever having started.
         if (event.type === "resumed" || !turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
@@ -301,7 +328,7 @@ export class Turns {
       const cards = await this.#cards(turn);
       if (turn.parked) this.#publish(turn, cards);
     } catch (error) {
-      if (ended) this.#deps.report(error, crypto.randomUUID());
+      if (ended && turn.started) this.#deps.report(error, crypto.randomUUID());
       else this.#fail(turn, error);
     } finally {
       // Not `turn.parked`: an answer may have set it going again by now, and then that run removes it.

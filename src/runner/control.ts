@@ -8,7 +8,9 @@ import type { Approvals } from "#/sandbox/approvals.ts";
 
 /** What the socket is asked about. */
 export interface ControlDeps {
-  readonly approvals: Approvals;
+  readonly approvals: () => Promise<Approvals>;
+  /** Reads the configuration again, now. Resolves when what it says is in force, or refused. */
+  readonly reload: () => Promise<HealthStatus["config"]>;
   /** How this runner is, now. */
   readonly health: () => HealthStatus;
   /** Reads the tokens anew and tells the gateway. Throws AppError. */
@@ -87,19 +89,21 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
 
 async function answer(
   request: ControlRequest,
-  { approvals, health, onTokens }: ControlDeps,
+  { approvals, health, reload, onTokens }: ControlDeps,
 ): Promise<ControlReply> {
   try {
     switch (request.op) {
       case "health_check":
         return { op: "health_status", payload: health() };
       case "approvals":
-        return { op: request.op, payload: [...approvals.pending] };
+        return { op: request.op, payload: [...(await approvals()).pending] };
       case "tokens":
         await onTokens?.();
         return { op: request.op };
+      case "reload":
+        return { op: request.op, payload: await reload() };
       case "answer_approval":
-        approvals.answer(request.payload, "owner");
+        (await approvals()).answer(request.payload, "owner");
         return { op: request.op };
     }
   } catch (error) {

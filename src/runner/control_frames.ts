@@ -14,6 +14,7 @@ export const ControlRequest = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("approvals") }),
   /** The file of the tokens has changed. */
   z.strictObject({ op: z.literal("tokens") }),
+  z.strictObject({ op: z.literal("reload") }),
   z.strictObject({
     op: z.literal("answer_approval"),
     payload: z.strictObject({
@@ -51,6 +52,12 @@ export const HealthStatus = z.strictObject({
   clients: Count,
   /** Calls that wait for an answer. */
   approvals: Count,
+  /** Turns that run or wait for their lane: the guest's word. */
+  active_turns: Count,
+  /** Guests that took the place of another since this runner started. */
+  guest_restarts: Count,
+  /** What became of the last edit of the configuration; `at` is integer ms UTC. What was refused changed nothing. */
+  config: z.strictObject({ state: z.enum(["in_force", "refused"]), at: Count, note: z.string() }),
   /** The last entry of the audit log. */
   audit_head: z.strictObject({ seq: Count, sha256: z.string() }),
 });
@@ -63,6 +70,7 @@ export const ControlReply = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("approvals"), payload: z.array(z.unknown()) }),
   z.strictObject({ op: z.literal("answer_approval") }),
   z.strictObject({ op: z.literal("tokens") }),
+  z.strictObject({ op: z.literal("reload"), payload: HealthStatus.shape.config }),
   z.strictObject({ op: z.literal("error"), payload: z.strictObject({ code: z.string(), message: z.string() }) }),
 ]);
 /** One of them. */

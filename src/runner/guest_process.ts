@@ -20,10 +20,14 @@ export interface GuestProcess {
   readonly listening: Promise<number>;
   /** Clients connected now. */
   readonly clients: number;
+  /** Turns that run or wait for their lane now: its word. */
+  readonly turns: number;
   /** Asks the guest for an attachment of a turn. Throws AppError: what the guest says, `tool_interrupted` when it is gone, `cancelled`. */
   readonly attachment: FetchAttachment;
   /** Tells the guest something outside any call; nothing happens when it is gone. */
   notify(notice: RunnerNotice): void;
+  /** Has it take no new turn; resolves when none runs any more, when it is gone, or after `ms`. */
+  drain(ms: number): Promise<void>;
   /** Settles when the process is gone, with its exit code. Never rejects. */
   readonly exited: Promise<number>;
   /** Ends its stdin, waits `guestStopMs`, then kills it. */
@@ -63,6 +67,9 @@ class SpawnedGuest implements GuestProcess {
   readonly listening: Promise<number>;
   readonly exited: Promise<number>;
   #clients = 0;
+  #turns = 0;
+  #isListening = false;
+  readonly #drained = Promise.withResolvers<void>();
   readonly #child: Deno.ChildProcess;
   readonly #port = Promise.withResolvers<number>();
   readonly #handlers: GuestHandlers;
@@ -92,6 +99,10 @@ class SpawnedGuest implements GuestProcess {
     return this.#clients;
   }
 
+  get turns(): number {
+    return this.#turns;
+  }
+
   readonly attachment: FetchAttachment = async (place, signal) => {
     if (this.#link === undefined) throw new AppError("tool_interrupted", "the guest is not there yet");
     return await this.#link.attachment(place, signal);
@@ -99,6 +110,14 @@ class SpawnedGuest implements GuestProcess {
 
   notify(notice: RunnerNotice): void {
     this.#link?.notify(notice).catch(() => {});
+  }
+
+  async drain(ms: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, ms);
+    this.notify({ v: 1, type: "drain" });
+    await Promise.race([this.#drained.promise, this.exited, late.promise]);
+    clearTimeout(timer);
   }
 
   async close(): Promise<void> {
@@ -143,6 +162,11 @@ class SpawnedGuest implements GuestProcess {
         return this.#fail(notice.code as ErrorCode, notice.message);
       case "turn":
         return this.#handlers.onTurn();
+      case "turns":
+        this.#turns = notice.count;
+        return;
+      case "drained":
+        return this.#drained.resolve();
       case "clients":
         this.#clients = notice.count;
         return this.#handlers.onClients(notice.count);
@@ -151,6 +175,9 @@ class SpawnedGuest implements GuestProcess {
 
   /** Clients would take their token and their words to whoever listens there. */
   #takePort(port: number): void {
+    // Its address is written down once: a second one would be nobody's.
+    if (this.#isListening) throw new AppError("protocol", "the guest says twice where it listens");
+    this.#isListening = true;
     if (Deno.build.os !== "linux" || isListening(this.pid, port)) return this.#port.resolve(port);
     this.#fail("guest_failed", `the guest says that it listens on port ${port}, and it does not`);
     this.#kill();

@@ -1,59 +1,60 @@
 import { join } from "#/lib/path.ts";
-import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
-import type { ApprovalResolution } from "#/core/capability.ts";
+import { AppError } from "#/core/error.ts";
 import { openControl } from "#/runner/control.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
-import { newToken } from "#/lib/token.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
-import { toNodeId } from "#/runner/node_id.ts";
-import { type GuestProcess, startGuest } from "#/runner/guest_process.ts";
+import { Live, type LiveInput } from "#/runner/live.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
-import { hasPackages } from "#/runner/packages_dir.ts";
-import type { BindPlan } from "#/runner/plan_bind.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
-import { planGuest } from "#/runner/plan_guest.ts";
-import type { GatewayToken } from "#/gateway/token.ts";
+import type { Reloaded, Reloader } from "#/runner/reload.ts";
+import type { RunnerSettings, Told } from "#/runner/settings.ts";
 import { hasTokens } from "#/runner/tokens_path.ts";
-import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
-import type { ToolHost } from "#/runner/tool_host.ts";
 
 /** Everything that one start is made of. */
-export interface RunnerInput {
-  readonly program: Program;
-  /** Of this program. */
-  readonly version: string;
+export interface RunnerInput extends LiveInput {
   readonly env: Readonly<Record<string, string>>;
-  readonly user: string;
   readonly folders: UserFolders;
   /** `host:port` of the model endpoint and of channels. */
   readonly hosts: readonly string[];
   /** Finds out what the guest is told; called once, just before its process is started. */
-  readonly bootstrap: () => Promise<
-    Omit<Bootstrap, "v" | "node" | "startToken" | "internalDir" | "port" | "user" | "offered" | "tokens" | "listen">
-  >;
-  readonly port: number;
-  /** Where else the gateway listens, and by which names. */
-  readonly bind?: Omit<BindPlan, "port">;
+  readonly bootstrap: () => Promise<Told>;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
+  /** Where the configuration is read again; absent where there is none, and then nothing is watched. */
+  readonly reload?: ReloadInput;
 }
 
-/** A runner at work: it holds the broker, starts tool children and owns the guest. */
+/** How a runner reads its configuration again. */
+export interface ReloadInput {
+  /** Reads and checks all of it, as a start does, for a runner that has these settings. Throws AppError for a bad one. */
+  readonly load: (settings: RunnerSettings) => Promise<Reloaded>;
+  /** Files that it depends on, absolute. */
+  readonly files: () => readonly string[];
+  /** When this start began to read it, integer ms UTC. */
+  readonly since: number;
+  /** Told what the log is told of an edit. */
+  readonly onNote: (line: string) => void;
+}
+
+/** A runner at work: it holds the broker, starts tool children and owns the guest, which it replaces when that ends. */
 export interface Runner {
+  /** Of the guest of now. */
   readonly endpoint: Endpoint;
-  /** Settles when the guest has ended by itself, with its exit code. */
-  readonly guestExited: Promise<number>;
+  /** Settles when its guests ended too often and no other is started: with what to tell the person. Never rejects. */
+  readonly gaveUp: Promise<AppError>;
   /** Clients connected to the gateway now. */
   readonly clients: number;
-  /** Resolves when no client is connected. */
+  /** Resolves when no client is connected, or on its way back after a restart. */
   whenIdle(): Promise<void>;
+  /** Reads the configuration again and says what became of it. Rejects with AppError `usage` when this runner has none. */
+  reload(): Promise<HealthStatus["config"]>;
   /** Ends guest and children, removes the endpoint and gives the lock back. A second call waits for the first. */
   close(): Promise<void>;
 }
@@ -63,9 +64,9 @@ export interface Runner {
  * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `audit_failed`; nothing is left behind then.
  */
 export async function startRunner(input: RunnerInput): Promise<Runner> {
-  const { folders } = input;
-  // Closed from the last to the first: the endpoint, so that nobody new comes; the guest before its broker, so that it can record what it
-  // was told; the lock last.
+  const { folders, hosts, tools } = input;
+  // Closed from the last to the first: the watch and the control socket, so that nothing more changes; the guest before its broker, so
+  // that it can record what it was told; the address, which no guest writes any more by then; the lock last.
   await using open = new AsyncDisposableStack();
   open.defer(() => input.lock.release());
   // A start before us that was killed leaves its address behind; it must not be taken for ours.
@@ -76,135 +77,127 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const env = toSandboxEnv(input.env, folders.run);
   const log = openLogFile(join(folders.logs, "runtime.log"));
   open.defer(() => log.close());
-  const startToken = newToken();
   const told = input.bootstrap();
   told.catch(() => {});
-  const idle = new Idle();
-  const tools = Promise.withResolvers<ToolHost>();
-  tools.promise.catch(() => {});
-  open.defer(async () => await (await tools.promise.catch(() => undefined))?.close());
-  const { program, port: wanted, hosts, bind: { listen: _, ...bind } = {} } = input;
-  const guestPlan = planGuest({ program, env, internalDir: folders.internal, lockPath, port: wanted, hosts, ...bind });
-  const guest = spawnGuest(input, { guestPlan, told, startToken, tools: tools.promise, idle, log });
-  open.defer(() => guest.close());
-  try {
-    // The guest works with it while this process is busy with what runs tools.
-    await Promise.allSettled([told]);
-    // Not a literal import: what runs tools is evaluated while the guest starts, not before it (60 ms).
-    const { openTools }: typeof import("#/runner/tool_host.ts") = await import(
-      new URL("./tool_host.ts", import.meta.url).href
-    );
-    const onResolved = (resolution: ApprovalResolution) => guest.notify({ v: 1, type: "approval", resolution });
-    const host = await openTools({
-      ...input,
-      plan: input.tools,
-      guestPlan,
-      env,
-      now: Date.now,
-      onResolved,
-      guestStarted: guest.listening,
-      attachment: (place, signal) => guest.attachment(place, signal),
-      onLog: (line) => log.write(line),
-    });
-    tools.resolve(host);
-    const port = await guest.listening;
-    const health = watchHealth(input, { guest, host, port, startupStatus: (await told).startupStatus });
-    const onTokens = async () => guest.notify({ v: 1, type: "tokens", tokens: await readIssued(folders.run) });
-    const control = openControl(folders.ipc, { approvals: host.approvals, health, onTokens });
-    // One that was revoked while the guest came up found nobody to tell.
-    if (hasTokens(folders.run)) await onTokens();
-    open.defer(() => control.close());
-    const endpoint = writeEndpoint(folders.ipc, port, startToken);
-    open.defer(() => removeEndpoint(folders.ipc));
-    // Not before: what waits for the address does not wait for this, and the first call does.
-    host.tryWalls();
-    return toRunner(endpoint, guest, idle, open.move());
-  } catch (error) {
-    tools.reject(error);
-    throw error;
-  }
-}
-
-function toRunner(endpoint: Endpoint, guest: GuestProcess, idle: Idle, open: AsyncDisposableStack): Runner {
+  let endpoint: Endpoint | undefined;
+  open.defer(() => removeEndpoint(folders.ipc));
+  const live = new Live({ hosts, tools, folders, told }, {
+    input,
+    env,
+    lockPath,
+    log,
+    onUp: (port, token) => endpoint = writeEndpoint(folders.ipc, port, token),
+    onDown: () => removeEndpoint(folders.ipc),
+  });
+  open.defer(() => live.close());
+  // Not before its address is gone: who finds none may take the lock in a moment.
+  open.defer(() => removeEndpoint(folders.ipc));
+  await live.open();
+  const reloading = new Reloading(input, live, log);
+  const control = openControl(folders.ipc, {
+    approvals: async () => (await live.gate.host()).approvals,
+    health: () => toHealth(input, live, reloading.state),
+    reload: () => reloading.reload(),
+    onTokens: () => live.tellTokens(),
+  });
+  // One that was revoked while the guest came up found nobody to tell.
+  if (hasTokens(folders.run)) await live.tellTokens();
+  open.defer(() => control.close());
+  open.defer(() => reloading.close());
+  // Not before: what waits for the address does not wait for this, and the first call does.
+  live.host.tryWalls();
+  reloading.open(await told);
+  const opened = open.move();
   let closing: Promise<void> | undefined;
   return {
-    endpoint,
-    guestExited: guest.exited,
-    get clients() {
-      return guest.clients;
+    get endpoint() {
+      return endpoint!;
     },
-    whenIdle: () => idle.promise,
-    close: () => closing ??= open.disposeAsync(),
+    gaveUp: live.supervisor.gaveUp,
+    get clients() {
+      return live.supervisor.guest.clients;
+    },
+    whenIdle: () => live.presence.whenNone(),
+    reload: () => reloading.reload(),
+    close: () => closing ??= opened.disposeAsync(),
   };
 }
 
-interface GuestDeps {
-  readonly guestPlan: ProcessPlan;
-  readonly told: ReturnType<RunnerInput["bootstrap"]>;
-  readonly startToken: string;
-  readonly tools: Promise<ToolHost>;
-  readonly idle: Idle;
-  readonly log: LogFile;
-}
+/** Reads the configuration again. What does it is loaded when the gateway listens: a start does not wait for it. */
+class Reloading {
+  readonly #input: RunnerInput;
+  readonly #live: Live;
+  readonly #log: LogFile;
+  readonly #startedAt = Date.now();
+  #reloader: Promise<Reloader> | undefined;
+  #opened: Reloader | undefined;
+  #watch: { close(): void } | undefined;
+  #isClosed = false;
 
-function spawnGuest(
-  { folders, port, user, bind }: RunnerInput,
-  { guestPlan, told, startToken, tools, idle, log }: GuestDeps,
-): GuestProcess {
-  return startGuest(
-    guestPlan,
-    async () => ({
-      v: 1,
-      ...await told,
-      // Only then does the guest wait for the tools to open.
-      ...(hasPackages(folders) ? { offered: [...(await tools).offered] } : {}),
-      user,
-      node: await toNodeId(folders.internal),
-      internalDir: folders.internal,
-      port,
-      startToken,
-      ...(hasTokens(folders.run) ? { tokens: await readIssued(folders.run) } : {}),
-      ...(bind?.listen === undefined ? {} : { listen: bind.listen }),
-    }),
-    {
-      broker: {
-        call: async (request, signal) => (await tools).broker.call(request, signal),
-        answer: async (given) => await (await tools).broker.answer(given),
-        derived: async (session, from) => await (await tools).broker.derived(session, from),
+  constructor(input: RunnerInput, live: Live, log: LogFile) {
+    this.#input = input;
+    this.#live = live;
+    this.#log = log;
+  }
+
+  get state(): HealthStatus["config"] {
+    return this.#opened?.state ?? { state: "in_force", at: this.#startedAt, note: "" };
+  }
+
+  /** Begins to watch. Returns at once. */
+  open(told: Told): void {
+    const { reload } = this.#input;
+    if (reload === undefined) return;
+    this.#reloader = this.#load(reload, told);
+    this.#reloader.catch((error) => this.#log.write(`runner: the configuration is not watched: ${error}`));
+  }
+
+  async reload(): Promise<HealthStatus["config"]> {
+    const { reload } = this.#input;
+    if (reload === undefined) throw new AppError("usage", "this runner has no configuration that it could read again");
+    return await (await this.#reloader)!.reload();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#watch?.close();
+  }
+
+  async #load(reload: ReloadInput, told: Told): Promise<Reloader> {
+    const [{ Reloader }, { FileWatch }] = await Promise.all([
+      import(new URL("./reload.ts", import.meta.url).href) as Promise<typeof import("#/runner/reload.ts")>,
+      import(new URL("./watch_files.ts", import.meta.url).href) as Promise<typeof import("#/runner/watch_files.ts")>,
+    ]);
+    const settings = { ...this.#live.settings, told };
+    const reloader: Reloader = new Reloader({
+      load: () => reload.load(reloader.settings),
+      apply: (change, next) => this.#live.apply(change, next),
+      onNote: (line) => {
+        this.#log.write(`runner: ${line}`);
+        reload.onNote(line);
       },
-      onClients: (count) => idle.set(count),
-      onTurn: () => void tools.then((host) => host.warm()).catch(() => {}),
-      onLog: (line) => log.write(line),
-    },
-  );
-}
-
-/** What opens the gateway beside its own tokens. */
-async function readIssued(runDir: string): Promise<GatewayToken[]> {
-  // Not a literal import: most starts have no such file.
-  const { readTokens, toGatewayTokens }: typeof import("#/runner/token_store.ts") = await import(
-    new URL("./token_store.ts", import.meta.url).href
-  );
-  return toGatewayTokens(readTokens(runDir));
-}
-
-interface Watched {
-  readonly guest: GuestProcess;
-  readonly host: ToolHost;
-  readonly port: number;
-  readonly startupStatus: Bootstrap["startupStatus"];
+      now: Date.now,
+    }, settings);
+    this.#opened = reloader;
+    if (this.#isClosed) return reloader;
+    const { files, since } = reload;
+    this.#watch = new FileWatch({ files, since, onChange: () => void reloader.reload() });
+    return reloader;
+  }
 }
 
 /** What the control socket says of this runner, each time anew. */
-function watchHealth(
+function toHealth(
   { user, version, folders, bind }: RunnerInput,
-  { guest, host, port, startupStatus }: Watched,
-): () => HealthStatus {
-  let isUp = true;
-  void guest.exited.then(() => isUp = false);
-  return () => ({
+  live: Live,
+  config: HealthStatus["config"],
+): HealthStatus {
+  const { supervisor, host } = live;
+  const { guest } = supervisor;
+  const { startupStatus } = live;
+  return {
     user_id: user,
-    healthy: isUp,
+    healthy: supervisor.isUp,
     sandbox_tier: startupStatus.sandbox_tier,
     startup_status: startupStatus,
     shell_available: startupStatus.shell_available,
@@ -215,26 +208,12 @@ function watchHealth(
     runtime_pid: guest.pid,
     pid: Deno.pid,
     version,
-    gateway: `127.0.0.1:${port}${bind?.about === undefined ? "" : ` and ${bind.about}`}`,
+    gateway: `127.0.0.1:${supervisor.port}${bind?.about === undefined ? "" : ` and ${bind.about}`}`,
     clients: guest.clients,
     approvals: host.approvals.pending.length,
+    active_turns: guest.turns,
+    guest_restarts: supervisor.restarts,
+    config,
     audit_head: host.audit.head,
-  });
-}
-
-/** The count of clients as a promise of none. */
-class Idle {
-  #count = 0;
-  #waiting: (() => void)[] = [];
-
-  set(count: number): void {
-    this.#count = count;
-    if (count > 0) return;
-    for (const resolve of this.#waiting.splice(0)) resolve();
-  }
-
-  get promise(): Promise<void> {
-    if (this.#count === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
+  };
 }

@@ -108,7 +108,10 @@ export const TokenShape = z.strictObject({
   expiresAt: Count.exactOptional(),
 });
 
-/** What the runner tells its guest outside any call: a card was answered; the tokens that the person made are now these. */
+/**
+ * What the runner tells its guest outside any call: a card was answered; the tokens that the person made are now these; or take no new turn
+ * and say when none runs.
+ */
 export const RunnerNotice = z.discriminatedUnion("type", [
   z.strictObject({
     v: z.literal(1),
@@ -121,6 +124,7 @@ export const RunnerNotice = z.discriminatedUnion("type", [
     }),
   }),
   z.strictObject({ v: z.literal(1), type: z.literal("tokens"), tokens: z.array(TokenShape).max(LIMITS.tokensMax) }),
+  z.strictObject({ v: z.literal(1), type: z.literal("drain") }),
 ]);
 export type RunnerNotice = z.infer<typeof RunnerNotice>;
 

@@ -244,6 +244,8 @@ export class Sessions {
     const { log } = this.#options;
     // Whoever had the lane before may have run this very turn.
     const known = await readTurn(log, message);
+    // It got the lane in the moment in which it was cancelled: like one that still waits, it leaves no trace.
+    if (known.length === 0 && run.ending.aborted) return yield this.#unrecorded(message, CANCELLED_IN_QUEUE);
     if (known.length > 0) {
       yield* known;
       const isOver = known.some(isTurnEnd) || this.#parked.get(message.session) === message.turn;

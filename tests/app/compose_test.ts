@@ -31,6 +31,7 @@ async function openSetting(
     fetch: () => Promise.reject(new Error("the demo fetches nothing")),
     now: Date.now,
     onClients: (count) => void heard.counts.push(count),
+    onTurns: () => {},
     onTurn: () => void heard.turns++,
     onResolved: () => {},
     report: (error) => void heard.reports.push(error),

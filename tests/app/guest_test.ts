@@ -76,8 +76,14 @@ Deno.test("the guest listens, serves a turn with the runner's tools and ends wit
   assert.deepEqual(await next(), { v: 1, type: "clients", count: 1 });
   client.send("hello", { request_id: "h", protocol_version: 2, user_id: "default" });
   client.turn("t", "read /shared/a.txt", { session_id: "runtime-default" });
+  assert.deepEqual(await next(), { v: 1, type: "turns", count: 1 });
   assert.deepEqual(await next(), { v: 1, type: "turn" });
   assert.match((await client.next("turn_completed")).payload.response.message.content, /rivers run/);
+  assert.deepEqual(await next(), { v: 1, type: "turns", count: 0 });
+  await link.notify({ v: 1, type: "drain" });
+  assert.deepEqual(await next(), { v: 1, type: "drained" });
+  client.turn("late", "read /shared/a.txt", { session_id: "runtime-default" });
+  assert.match((await client.next("error")).payload.message, /^the gateway restarts; send this again/);
   await link.close();
   assert.equal((await client.closed).code, 1001);
   assert.equal((await child.status).code, 0, await errors);

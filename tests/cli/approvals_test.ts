@@ -6,7 +6,7 @@ import { main } from "#/cli/main.ts";
 import { openControl } from "#/runner/control.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import { type Machine, makeMachine } from "../config/layers_on_disk.ts";
-import { healthOf } from "../fixture/health.ts";
+import { toControlDeps } from "../fixture/health.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
 const ASKED: Omit<ApprovalCard, "id" | "askedAt" | "expiresAt"> = {
@@ -47,7 +47,7 @@ async function withHouse(check: (house: House) => Promise<void>): Promise<void> 
 async function withLive(check: (house: House, approvals: Approvals) => Promise<void>): Promise<void> {
   await withHouse(async (house) => {
     const approvals = house.open();
-    const control = openControl(house.ipc, { approvals, health: healthOf });
+    const control = openControl(house.ipc, toControlDeps(approvals));
     try {
       await check(house, approvals);
     } finally {

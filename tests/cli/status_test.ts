@@ -10,7 +10,7 @@ import { acquireRunnerLock } from "#/runner/lock.ts";
 import { openApprovals } from "#/sandbox/approvals.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
 import { askedCall } from "../fixture/asked_call.ts";
-import { healthOf } from "../fixture/health.ts";
+import { healthOf, toControlDeps } from "../fixture/health.ts";
 import { writeLog } from "../sandbox/audit_kit.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
@@ -52,7 +52,7 @@ function openRunner({ ipc, run }: House, over: Partial<HealthStatus>): Disposabl
     record: () => {},
     onResolved: () => {},
   });
-  const control = openControl(ipc, { approvals, health: () => healthOf(over) });
+  const control = openControl(ipc, toControlDeps(approvals, () => healthOf(over)));
   return {
     [Symbol.dispose]() {
       control.close();
@@ -75,6 +75,9 @@ Deno.test("runStatus() where nothing ever ran says so with exit 3, and makes not
         guest: null,
         gateway: null,
         clients: null,
+        turns: null,
+        restarts: null,
+        config: null,
         waiting: 0,
         auditHead: null,
         auditAgrees: null,
@@ -102,6 +105,9 @@ Deno.test("runStatus() tells what the runner says of itself, and the log's head 
       guest: { pid: 4725, up: true },
       gateway: "127.0.0.1:4000",
       clients: 2,
+      turns: 0,
+      restarts: 0,
+      config: { state: "in_force", at: 1_000, note: "" },
       waiting: 1,
       auditAgrees: true,
     });
@@ -193,6 +199,12 @@ Deno.test("runStatus() refuses a folder that a link took elsewhere, and an audit
   });
 });
 
+const refused = (note: string) => ({
+  state: "refused" as const,
+  at: new Date(2030, 0, 2, 3, 6).getTime(),
+  note,
+});
+
 const RUNNING: Status = {
   user: "alice",
   state: "running",
@@ -202,6 +214,9 @@ const RUNNING: Status = {
   guest: { pid: 4725, up: true },
   gateway: "127.0.0.1:4000",
   clients: 1,
+  turns: 0,
+  restarts: 0,
+  config: { state: "in_force", at: 1_000, note: "" },
   waiting: 2,
   auditHead: { seq: 27, sha256: "a".repeat(64), at: new Date(2030, 0, 2, 3, 5).getTime() },
   auditAgrees: true,
@@ -234,7 +249,20 @@ Deno.test("toStatusText() has a first line for each state, and leaves out what n
     ],
     [{ ...down, state: "starting", runner: null }, /^oxydra is starting for alice\ntier /],
     [{ ...down, state: "not_answering" }, /^oxydra does not answer for alice: it stops or hangs\nrunner /],
-    [{ ...RUNNING, guest: { pid: 4725, up: false } }, /^guest +process 4725, it has ended$/m],
+    [
+      { ...RUNNING, guest: { pid: 4725, up: false } },
+      /^guest +process 4725, no turn can run: it has ended, or restarts$/m,
+    ],
+    [{ ...RUNNING, turns: 2, restarts: 1 }, /^guest +process 4725, up, 2 turns at work, restarted 1 time$/m],
+    [
+      { ...RUNNING, config: refused("a.toml:1: bad") },
+      /^config +last edit refused \(2030-01-02 03:06\): a.toml:1: bad$/m,
+    ],
+    [{ ...RUNNING, config: refused("one\ntwo\nthree") }, /^config +last edit .*: one \(and 2 more lines\)$/m],
+    [
+      { ...RUNNING, config: { state: "in_force", at: 1, note: "workspace_root takes effect at the next start" } },
+      /^config +workspace_root takes effect at the next start$/m,
+    ],
     [{ ...RUNNING, waiting: 0 }, /^waiting +no call$/m],
     [{ ...RUNNING, waiting: null }, /^waiting +unknown: run\/approvals\.json is damaged$/m],
     [{ ...RUNNING, auditHead: null }, /^audit log +no entry yet$/m],

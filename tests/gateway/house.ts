@@ -35,6 +35,7 @@ export interface House extends AsyncDisposable {
   readonly recheck: () => void;
   /** Takes more routes until the first request. */
   readonly app: Gateway["app"];
+  readonly drain: Gateway["drain"];
   client(options?: { hello?: Record<string, unknown>; capabilities?: readonly string[] }): Promise<Client>;
 }
 
@@ -99,6 +100,7 @@ export async function openHouse(
     resume: gateway.resume,
     recheck: () => gateway.recheck(),
     app: gateway.app,
+    drain: gateway.drain,
     counted: () => recount.promise,
     async has(clients) {
       while (counts.at(-1) !== clients) await recount.promise;

@@ -12,7 +12,7 @@ import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import { askedCall } from "../fixture/asked_call.ts";
-import { healthOf } from "../fixture/health.ts";
+import { healthOf, toControlDeps } from "../fixture/health.ts";
 
 /** What a client of the reference takes (crates/types/src/runner.rs): the fields that it needs; others it drops, as serde does. */
 const ReferenceStartup = z.object({
@@ -67,7 +67,7 @@ function openDesk(): Desk {
     onResolved: () => {},
   });
   const found = approvals.find(askedCall());
-  const control = openControl(ipc, { approvals, health: () => healthOf({ approvals: approvals.pending.length }) });
+  const control = openControl(ipc, toControlDeps(approvals, () => healthOf({ approvals: approvals.pending.length })));
   return {
     ipc,
     path: control.path,
@@ -172,7 +172,7 @@ Deno.test("openControl() takes as many as controlClientsMax, and the place of a 
   const left = Deno.makeTempDirSync();
   const dead = Deno.listen({ transport: "unix", path: controlPath(left) });
   dead.close();
-  const deps = { approvals: desk.approvals, health: healthOf };
+  const deps = toControlDeps(desk.approvals);
   openControl(left, deps).close();
   Deno.writeTextFileSync(controlPath(left), "no socket");
   assert.throws(() => openControl(left, deps), { code: "config_invalid" });

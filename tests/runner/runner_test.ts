@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { UserFolders } from "#/config/user.ts";
+import { LIMITS } from "#/core/limits.ts";
 import { readHealth } from "#/cli/control_client.ts";
 import { HealthStatus } from "#/runner/control_frames.ts";
 import { controlPath, endpointPath, readEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { acquireRunnerLock } from "#/runner/lock.ts";
 import { type Runner, type RunnerInput, startRunner } from "#/runner/runner.ts";
-import { denoEnv, isAlive, processTree } from "../fixture/system.ts";
+import { denoEnv, isAlive, processTree, waitUntil } from "../fixture/system.ts";
 import { demoBootstrap, makeFolders, takeLock, thisProgram } from "../fixture/workspace.ts";
 import { Client } from "../gateway/house.ts";
 
@@ -79,7 +80,6 @@ Deno.test("startRunner() serves a turn whose tools run in children and write int
   assert.equal(guestsOf(folders).length, 1);
   await Promise.all([runner.close(), runner.close()]);
   assert.deepEqual(guestsOf(folders), []);
-  assert.equal(await runner.guestExited, 0);
   await assertFree(folders);
 });
 
@@ -119,14 +119,81 @@ Deno.test("startRunner() that cannot start leaves no process, no address and no 
   }
 });
 
-Deno.test("guestExited tells of a guest that was killed, and the runner can still be closed", async () => {
+/** Resolves with the pid of a guest that is none of those. */
+async function nextGuest(folders: UserFolders, before: readonly number[]): Promise<number> {
+  const fresh = () => guestsOf(folders).filter((pid) => !before.includes(pid));
+  await waitUntil(() => fresh().length === 1 && readEndpoint(folders.ipc) !== null, "no guest took its place");
+  return fresh()[0]!;
+}
+
+Deno.test("startRunner() replaces a guest that was killed, at the same address, and says so in health", async () => {
+  const folders = makeFolders();
+  const runner = await startRunner(toInput(folders));
+  const client = await connect(runner);
+  const before = runner.endpoint;
+  const [guest] = guestsOf(folders);
+  const idle = runner.whenIdle().then(() => "idle");
+  Deno.kill(guest!, "SIGKILL");
+  await client.closed;
+  const next = await nextGuest(folders, [guest!]);
+  assert.deepEqual([runner.endpoint, readEndpoint(folders.ipc)], [before, before]);
+  assert.equal(await Promise.race([idle, Promise.resolve("held")]), "held", "its client may come back");
+  const again = await connect(runner);
+  again.turn("t", "list /shared", { session_id: "runtime-default" });
+  await again.next("turn_completed");
+  const { healthy, runtime_pid, guest_restarts, config } = await readHealth(controlPath(folders.ipc));
+  assert.deepEqual([healthy, runtime_pid, guest_restarts, config.state], [true, next, 1, "in_force"]);
+  again.socket.close(1000);
+  assert.equal(await idle, "idle");
+  assert.match(Deno.readTextFileSync(join(folders.logs, "runtime.log")), /the guest ended by itself with code 137/);
+  await assert.rejects(runner.reload(), { code: "usage" });
+  await runner.close();
+  await assertFree(folders);
+});
+
+Deno.test("startRunner() gives up on guests that are killed again and again, and can still be closed", async () => {
+  const folders = makeFolders();
+  const runner = await startRunner(toInput(folders));
+  let isOver = false;
+  const over = runner.gaveUp.then((error) => {
+    isOver = true;
+    return error;
+  });
+  const killed = new Set<number>();
+  await waitUntil(
+    () => {
+      const alive = readEndpoint(folders.ipc) === null ? [] : guestsOf(folders).filter((pid) => !killed.has(pid));
+      for (const pid of alive) {
+        killed.add(pid);
+        Deno.kill(pid, "SIGKILL");
+      }
+      return isOver;
+    },
+    "it never gives up",
+    60_000,
+  );
+  assert.equal(killed.size, LIMITS.guestCrashesMax + 1);
+  const error = await over;
+  assert.equal(error.code, "guest_failed");
+  assert.match(error.message, /^the guest ended by itself more than 5 times in 5 minutes.*code 137$/);
+  assert.equal((await readHealth(controlPath(folders.ipc))).healthy, false);
+  await runner.close();
+  await assertFree(folders);
+});
+
+Deno.test("startRunner() gives up with the reason on guests that cannot start any more", async () => {
   const folders = makeFolders();
   const runner = await startRunner(toInput(folders));
   const [guest] = guestsOf(folders);
+  Deno.kill(guest!, "SIGSTOP");
+  for (const { name } of [...Deno.readDirSync(folders.internal)]) {
+    if (name.startsWith("oxydra.db")) Deno.removeSync(join(folders.internal, name));
+  }
+  Deno.writeTextFileSync(join(folders.internal, "oxydra.db"), "this is no database, long enough to be looked at");
   Deno.kill(guest!, "SIGKILL");
-  assert.notEqual(await runner.guestExited, 0);
-  const { healthy, runtime_pid } = await readHealth(controlPath(folders.ipc));
-  assert.deepEqual([healthy, runtime_pid], [false, guest]);
+  const error = await runner.gaveUp;
+  assert.match(error.message, /is not started again; the last time: .*oxydra\.db/);
+  assert.deepEqual(guestsOf(folders), []);
   await runner.close();
   await assertFree(folders);
 });

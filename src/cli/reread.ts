@@ -1,0 +1,40 @@
+import type { Loaded } from "#/config/load.ts";
+import { planTools } from "#/runner/plan_tools.ts";
+import { checkTier } from "#/runner/plan_start.ts";
+import { checkFolders, prepareWorkspace } from "#/runner/prepare.ts";
+import type { Reloaded } from "#/runner/reload.ts";
+import type { RunnerSettings } from "#/runner/settings.ts";
+import type { TurnOptions } from "#/cli/main.ts";
+import { findPlace } from "#/cli/place.ts";
+import { describePlan, tellGuest } from "#/cli/start_plan.ts";
+
+/** What a runner that lives reads its configuration again with. */
+export interface RereadInput {
+  /** The flags of its start, which stay the strongest layer. */
+  readonly options: TurnOptions;
+  /** Whose runner it is. */
+  readonly user: string;
+  readonly version: string;
+  /** In force. */
+  readonly settings: RunnerSettings;
+}
+
+/**
+ * Reads and checks the whole configuration as a start does, with the same rules of trust; the environment is that of the start. The place
+ * of the workspace stays: another `workspace_root` is for the next start. Throws what a start throws; then nothing was changed, apart
+ * from folders of new mounts.
+ */
+export async function rereadSettings(
+  { options, user, version, settings }: RereadInput,
+): Promise<Reloaded & { loaded: Loaded }> {
+  const place = await findPlace({ ...options, user });
+  const { loaded, env } = place;
+  checkTier(place.user.tier);
+  const plan = await describePlan(place);
+  const tools = planTools(loaded.config, env);
+  const isHere = checkFolders(place.user, loaded, place).root === settings.folders.root;
+  const folders = isHere ? prepareWorkspace(place.user, loaded, place) : settings.folders;
+  const told = await tellGuest(place, plan, version);
+  const later = isHere ? [] : ["workspace_root"];
+  return { loaded, later, settings: { told, hosts: plan.hosts, tools, folders } };
+}

@@ -1,0 +1,41 @@
+import { toPrintable } from "#/lib/printable.ts";
+import type { Loaded } from "#/config/load.ts";
+import { probeLocalServers } from "#/provider/local_servers.ts";
+import { isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
+import type { Environment } from "#/runner/process_plan.ts";
+import type { Told } from "#/runner/settings.ts";
+import { toStartupStatus } from "#/runner/startup_status.ts";
+
+/** What a start is planned from. */
+export interface PlanPlace {
+  readonly loaded: Loaded;
+  readonly env: Environment;
+}
+
+/**
+ * The plan of a start with what the catalog knows of its models; notes about catalog files go to stderr. The demo needs none: what reads a
+ * catalog is not even loaded for it. Throws as `planStart` and `describeStart`.
+ */
+export async function describePlan({ loaded, env }: PlanPlace): Promise<StartPlan> {
+  const plan = planStart(loaded, env, []);
+  if (isDescribed(plan, loaded)) return plan;
+  const { describeStart }: typeof import("#/runner/describe_start.ts") = await import(
+    new URL("../runner/describe_start.ts", import.meta.url).href
+  );
+  const described = await describeStart(plan, loaded);
+  for (const note of described.notes) console.error(`oxydra: not used of the model catalog: ${toPrintable(note)}`);
+  return described.plan;
+}
+
+/**
+ * What a guest is told of a plan. Only a start that ends at the demo by itself looks for a model server on this machine; it asks for names
+ * of models and nothing else.
+ */
+export async function tellGuest({ loaded, env }: PlanPlace, described: StartPlan, version: string): Promise<Told> {
+  const { provider, model: selected } = loaded.config.selection;
+  const isLost = described.model.type === "demo" && provider === undefined && selected === undefined;
+  const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
+  const { timezone, model, fallback, settings, store } = plan;
+  const told = { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus() };
+  return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
+}
