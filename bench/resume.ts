@@ -20,7 +20,7 @@ export const resume: Bench = {
     const workspace = join(machine.cwd, ".oxydra/workspaces/default");
     try {
       const first = await startGateway(options);
-      const client = await connectRaw(first, { session_id: "s", capabilities: ["turn_events", "named_sessions"] });
+      const client = await connectRaw(first, { session_id: "s", capabilities: ["named_sessions"] });
       const times: number[] = [];
       let running = first.process;
       for (let round = 0; round < ROUNDS; round++) {
