@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { reply, text } from "../tests/fake/openai_reply.ts";
+import { reply, text, waitFor } from "../tests/fake/openai_reply.ts";
 import { startFakeOpenAi } from "../tests/fake/openai_server.ts";
 import { connectRaw, makeMachine, processTree, spawnOxydra, startGateway, vendorEnv } from "../tests/fixture/system.ts";
 import { type Bench, median, percentile } from "./row.ts";
@@ -14,22 +14,22 @@ export const resume: Bench = {
   name: "resume",
   async run() {
     // A reply that never comes: the turn is open in each round.
-    const vendor = await startFakeOpenAi(() => ({ ...reply([text("I think ")]), ending: "hang" }));
+    const vendor = await startFakeOpenAi(() => reply([text("I think "), waitFor(new Promise(() => {}))]));
     const machine = await makeMachine();
     const options = { cwd: machine.cwd, env: { ...machine.env, ...vendorEnv(vendor.url) } };
     const workspace = join(machine.cwd, ".oxydra/workspaces/default");
     try {
       const first = await startGateway(options);
-      const client = await connectRaw(first, { session_id: "s", capabilities: ["turn_events", "named_sessions"] });
+      const client = await connectRaw(first, { session_id: "s", capabilities: ["named_sessions"] });
       const times: number[] = [];
       let running = first.process;
       for (let round = 0; round < ROUNDS; round++) {
         // A turn of its own each round: one that comes to nothing again and again is given up.
-        const gateway = round === 0 ? { port: first.port, token: first.token } : readEndpoint(workspace);
+        const gateway = round === 0 ? { port: first.port, token: first.token } : await readEndpoint(workspace);
         const sender = round === 0 ? client : await connectRaw(gateway, { session_id: "s" });
         if (round > 0) sender.send("cancel_all_active_turns", { request_id: "c" });
         sender.send("send_turn", { request_id: "r", session_id: "s", turn_id: `t${round}`, prompt: "go" });
-        await sender.next((frame) => frame.type === "assistant_delta");
+        await sender.next(({ type, payload }) => type === "assistant_delta" && payload.turn.turn_id === `t${round}`);
         using db = new DatabaseSync(join(workspace, "internal/oxydra.db"), { readOnly: true });
         const last = () => Number(db.prepare("SELECT max(id) AS id FROM events").get()!["id"]);
         const before = last();
@@ -61,8 +61,11 @@ export const resume: Bench = {
   },
 };
 
-function readEndpoint(workspace: string): { port: number; token: string } {
-  const url = new URL(Deno.readTextFileSync(join(workspace, "ipc/gateway-endpoint")).trim());
+async function readEndpoint(workspace: string): Promise<{ port: number; token: string }> {
+  const path = join(workspace, "ipc/gateway-endpoint");
+  const isThere = () => Deno.stat(path).then(() => true, () => false);
+  while (!await isThere()) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const url = new URL(Deno.readTextFileSync(path).trim());
   return { port: Number(url.port), token: url.searchParams.get("token")! };
 }
 

@@ -8,6 +8,7 @@ import type { After } from "#/gateway/connection.ts";
 import { type Conversation, type SaidMessage, toChain, withEarlier } from "#/gateway/conversation.ts";
 import { type Conversations, toTurnId } from "#/gateway/conversations.ts";
 import type { Hub } from "#/gateway/hub.ts";
+import { toTokenChannel } from "#/gateway/directory.ts";
 import { followTurn } from "#/gateway/follow.ts";
 import { ReplyText } from "#/gateway/reply_text.ts";
 import type { RouteInput } from "#/gateway/route.ts";
@@ -64,14 +65,9 @@ export interface ApiTurn extends TurnPlace {
 const NEW_SESSION_ID = /^(?!runtime-|api-)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const KEY = /^[\x21-\x7e]{1,128}$/;
 
-/** Under which name a token's sessions are listed. */
-export function channelOf(caller: Caller): string {
-  return `api:${caller.id}`;
-}
-
 /** A session that the caller may see, or undefined. A channel's token sees those that it began; nobody sees another user's. Pure. */
 export function visibleTo(caller: Caller, row: SessionRow | undefined, user: string): SessionRow | undefined {
-  if (row?.user !== user || caller.scope === "channel" && row.channel !== channelOf(caller)) return undefined;
+  if (row?.user !== user || caller.scope === "channel" && row.channel !== toTokenChannel(caller)) return undefined;
   return row;
 }
 
@@ -94,7 +90,7 @@ export async function openApiTurn(deps: ApiDeps, asking: Asking, request: ApiReq
   const signal = AbortSignal.any([asking.signal, left.signal]);
   const message = {
     ...place,
-    channel: channelOf(caller),
+    channel: toTokenChannel(caller),
     requestId: place.turn,
     attachments: request.conversation.attachments,
     asked: request.asked,
@@ -104,9 +100,9 @@ export async function openApiTurn(deps: ApiDeps, asking: Asking, request: ApiReq
   const pieces = withTip(toPieces(events), {
     async ended({ text, seq }) {
       const tip = await toChain(after, [{ role: "assistant", text, media: [] }]);
-      deps.conversations.note(channelOf(caller), tip, { session: place.session, seq });
+      deps.conversations.note(toTokenChannel(caller), tip, { session: place.session, seq });
     },
-    refused: () => deps.conversations.giveBack(channelOf(caller), { turn: place.turn, before }),
+    refused: () => deps.conversations.giveBack(toTokenChannel(caller), { turn: place.turn, before }),
   });
   return { session: place.session, turn: place.turn, pieces, left: () => left.abort() };
 }
@@ -144,7 +140,7 @@ async function toPlace(
   }
   const turn = toTurnId(after, key);
   const fresh = await freshId(caller, turn);
-  const session = await deps.conversations.place(channelOf(caller), { turn, before, fresh });
+  const session = await deps.conversations.place(toTokenChannel(caller), { turn, before, fresh });
   return { session, turn, text: session === fresh ? await toFirst(deps, session, request.conversation) : text };
 }
 

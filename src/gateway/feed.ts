@@ -2,7 +2,8 @@ import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { isStored, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { channelOf, type DoorDeps, keyOf, unknownSession, visibleTo } from "#/gateway/api_turn.ts";
+import { toTokenChannel } from "#/gateway/directory.ts";
+import { type DoorDeps, keyOf, unknownSession, visibleTo } from "#/gateway/api_turn.ts";
 import { toInlineMedia } from "#/gateway/attachments.ts";
 import { EventQueue, readOn, type Told } from "#/gateway/event_queue.ts";
 import { followTurn } from "#/gateway/follow.ts";
@@ -137,7 +138,7 @@ function toMessageRoute(deps: DoorDeps): AnyRoute {
         session: id,
         turn,
         text: body.text,
-        channel: channelOf(caller),
+        channel: toTokenChannel(caller),
         requestId: turn,
         attachments,
         asked: { origin: "api" } as const,

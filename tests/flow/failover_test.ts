@@ -225,7 +225,10 @@ Deno.test("SIGKILL while the backup speaks: the turn has one end in the log, and
     assert.deepEqual(types, [
       "user_message",
       "model_request",
-      "turn_failed",
+      "resumed",
+      "model_request",
+      "model_result",
+      "turn_done",
       "user_message",
       "model_request",
       "model_result",

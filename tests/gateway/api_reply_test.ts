@@ -15,7 +15,8 @@ import {
   toSaid,
 } from "#/gateway/api_body.ts";
 import { toPieces, toReply } from "#/gateway/api_reply.ts";
-import { channelOf, keyOf, openApiTurn, unknownSession, visibleTo } from "#/gateway/api_turn.ts";
+import { toTokenChannel } from "#/gateway/directory.ts";
+import { keyOf, openApiTurn, unknownSession, visibleTo } from "#/gateway/api_turn.ts";
 import { ReplyText, toReplyText } from "#/gateway/reply_text.ts";
 import { delta, stored, turnDone } from "./scripted_source.ts";
 
@@ -114,7 +115,7 @@ Deno.test("visibleTo() shows a person's sessions to the person's tokens, and to 
   assert.equal(visibleTo(caller("channel", "other"), row, "ann"), undefined);
   assert.equal(visibleTo(caller("owner"), row, "bob"), undefined);
   assert.equal(visibleTo(caller("owner"), undefined, "ann"), undefined);
-  assert.equal(channelOf(caller("read")), "api:bot");
+  assert.equal(toTokenChannel(caller("read")), "api:bot");
   assert.equal(unknownSession("x".repeat(999)).message.length < 200, true);
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findSpentBudget, toTokens } from "#/turn/budget.ts";
+import { findSpentBudget, toSpentAgain, toTokens } from "#/turn/budget.ts";
 
 const BUDGETS = { stepsMax: 3, toolCallsMax: 9, tokensMax: 100, timeoutMs: 1 };
 
@@ -18,4 +18,15 @@ Deno.test("toTokens() believes the vendor's total, then its parts, then the esti
   assert.equal(toTokens({ promptTokens: 9, completionTokens: 2 }, 1), 11);
   assert.equal(toTokens({ completionTokens: 2 }, 1), 2);
   assert.equal(toTokens({}, 7), 7);
+});
+
+Deno.test("toSpentAgain() says what a recorded budget event meant, also one of a later version", () => {
+  assert.deepEqual(toSpentAgain({ kind: "turns", used: 3, limit: 3 }), {
+    kind: "turns",
+    used: 3,
+    limit: 3,
+    code: "budget_turns",
+    message: "Stopped after 3 of 3 (turns)",
+  });
+  assert.equal(toSpentAgain({ kind: "egress" as "cost", used: 1, limit: 1 }).code, "budget_exceeded");
 });

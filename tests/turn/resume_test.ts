@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { StoredEvent } from "#/core/event.ts";
 import { toHistory } from "#/turn/history.ts";
-import { isParked, planResume, restoreState } from "#/turn/resume.ts";
+import { countResumes, isParked, planResume, restoreState } from "#/turn/resume.ts";
 import { TurnState } from "#/turn/turn_state.ts";
 import { asks, denied, RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
@@ -129,4 +129,31 @@ Deno.test("planResume() has nothing for a turn without a reply; restoreState() p
     "Now the vault. ",
   ]);
   assert.deepEqual(resume.answered.map(({ call, text }) => [call.id, text]), [["x", "text of /shared/a"]]);
+});
+
+Deno.test("countResumes() counts since the last reply, result or wait for a person", () => {
+  const events = (...types: string[]) => types.map((type, at) => ({ type, seq: at + 1 }) as unknown as StoredEvent);
+  assert.equal(countResumes(events("user_message", "resumed", "model_request", "resumed")), 2);
+  for (const type of ["model_result", "tool_result", "parked"]) {
+    assert.equal(countResumes(events("user_message", "resumed", type, "resumed", "tool_intent")), 1, type);
+  }
+  assert.equal(countResumes([]), 0);
+});
+
+Deno.test("planResume() counts a call that was cut off with what was reserved for it, and its step not at all", async () => {
+  const provider = scriptedProvider(calls(["file_write", {}, "a"]), says("Done"));
+  const price = { input: 1, output: 1 };
+  const recorded = toStored(
+    await run(
+      toInput(),
+      toDeps(provider, openSandbox(() => "ok"), { price, models: [{ provider: "scripted", model: "m", price }] }),
+    ),
+  );
+  const second = recorded.findLastIndex((event) => event.type === "model_request");
+  const whole = planResume(recorded.slice(0, second))!;
+  const cut = planResume(recorded.slice(0, second + 1))!;
+  const request = recorded[second]!;
+  assert.ok(request.type === "model_request" && request.payload.reserved! > 0);
+  assert.deepEqual([whole.steps, cut.steps, cut.reply, whole.reply?.toolCalls.length], [1, 1, undefined, 1]);
+  assert.equal(cut.cost, whole.cost! + request.payload.reserved!);
 });
