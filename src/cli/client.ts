@@ -6,7 +6,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
-import { type Connection, openConnection } from "#/cli/connection.ts";
+import { type Connection, openConnection, readEndpointFile } from "#/cli/connection.ts";
 import { answerApproval, readApprovals } from "#/cli/control_client.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
@@ -22,7 +22,7 @@ async function main(): Promise<number> {
   const request = toClientRequest(Deno.args);
   const screen = toScreen(request);
   try {
-    const connection = await openConnection(readToken(request.endpointPath), request);
+    const connection = await openConnection(readEndpointFile(request.endpointPath), request);
     try {
       return await runSession(request, connection, screen);
     } finally {
@@ -61,12 +61,17 @@ async function runSession(request: ClientRequest, connection: Connection, screen
 
 function toDesk(request: ClientRequest, screen: Screen, lines: LineReader | undefined): CardDesk {
   return new CardDesk({
-    read: () => readApprovals(request.controlPath),
+    read: () => readCards(request),
     answer: (given) => answerApproval(request.controlPath, given),
     nextLine: lines && (() => lines.next()),
     say: screen.err,
     now: Date.now,
   });
+}
+
+/** The runner's cards; none where the runner is elsewhere: they are answered there. */
+async function readCards({ controlPath }: ClientRequest): ReturnType<typeof readApprovals> {
+  return controlPath === "" ? [] : await readApprovals(controlPath);
 }
 
 /** The lines that a person types, whatever stdin is; undefined where there is no terminal. */
@@ -114,7 +119,7 @@ async function runChat(
 
 /** A turn of this session that waits for an approval since an earlier time is taken up: its cards are asked, and it is shown to its end. */
 async function takeUp(request: ClientRequest, connection: Connection, screen: Screen, watch: TurnWatch): Promise<void> {
-  const cards = (await readApprovals(request.controlPath)).filter((card) => card.session === connection.sessionId);
+  const cards = (await readCards(request)).filter((card) => card.session === connection.sessionId);
   const turn = cards[0]?.turn;
   if (turn === undefined) return;
   screen.err("oxydra: an earlier turn of this session waits for you\n");
@@ -140,16 +145,6 @@ class Interrupt {
     this.#cancel = cancel;
     this.#asked = false;
   };
-}
-
-/** Address and token from the endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */
-function readToken(path: string): { port: number; token: string } {
-  try {
-    const url = new URL(Deno.readTextFileSync(path).trim());
-    return { port: Number(url.port), token: url.searchParams.get("token") ?? "" };
-  } catch (cause) {
-    throw new AppError("gateway_unreachable", "the endpoint file is gone", { cause });
-  }
 }
 
 function toScreen(request: ClientRequest): Screen {

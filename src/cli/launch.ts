@@ -1,5 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { join } from "#/lib/path.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { spawn } from "#/lib/spawn_piped.ts";
 import type { UserFolders } from "#/config/user.ts";
@@ -11,12 +12,13 @@ import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
+import type { Environment, PlanInput } from "#/runner/process_plan.ts";
 import { type Runner, startRunner } from "#/runner/runner.ts";
 import { toStartupStatus } from "#/runner/startup_status.ts";
 import type { ClientRequest } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { TurnOptions } from "#/cli/main.ts";
-import { findPlace, openProgram, type Place } from "#/cli/place.ts";
+import { findPlace, openProgram, type Place, readEnvironment } from "#/cli/place.ts";
 import type { PlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
 import { prepareMediaFolder } from "#/cli/save_media.ts";
@@ -52,12 +54,13 @@ export async function launchClient(
   if (options.model !== undefined) parseModelFlag(options.model);
   if (prompt !== undefined && mode === "run") checkPrompt(prompt);
   if (options.session !== undefined) checkSession(options.session);
+  if (options.gateway !== undefined) return await launchAt(mode, prompt, { ...options, gateway: options.gateway });
   const place = await findPlace(options);
   const { user, loaded } = place;
   checkTier(user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   const request: ClientRequest = {
-    mode,
+    mode: await toMode(mode, options, place.env),
     json: options.json ?? false,
     user: user.id,
     endpointPath: endpointPath(folders.ipc),
@@ -67,6 +70,36 @@ export async function launchClient(
     ...(options.saveMedia === undefined ? {} : { saveMedia: prepareMediaFolder(options.saveMedia) }),
   };
   return await attachOrStart({ ...place, program: await openProgram(), folders, request, prompt, version });
+}
+
+type ElsewhereOptions = TurnOptions & { readonly gateway: string };
+
+/** A gateway that somebody else runs: what starts one is not loaded. */
+async function launchAt(
+  mode: ClientRequest["mode"],
+  prompt: string | undefined,
+  options: ElsewhereOptions,
+): Promise<number> {
+  const { launchElsewhere }: typeof import("#/cli/launch_elsewhere.ts") = await import(
+    new URL("./launch_elsewhere.ts", import.meta.url).href
+  );
+  return await launchElsewhere(await toMode(mode, options, readEnvironment()), prompt, options);
+}
+
+/** Lines or a screen. `run` is asked nothing and loads nothing for it. */
+async function toMode(
+  mode: ClientRequest["mode"],
+  options: TurnOptions,
+  env: Environment,
+): Promise<ClientRequest["mode"]> {
+  const wantsLines = options.json === true || options.saveMedia !== undefined;
+  if (mode === "run" || (mode === "chat" && (wantsLines || !Deno.stdin.isTerminal()))) return mode;
+  const { readTerminalFacts, toTerminalMode } = await loadTui();
+  return toTerminalMode(mode, wantsLines, readTerminalFacts(env));
+}
+
+function loadTui(): Promise<typeof import("#/cli/tui_launch.ts")> {
+  return import(new URL("./tui_launch.ts", import.meta.url).href);
 }
 
 /** What the gateway would refuse is said before anything starts. */
@@ -183,8 +216,28 @@ async function stayForOthers(runner: Runner): Promise<void> {
 }
 
 async function runClient(launch: Launch, port: number): Promise<number> {
-  const { program, env, request, prompt } = launch;
-  const plan = planClient({ ...request, program, env, port }, [JSON.stringify(request)]);
+  const { program, env, request, prompt, folders } = launch;
+  return await runClientProcess({ program, env, request, prompt, port, lockPath: join(folders.run, "guest.lock") });
+}
+
+/** What one client process is made of. */
+export interface ClientProcess extends PlanInput {
+  readonly request: ClientRequest;
+  /** The message of `run`. */
+  readonly prompt: string | undefined;
+  readonly port: number;
+  readonly lockPath: string;
+  /** `host:port` of a gateway elsewhere. */
+  readonly remote?: string;
+}
+
+/** Runs one client to its end. Returns its exit code. */
+export async function runClientProcess({ request, prompt, ...input }: ClientProcess): Promise<number> {
+  if (request.mode === "tui") {
+    const { runTui } = await loadTui();
+    return await runTui({ ...request, ...input }, request);
+  }
+  const plan = planClient({ ...request, ...input }, [JSON.stringify(request)]);
   const child = spawn(plan, {
     stdin: request.mode === "run" ? "piped" : "inherit",
     stdout: "inherit",
