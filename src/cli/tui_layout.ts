@@ -15,6 +15,8 @@ export interface ScreenLayout {
   readonly cursor: { readonly x: number; readonly y: number };
 }
 
+/** A terminal that says that it is narrower is drawn as one of this many columns. */
+const COLUMNS_MIN = 4;
 const DIM: Look = { dim: true };
 const CARD: Look = { color: "yellow" };
 /** Rows that a card leaves to the message, the status line and a hint. */
@@ -22,7 +24,7 @@ const OTHER_ROWS = 5;
 
 /** The live part of the screen: always less than the terminal's rows, so that drawing it again never scrolls. Pure. */
 export function layoutScreen(state: TuiState): ScreenLayout {
-  const width = Math.max(2, state.width);
+  const width = Math.max(COLUMNS_MIN, state.width);
   const rows = Math.max(4, state.height - 1);
   const card = toCard(state, width);
   const below = toBelow(state, width);
@@ -44,7 +46,7 @@ export function layoutScreen(state: TuiState): ScreenLayout {
 
 /** True when the terminal shows all of a card. Pure. */
 export function fitsCard(card: ApprovalCard, state: Pick<TuiState, "width" | "height" | "now" | "cards">): boolean {
-  return toCardRows(card, state, Math.max(2, state.width)).length + OTHER_ROWS <= state.height;
+  return toCardRows(card, state, Math.max(COLUMNS_MIN, state.width)).length + OTHER_ROWS <= state.height;
 }
 
 /** What the running turn says and does; of a long text its end. */
@@ -72,9 +74,9 @@ function toWork(state: TuiState, width: number): Line[] {
     return [span(clip(tool.text, width - took.length)), span(took, DIM)];
   });
   if (more > 0) lines.push([span(`· and ${more} more`, DIM)]);
-  if (lines.length > 0 || live.said !== "") return lines;
-  const what = state.gap ? "catching up when this turn has ended" : live.isThinking ? "thinking" : "working";
-  return [[span(clip(`· ${what} · ${toSeconds(now - live.since)}`, width), DIM)]];
+  if (!state.gap && (lines.length > 0 || live.said !== "")) return lines;
+  const what = state.gap ? "some of it was missed, and comes at its end" : live.isThinking ? "thinking" : "working";
+  return [...lines, [span(clip(`· ${what} · ${toSeconds(now - live.since)}`, width), DIM)]];
 }
 
 function toWaiting({ sent, live }: TuiState, width: number): Line[] {

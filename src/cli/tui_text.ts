@@ -58,18 +58,18 @@ export function clip(text: string, width: number): string {
 
 /**
  * Lines of at most `width` columns, broken at blanks where there are some and inside a word where there are none; `rest` begins every line
- * but the first. A grapheme wider than `width` has its own line. Pure.
+ * but the first, where it leaves room for one. A grapheme wider than `width` has its own line. Pure.
  */
 export function wrapLine(line: Line, width: number, rest: Line = []): Line[] {
   if (lineWidth(line) <= width) return [line];
-  const restWidth = Math.min(lineWidth(rest), Math.max(0, width - 1));
+  const indent = lineWidth(rest) > width / 2 ? [] : rest;
+  const indentWidth = lineWidth(indent);
   const lines: Span[][] = [[]];
   let used = 0;
   const begin = () => {
-    const last = lines.at(-1)!;
-    if (last.length > 0) last[last.length - 1] = { ...last.at(-1)!, text: last.at(-1)!.text.trimEnd() };
-    lines.push(restWidth > 0 ? [...rest] : []);
-    used = restWidth;
+    trimEnd(lines.at(-1)!);
+    lines.push([...indent]);
+    used = indentWidth;
   };
   const put = (text: string, look: Look) => {
     const current = lines.at(-1)!;
@@ -78,21 +78,40 @@ export function wrapLine(line: Line, width: number, rest: Line = []): Line[] {
     else current.push({ ...look, text });
     used += widthOf(text);
   };
-  for (const { text, ...look } of line) {
-    for (const word of text.match(/ +|[^ ]+/g) ?? []) {
-      const isBlank = word.startsWith(" ");
-      if (used + widthOf(word) <= width) put(word, look);
-      else if (isBlank) begin();
-      else {
-        if (used > restWidth && widthOf(word) <= width - restWidth) begin();
-        for (const grapheme of toGraphemes(word)) {
-          if (used + widthOf(grapheme) > width && used > restWidth) begin();
+  for (const word of toWords(line)) {
+    const columns = lineWidth(word);
+    if (used + columns <= width) word.forEach(({ text, ...look }) => put(text, look));
+    else if (word[0]!.text.startsWith(" ")) begin();
+    else {
+      if (used > indentWidth && columns <= width - indentWidth) begin();
+      for (const { text, ...look } of word) {
+        for (const grapheme of toGraphemes(text)) {
+          if (used + widthOf(grapheme) > width && used > indentWidth) begin();
           put(grapheme, look);
         }
       }
     }
   }
   return lines;
+}
+
+/** Blanks and words in turn; a word may have parts of different looks. */
+function toWords(line: Line): Span[][] {
+  const words: Span[][] = [];
+  for (const { text, ...look } of line) {
+    for (const part of text.match(/ +|[^ ]+/g) ?? []) {
+      const last = words.at(-1);
+      const joins = last !== undefined && !part.startsWith(" ") && !last[0]!.text.startsWith(" ");
+      if (joins) last.push({ ...look, text: part });
+      else words.push([{ ...look, text: part }]);
+    }
+  }
+  return words;
+}
+
+function trimEnd(line: Span[]): void {
+  const last = line.at(-1);
+  if (last !== undefined) line[line.length - 1] = { ...last, text: last.text.trimEnd() };
 }
 
 function isSameLook(left: Look, right: Look): boolean {
