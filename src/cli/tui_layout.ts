@@ -39,7 +39,7 @@ export function layoutScreen(state: TuiState): ScreenLayout {
   const room = Math.max(0, rows - fixed.length);
   const shownCard = card.slice(0, room);
   const body = toBody(state, width, room - shownCard.length);
-  const lines = [...body, ...shownCard, ...fixed].slice(-rows);
+  const lines = [...body, ...shownCard, ...fixed].slice(-rows).map((line) => wrapLine(line, width)[0]!);
   const y = lines.length - below.length - input.length + draft.y;
   return { lines, cursor: { x: Math.min(width - 1, 2 + draft.x), y: Math.max(0, y) } };
 }
