@@ -36,6 +36,9 @@ export function planTui(input: TuiPlanInput, clientArgs: readonly string[]): Pro
     name: "tui",
     ...command,
     env: { ...toClientEnv(input), ...CONSTANTS },
-    reach: reach.words,
+    reach: [
+      ...reach.words,
+      `draws with npm packages, to which ${Object.keys(CONSTANTS).join(" and ")} are all of the environment`,
+    ],
   };
 }
