@@ -64,7 +64,7 @@ export function runCommand(state: TuiState, text: string, { newId }: StepContext
   const command = COMMANDS.find((each) => each.name === name);
   if (command === undefined) {
     const near = nearestName(name, COMMANDS.map((each) => each.name));
-    const hint = `${name}: no such command${near === undefined ? "" : `; did you mean ${near}?`} /help lists them`;
+    const hint = `${name}: no such command; ${near === undefined ? "" : `did you mean ${near}? `}/help lists them`;
     return { state: { ...state, hint }, effects: [] };
   }
   if (command.args === "" && arg !== "") return refuse(state, `${name} takes nothing behind it`);

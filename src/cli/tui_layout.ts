@@ -6,7 +6,7 @@ import { layoutDraft } from "#/cli/tui_editor.ts";
 import { toSeconds, toUsage } from "#/cli/tui_events.ts";
 import { peekMarkdown } from "#/cli/tui_markdown.ts";
 import type { LiveTurn, TuiState } from "#/cli/tui_state.ts";
-import { clip, type Line, type Look, span, wrapLine } from "#/cli/tui_text.ts";
+import { clip, type Line, type Look, span, widthOf, wrapLine } from "#/cli/tui_text.ts";
 
 /** The part of the screen that changes: everything above it is the terminal's own scrollback. */
 export interface ScreenLayout {
@@ -127,11 +127,13 @@ function toStatusLine(state: TuiState, width: number): string {
     : state.session === ""
     ? "connecting"
     : "no gateway; trying";
-  const session = state.session === "" ? "" : ` · ${width < 60 ? clip(state.session, 12) : clip(state.session, 40)}`;
-  const where = `${state.model}${session}`;
   const what = on ? (live === undefined ? "" : toUsage(live, now)) : `· ${away}`;
-  const text = [where, what].filter((part) => part !== "").join(" ");
-  return `── ${text} `.padEnd(Math.min(width, 100), "─");
+  const session = state.session === "" ? "" : `· ${clip(state.session, 40)}`;
+  // What is known already goes first where not all of it fits.
+  const parts = [[state.model, session, what], [session.replace("· ", ""), what], [what.replace("· ", "")]];
+  const texts = parts.map((each) => `── ${each.filter((part) => part !== "").join(" ")} `);
+  const text = texts.find((each) => widthOf(each) <= width) ?? texts.at(-1)!;
+  return text + "─".repeat(Math.max(0, Math.min(width, 100) - widthOf(text)));
 }
 
 /** Under the message: what went wrong, or the commands that it may become. */
