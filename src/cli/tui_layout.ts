@@ -109,11 +109,12 @@ function toCardRows(
   const count = cards.length > 1 ? ` (1 of ${cards.length})` : "";
   const row = (text: string, look: Look) => wrapLine([...bar, span(text, look)], width, [...bar, span("    ")]);
   const left = toSeconds(card.expiresAt - now);
-  const keys = "y once · s this session · u an hour · n no · N never · Tab back";
+  const keys = `y once · s this session · u an hour · n no · N never · Tab back · a no in ${left}`;
   return [
     ...row(`${first}${count}`, { bold: true }),
     ...rest.slice(0, -1).flatMap((text) => row(text, {})),
-    ...row(rest.at(-1)?.trim() ?? "", DIM),
+    // How long is said below, to the second.
+    ...row((rest.at(-1)?.trim() ?? "").replace(/; without .*/, ")"), DIM),
     ...row(isFocused ? keys : `Tab, then a key, answers it · a no in ${left}`, isFocused ? { inverse: true } : CARD),
   ];
 }
