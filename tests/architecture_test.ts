@@ -32,6 +32,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "commander": /^cli\//,
   "ink": /^cli\/tui_view/,
   "react": /^cli\/tui_view/,
+  "node:events": /^cli\/tui_view/,
   "string-width": /^cli\/tui_text/,
   "smol-toml": /^config\//,
   "node:sqlite": /^memory\//,

@@ -11,7 +11,7 @@ import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { TuiApp } from "#/cli/tui_app.ts";
 import { runLink } from "#/cli/tui_link.ts";
 import { RawTerminal } from "#/cli/tui_terminal.ts";
-import { openView } from "#/cli/tui_view.ts";
+import { openView, type TuiView } from "#/cli/tui_view.ts";
 
 const encoder = new TextEncoder();
 
@@ -48,7 +48,7 @@ async function main(): Promise<void> {
     const first = await connect(request, request.session);
     checkModel(request, first.info);
     terminal.enter();
-    const view = openView(!Deno.noColor);
+    const view = openView({ paint: !Deno.noColor, size: () => Deno.consoleSize(), write });
     const leave = async (code: number, text?: string) => {
       app.flush();
       app.stop();
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
       now: Date.now,
       newId: () => crypto.randomUUID(),
     });
-    listen(app, leave);
+    listen(app, view, leave);
     void terminal.read(Deno.stdin.readable, (key) => app.dispatch({ type: "key", key }))
       .then(() => leave(EXIT.done));
     let isFirst = true;
@@ -99,10 +99,12 @@ function checkModel(request: ClientRequest, { provider, model }: Connection["inf
   throw new AppError("usage", why);
 }
 
-function listen(app: TuiApp, leave: (code: number, text?: string) => Promise<void>): void {
+function listen(app: TuiApp, view: TuiView, leave: (code: number, text?: string) => Promise<void>): void {
   Deno.addSignalListener("SIGWINCH", () => {
     const { columns, rows } = Deno.consoleSize();
+    view.resize();
     app.dispatch({ type: "size", width: columns, height: rows });
+    app.flush();
   });
   Deno.addSignalListener("SIGINT", () => app.dispatch({ type: "key", key: { type: "key", name: "interrupt" } }));
   for (const signal of ["SIGTERM", "SIGHUP"] as const) {

@@ -1,6 +1,6 @@
 /** The terminal client when the gateway goes and comes back, and when the terminal changes its size. */
 import assert from "node:assert/strict";
-import type { SessionEvent, StoredEvent } from "#/core/event.ts";
+import type { SessionEvent } from "#/core/event.ts";
 import type { TurnSource } from "#/gateway/turns.ts";
 import { writeEndpoint } from "#/runner/endpoint.ts";
 import { type House, openHouse } from "../gateway/house.ts";
@@ -35,7 +35,10 @@ class Door implements AsyncDisposable {
       }
       const inner = await Deno.connect({ hostname: "127.0.0.1", port: this.to });
       for (const connection of [outer, inner]) this.#open.add(connection);
-      const both = [outer.readable.pipeTo(inner.writable), inner.readable.pipeTo(outer.writable)];
+      const both = [
+        outer.readable.pipeThrough(toHost(this.port, this.to)).pipeTo(inner.writable),
+        inner.readable.pipeTo(outer.writable),
+      ];
       for (const pipe of both) pipe.catch(() => {}).finally(() => [outer, inner].forEach(close));
     }
   }
@@ -45,6 +48,19 @@ class Door implements AsyncDisposable {
     this.#listener.close();
     return Promise.resolve();
   }
+}
+
+/** The gateway wants to be called by its own port, in the request that opens the WebSocket. */
+function toHost(from: number, to: number): TransformStream<Uint8Array, Uint8Array> {
+  let isFirst = true;
+  return new TransformStream({
+    transform(chunk, controller) {
+      const [wasFirst] = [isFirst, isFirst = false];
+      if (!wasFirst) return controller.enqueue(chunk);
+      const text = new TextDecoder().decode(chunk).replace(`127.0.0.1:${from}`, `127.0.0.1:${to}`);
+      controller.enqueue(new TextEncoder().encode(text));
+    },
+  });
 }
 
 function close(connection: Deno.TcpConn): void {
@@ -59,36 +75,26 @@ function close(connection: Deno.TcpConn): void {
 class Story implements TurnSource {
   readonly resume = NEVER_PARKS.resume;
   readonly endParked = NEVER_PARKS.endParked;
-  readonly #events: StoredEvent[] = [];
+  readonly #events: SessionEvent[] = [];
   #news = Promise.withResolvers<void>();
-  #live: string[] = [];
   asked = 0;
 
-  record(event: StoredEvent): void {
+  record(event: SessionEvent): void {
     this.#events.push(event);
-    this.#ring();
-  }
-
-  say(text: string): void {
-    this.#live.push(text);
-    this.#ring();
-  }
-
-  #ring(): void {
     this.#news.resolve();
     this.#news = Promise.withResolvers();
   }
 
   async *send(): AsyncGenerator<SessionEvent> {
     this.asked++;
-    for (let at = 0;;) {
-      while (at < this.#events.length) {
-        const event = this.#events[at++]!;
-        yield event;
-        if (event.type === "turn_done") return;
-      }
-      for (const text of this.#live.splice(0)) yield delta(text);
-      if (at === this.#events.length) await this.#news.promise;
+    const past = this.asked === 1 ? 0 : this.#events.length;
+    for (let at = 0;; at++) {
+      while (at === this.#events.length) await this.#news.promise;
+      const event = this.#events[at]!;
+      // What was said is not kept, what was recorded is.
+      if (at < past && event.type === "text_delta") continue;
+      yield event;
+      if (event.type === "turn_done") return;
     }
   }
 }
@@ -108,7 +114,7 @@ Deno.test("a gateway that goes in the middle of a turn and comes back at another
   await tui.type("count\r");
   story.record(stored("user_message", { text: "count", channel: "tui" }, 1));
   story.record(stored("model_request", { step: 1 } as never, 2));
-  story.say("step one\n");
+  story.record(delta("step one\n"));
   story.record(stored("model_result", { step: 1, text: "step one\nand a half", ...RESULT } as never, 3));
   story.record(stored("tool_intent", { callId: "a", tool: "file_read", args: { path: "/shared/a" } } as never, 4));
   await tui.shows("and a half");
