@@ -129,9 +129,11 @@ function toStatusLine(state: TuiState, width: number): string {
     ? "connecting"
     : "no gateway; trying";
   const what = on ? (live === undefined ? "" : toUsage(live, now)) : `· ${away}`;
-  const session = state.session === "" ? "" : `· ${clip(state.session, 40)}`;
+  // As they are shown: what is written out is longer.
+  const [model, id] = [span(state.model).text, clip(span(state.session).text, 40)];
+  const session = id === "" ? "" : `· ${id}`;
   // What is known already goes first where not all of it fits.
-  const parts = [[state.model, session, what], [session.replace("· ", ""), what], [what.replace("· ", "")]];
+  const parts = [[model, session, what], [session.replace("· ", ""), what], [what.replace("· ", "")]];
   const texts = parts.map((each) => `── ${each.filter((part) => part !== "").join(" ")} `);
   const text = texts.find((each) => widthOf(each) <= width) ?? texts.at(-1)!;
   return text + "─".repeat(Math.max(0, Math.min(width, 100) - widthOf(text)));

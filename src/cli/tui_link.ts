@@ -30,8 +30,10 @@ export async function runLink(deps: LinkDeps, signal: AbortSignal): Promise<void
   let refused = "";
   while (!signal.aborted) {
     if (connection !== undefined) {
-      tries = 0;
+      const openedAt = deps.now();
       await readFrames(connection, deps, signal);
+      // One that greets and ends at once is not asked four times a second.
+      if (deps.now() - openedAt >= LIMITS.reconnectLongestMs) tries = 0;
       connection = undefined;
       if (signal.aborted) return;
     }

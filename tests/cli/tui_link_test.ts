@@ -23,6 +23,7 @@ async function run(tries: readonly (Connection | AppError)[]): Promise<{ log: st
   const left = [...tries];
   const log: string[] = [];
   const waits: number[] = [];
+  let now = 0;
   await runLink({
     connect() {
       const next = left.shift()!;
@@ -34,10 +35,13 @@ async function run(tries: readonly (Connection | AppError)[]): Promise<{ log: st
       return Promise.resolve();
     },
     random: () => 0,
-    now: () => 0,
+    now: () => now,
     onLink: (link) =>
       log.push(link.kind === "on" ? `on ${link.session} ${link.model}` : `off ${link.tries} ${link.nextAt}`),
-    onFrame: (frame) => log.push(frame.type),
+    onFrame(frame) {
+      log.push(frame.type);
+      if (frame.type === "long") now += LIMITS.reconnectLongestMs;
+    },
     onConnection: (connection) => log.push(connection === undefined ? "gone" : "here"),
     onRefused: (message) => log.push(`refused ${message}`),
   }, abort.signal);
@@ -46,27 +50,27 @@ async function run(tries: readonly (Connection | AppError)[]): Promise<{ log: st
 
 const gone = new AppError("gateway_unreachable", "gone");
 
-Deno.test("runLink() reads frames, and when the gateway is gone looks for it less and less often, from the start again after it was there", async () => {
-  const { log, waits } = await run([connectionOf("a", "x", "y"), gone, gone, connectionOf("a", "z")]);
-  assert.deepEqual(waits, [250, 500, 1_000, 250]);
-  assert.deepEqual(log, [
+Deno.test("runLink() reads frames, and when the gateway is gone looks for it less and less often, from the start again after it was there for long", async () => {
+  const { log, waits } = await run([
+    connectionOf("a", "x"),
+    gone,
+    gone,
+    connectionOf("a", "z"),
+    connectionOf("a", "long"),
+  ]);
+  assert.deepEqual(waits, [250, 500, 1_000, 2_000, 250]);
+  assert.deepEqual(log.slice(0, 9), [
     "here",
     "on a p/m",
     "x",
-    "y",
     "gone",
     "off 1 250",
     "off 1 0",
     "off 2 500",
     "off 2 0",
     "off 3 1000",
-    "off 3 0",
-    "here",
-    "on a p/m",
-    "z",
-    "gone",
-    "off 1 250",
   ]);
+  assert.deepEqual(log.slice(-4), ["on a p/m", "long", "gone", "off 1 15250"]);
 });
 
 Deno.test("runLink() says once why it is refused and goes on trying; another error, and the first one, end it", async () => {
