@@ -219,10 +219,13 @@ Deno.test("a server that lists models by escape sequences is shown as text by se
   }
 });
 
+/** What Ink lets through by itself: a link that says one place and leads to another, and text that is not seen. */
+const STYLED = "\x1b]8;;https://evil.example\x07https://good.example\x1b]8;;\x07\x1b[8mhidden\x1b[0m";
+
 /** The screen's own sequences are Ink's; none of them is one that EVIL holds. */
 function assertScreenText(bytes: string, what: string): void {
   // deno-lint-ignore no-control-regex -- OSC, clearing the screen, C1, marks that reorder, bell, backspace
-  const evil = /\x1b\]|\x1b\[2J|\x07|\x08|[\u0080-\u009f\u061c\u202a-\u202e\u2066-\u2069]/;
+  const evil = /\x1b\]|\x1b\[8m|\x1b\[2J|\x07|\x08|[\u0080-\u009f\u061c\u202a-\u202e\u2066-\u2069]/;
   assert.doesNotMatch(bytes, evil, `${what}: ${JSON.stringify(evil.exec(bytes)?.[0])}`);
 }
 
@@ -255,7 +258,11 @@ Deno.test("escape sequences in every field of every frame reach the terminal's s
       send({ type, payload: { message: EVIL, session, sessions: [session], display_name: EVIL } });
     }
     send({ type: "resumed", payload: { active_turn: { turn_id: "x" }, text: `${EVIL}\n**${EVIL}` } });
-    send({ type: "error", payload: { message: EVIL, code: EVIL } });
+    send({ type: "error", payload: { message: EVIL + STYLED, code: EVIL } });
+    send({
+      type: "turn_event",
+      payload: { turn: { turn_id: "x" }, event: { type: "text_delta", payload: { text: STYLED + "\n" } } },
+    });
     send({ type: "error", payload: { message: "the last one" } });
   }, "the last one");
   assertScreenText(shown, "screen");
