@@ -6,7 +6,7 @@ import { AppError } from "#/core/error.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
 import { type Connection, openConnection, readEndpointFile } from "#/cli/connection.ts";
-import { answerApproval, readApprovals } from "#/cli/control_client.ts";
+import { answerApproval, ifReached, readApprovals, readHealth } from "#/cli/control_client.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { TuiApp } from "#/cli/tui_app.ts";
 import { runLink } from "#/cli/tui_link.ts";
@@ -45,6 +45,7 @@ async function main(): Promise<void> {
   const abort = new AbortController();
   try {
     // Before the terminal is taken over: who cannot get in is told on an ordinary line.
+    const home = readEndpointFile(request.endpointPath).origin;
     const first = await connect(request, request.session);
     checkModel(request, first.info);
     terminal.enter();
@@ -70,20 +71,34 @@ async function main(): Promise<void> {
     listen(app, view, leave);
     void terminal.read(Deno.stdin.readable, (key) => app.dispatch({ type: "key", key }))
       .then(() => leave(EXIT.done));
+    const connectAgain = () => {
+      const { origin } = readEndpointFile(request.endpointPath);
+      // This process may speak to one address; the launcher starts another one for another.
+      if (origin !== home) void leave(EXIT.gatewayGone, toUnsent(app));
+      return origin === home ? connect(request, app.state.session) : new Promise<never>(() => {});
+    };
     let isFirst = true;
     await runLink({
-      connect: () => isFirst ? (isFirst = false, Promise.resolve(first)) : connect(request, app.state.session),
+      connect: async () => isFirst ? (isFirst = false, first) : await connectAgain(),
       delay,
       random: Math.random,
       now: Date.now,
       onLink: (link) => app.dispatch({ type: "link", link }),
       onFrame: (frame) => app.dispatch({ type: "frame", frame }),
       onConnection: (connection) => app.connection = connection,
+      isOver: async () => request.controlPath !== "" && await ifReached(readHealth(request.controlPath)) === undefined,
       onRefused: (text) => app.dispatch({ type: "told", text }),
     }, abort.signal);
+    if (!abort.signal.aborted) await leave(EXIT.internal, `${toUnsent(app)}oxydra: the gateway has stopped\n`);
   } catch (error) {
     fail(error);
   }
+}
+
+/** What was typed and not sent is not lost with the screen. Also what was sent to a gateway that never told of it. */
+function toUnsent({ state }: TuiApp): string {
+  const texts = [...state.sent.map(({ prompt }) => prompt), state.draft.text].filter((text) => text.trim() !== "");
+  return texts.map((text) => `oxydra: not sent, or not answered: ${toPrintable(text)}\n`).join("");
 }
 
 function connect(request: ClientRequest, session: string | undefined): Promise<Connection> {

@@ -51,14 +51,15 @@ export async function runTui(input: TuiPlanInput, request: ClientRequest): Promi
       // It has ended.
     }
   };
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, pass);
+  // Not SIGHUP: the terminal tells the client itself when it is closed.
+  Deno.addSignalListener("SIGTERM", pass);
   try {
     const { code, signal } = await child.status;
     if (signal === null) return code;
     await restoreTerminal();
     return EXIT.internal;
   } finally {
-    for (const signal of ["SIGTERM", "SIGHUP"] as const) Deno.removeSignalListener(signal, pass);
+    Deno.removeSignalListener("SIGTERM", pass);
   }
 }
 

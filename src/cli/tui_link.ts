@@ -16,17 +16,20 @@ export interface LinkDeps {
   readonly onFrame: (frame: ServerFrame) => void;
   /** The connection to send on; undefined while there is none. */
   readonly onConnection: (connection: Connection | undefined) => void;
+  /** True when no gateway will come back: its runner is gone as well. */
+  readonly isOver: () => Promise<boolean>;
   /** Why a later try did not succeed, when the gateway said so. */
   readonly onRefused: (message: string) => void;
 }
 
 /**
  * Keeps a connection to the gateway until the signal fires: reads its frames, and when it is gone looks for it again, less and less often.
- * Throws what the first `connect` throws: who never was connected has nothing to wait for.
+ * Returns when that is over for good. Throws what the first `connect` throws: who never was connected has nothing to wait for.
  */
 export async function runLink(deps: LinkDeps, signal: AbortSignal): Promise<void> {
   let connection: Connection | undefined = await deps.connect();
   let tries = 0;
+  let overs = 0;
   let refused = "";
   while (!signal.aborted) {
     if (connection !== undefined) {
@@ -47,7 +50,12 @@ export async function runLink(deps: LinkDeps, signal: AbortSignal): Promise<void
       refused = "";
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      if (error.code === "gateway_unreachable") continue;
+      if (error.code === "gateway_unreachable") {
+        // A runner that starts anew is away for a moment, too.
+        overs = await deps.isOver() ? overs + 1 : 0;
+        if (overs >= LIMITS.reconnectOverTriesMax) return;
+        continue;
+      }
       if (error.code !== "gateway_refused") throw error;
       if (error.message !== refused) deps.onRefused(error.message);
       refused = error.message;

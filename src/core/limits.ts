@@ -220,6 +220,8 @@ export const LIMITS = {
   /** First and longest wait before a lost gateway is tried again; each is doubled, and up to half of it is left to chance. */
   reconnectFirstMs: 250,
   reconnectLongestMs: 15_000,
+  /** Tries in a row that find neither gateway nor runner, before a terminal client ends. */
+  reconnectOverTriesMax: 4,
   /** Name of a session or of its agent, in UTF-16 code units. */
   sessionNameCharsMax: 200,
   /** Sessions whose last outcome is kept for a client that comes back. */

@@ -18,7 +18,10 @@ function connectionOf(session: string, ...frames: string[]): Connection {
 }
 
 /** Runs a link whose tries end as told, and stops after the last. */
-async function run(tries: readonly (Connection | AppError)[]): Promise<{ log: string[]; waits: number[] }> {
+async function run(
+  tries: readonly (Connection | AppError)[],
+  isOver = false,
+): Promise<{ log: string[]; waits: number[] }> {
   const abort = new AbortController();
   const left = [...tries];
   const log: string[] = [];
@@ -43,6 +46,7 @@ async function run(tries: readonly (Connection | AppError)[]): Promise<{ log: st
       if (frame.type === "long") now += LIMITS.reconnectLongestMs;
     },
     onConnection: (connection) => log.push(connection === undefined ? "gone" : "here"),
+    isOver: () => Promise.resolve(isOver),
     onRefused: (message) => log.push(`refused ${message}`),
   }, abort.signal);
   return { log, waits };
@@ -89,4 +93,10 @@ Deno.test("toBackoffMs() doubles up to its limit, and chance takes at most half 
     const most = toBackoffMs(tries, 0);
     assert.ok(toBackoffMs(tries, 0.999) >= most / 2 && toBackoffMs(tries, 0.5) === Math.round(most * 0.75));
   }
+});
+
+Deno.test("runLink() ends when several tries in a row find no runner either", async () => {
+  const many = Array.from({ length: 20 }, () => gone);
+  const { waits } = await run([connectionOf("a"), ...many], true);
+  assert.equal(waits.length, LIMITS.reconnectOverTriesMax);
 });

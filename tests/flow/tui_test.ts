@@ -1,4 +1,4 @@
-/** The terminal client as a person starts it: real processes in a real terminal, and the terminal afterwards. */
+/** The terminal client, src/cli/tui.ts, as a person starts it: real processes in a real terminal, and the terminal afterwards. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openPty, type Pty } from "../fixture/pty.ts";
