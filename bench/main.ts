@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, cancel, decode, tool_call, history, guards,
- * search, memory, first_start.
+ * search, memory, first_start, screen.
  */
 import { cancel } from "./cancel.ts";
 import { decode } from "./decode.ts";
@@ -9,6 +9,7 @@ import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
 import { firstStart } from "./first_start.ts";
 import { history } from "./history.ts";
+import { screen } from "./screen.ts";
 import { memory } from "./memory.ts";
 import type { Row } from "./row.ts";
 import { search } from "./search.ts";
@@ -17,7 +18,7 @@ import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
 
-const BENCHES = [startup, turn, delta, cancel, decode, toolCall, history, guards, search, memory, firstStart];
+const BENCHES = [startup, turn, delta, cancel, decode, toolCall, history, guards, search, memory, firstStart, screen];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
 const unknown = names.filter((name) => BENCHES.every((bench) => bench.name !== name));
