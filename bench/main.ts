@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start.
+ * guards, search, memory, resident, store, resume, first_start, screen.
  */
 import { cancel } from "./cancel.ts";
 import { clients } from "./clients.ts";
@@ -11,6 +11,7 @@ import { guards } from "./guards.ts";
 import { firstStart } from "./first_start.ts";
 import { history } from "./history.ts";
 import { longHistory } from "./long_history.ts";
+import { screen } from "./screen.ts";
 import { memory } from "./memory.ts";
 import { resident } from "./resident.ts";
 import { resume } from "./resume.ts";
@@ -39,6 +40,7 @@ const BENCHES = [
   resident,
   resume,
   firstStart,
+  screen,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

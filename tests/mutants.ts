@@ -23,6 +23,7 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["cli/log_copier.ts", "the copier of a log: ends its process when it has said how that went"],
   ["cli/log_reader.ts", "the reader of a log: ends its process when it has printed them"],
   ["cli/client.ts", "the client's entry: ends its process with its turn"],
+  ["cli/tui.ts", "the terminal client's entry: ends its process when the person leaves"],
   ["sandbox/component_inspect.ts", "the inspection's entry: ends with its verdict"],
   ["sandbox/self_test_probe.ts", "the probe of walls: ends its process when it has tried them"],
   ["sandbox/egress.ts", "the egress process's entry: ends its process when its stdin ends"],

@@ -6,6 +6,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, type SessionsAsk, toClientRequest } from "#/cli/client_request.ts";
+import { readEndpointFile } from "#/cli/connection.ts";
 import { answerApproval, ifReached, readApprovals, readHealth } from "#/cli/control_client.ts";
 import { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
@@ -23,9 +24,9 @@ async function main(): Promise<number> {
   const screen = toScreen(request);
   try {
     const connection = await SteadyConnection.open({
-      endpoint: () => readToken(request.endpointPath),
+      endpoint: () => readEndpointFile(request.endpointPath),
       hello: request,
-      isRunnerThere: async () => await ifReached(readHealth(request.controlPath)) !== undefined,
+      isRunnerThere: () => isRunnerThere(request),
     });
     try {
       if (request.ask !== undefined) return await runSessionsMode(request.ask, request, screen);
@@ -52,7 +53,7 @@ async function runSessionsMode(ask: SessionsAsk, request: ClientRequest, screen:
     import("#/cli/sessions_api.ts"),
     import("#/cli/terminal.ts"),
   ]);
-  return await runSessionsAsk(ask, new SessionsApi(readToken(request.endpointPath)), {
+  return await runSessionsAsk(ask, new SessionsApi(readEndpointFile(request.endpointPath)), {
     json: screen.json,
     out: screen.out,
     file: Deno.stdout.writable,
@@ -84,12 +85,22 @@ async function runSession(request: ClientRequest, connection: SteadyConnection, 
 
 function toDesk(request: ClientRequest, screen: Screen, lines: LineReader | undefined): CardDesk {
   return new CardDesk({
-    read: () => readApprovals(request.controlPath),
+    read: () => readCards(request),
     answer: (given) => answerApproval(request.controlPath, given),
     nextLine: lines && (() => lines.next()),
     say: screen.err,
     now: Date.now,
   });
+}
+
+/** Nobody here knows of a runner elsewhere. */
+async function isRunnerThere({ controlPath }: ClientRequest): Promise<boolean> {
+  return controlPath === "" || await ifReached(readHealth(controlPath)) !== undefined;
+}
+
+/** The runner's cards; none where the runner is elsewhere: they are answered there. */
+async function readCards({ controlPath }: ClientRequest): ReturnType<typeof readApprovals> {
+  return controlPath === "" ? [] : await readApprovals(controlPath);
 }
 
 /** The lines that a person types, whatever stdin is; undefined where there is no terminal. */
@@ -154,7 +165,7 @@ async function takeUp(
   screen: Screen,
   watch: TurnWatch,
 ): Promise<void> {
-  const cards = (await readApprovals(request.controlPath)).filter((card) => card.session === connection.sessionId);
+  const cards = (await readCards(request)).filter((card) => card.session === connection.sessionId);
   const turn = cards[0]?.turn;
   if (turn === undefined) return;
   screen.err("oxydra: an earlier turn of this session waits for you\n");
@@ -181,16 +192,6 @@ class Interrupt {
     this.#cancel = cancel;
     this.#asked = false;
   };
-}
-
-/** Address and token from the endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */
-function readToken(path: string): { port: number; token: string } {
-  try {
-    const url = new URL(Deno.readTextFileSync(path).trim());
-    return { port: Number(url.port), token: url.searchParams.get("token") ?? "" };
-  } catch (cause) {
-    throw new AppError("gateway_unreachable", "the endpoint file is gone", { cause });
-  }
 }
 
 function toScreen(request: ClientRequest): Screen {

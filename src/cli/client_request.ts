@@ -3,7 +3,7 @@
  * message of `run` is not in it but on stdin: an argument has at most 128 KiB on Linux, and `ps` shows it to everybody.
  */
 export interface ClientRequest {
-  readonly mode: "run" | "chat" | "sessions";
+  readonly mode: "run" | "chat" | "tui" | "sessions";
   readonly json: boolean;
   readonly user: string;
   readonly session?: string;

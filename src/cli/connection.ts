@@ -17,7 +17,22 @@ export interface ServerFrame {
     readonly model?: string;
     readonly reason?: string;
     readonly workspace?: string;
+    readonly display_name?: string;
+    readonly sessions?: readonly unknown[];
+    readonly active_turn?: { readonly turn_id: string };
+    /** What the running model call has said so far. */
+    readonly text?: string;
   };
+}
+
+/** Address and token in an endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */
+export function readEndpointFile(path: string): Endpoint {
+  try {
+    const url = new URL(Deno.readTextFileSync(path).trim());
+    return { origin: `${url.protocol}//${url.host}`, token: url.searchParams.get("token") ?? "" };
+  } catch (cause) {
+    throw new AppError("gateway_unreachable", "the endpoint file is gone", { cause });
+  }
 }
 
 /** A greeted connection to the gateway. */
@@ -33,6 +48,12 @@ export interface Connection {
   close(): void;
 }
 
+/** Where a gateway listens: `ws://127.0.0.1:PORT`, or `wss://HOST:PORT` for one elsewhere; and what opens it. */
+export interface Endpoint {
+  readonly origin: string;
+  readonly token: string;
+}
+
 const PROTOCOL_VERSION = 2;
 
 /**
@@ -40,12 +61,12 @@ const PROTOCOL_VERSION = 2;
  * Throws AppError `gateway_unreachable` when nobody answers, `gateway_refused` when the gateway says no.
  */
 export async function openConnection(
-  endpoint: { readonly port: number; readonly token: string },
+  endpoint: Endpoint,
   hello: { readonly user: string; readonly session?: string; readonly saveMedia?: string },
 ): Promise<Connection> {
   // Deno's WebSocket takes headers; the standard type does not know them yet.
   const options = { headers: { authorization: `Bearer ${endpoint.token}` } } as unknown as string[];
-  const socket = new WebSocket(`ws://127.0.0.1:${endpoint.port}/ws`, options);
+  const socket = new WebSocket(`${endpoint.origin}/ws`, options);
   const queue = new FrameQueue(socket);
   await queue.opened;
   socket.send(JSON.stringify({

@@ -1,5 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { join } from "#/lib/path.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { spawn } from "#/lib/spawn_piped.ts";
 import type { UserFolders } from "#/config/user.ts";
@@ -12,11 +13,12 @@ import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
+import type { Environment, PlanInput } from "#/runner/process_plan.ts";
 import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
 import type { ClientRequest, SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { TurnOptions } from "#/cli/main.ts";
-import { findPlace, openProgram, type Place } from "#/cli/place.ts";
+import { findPlace, openProgram, type Place, readEnvironment } from "#/cli/place.ts";
 import type { PlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
 import { prepareMediaFolder } from "#/cli/save_media.ts";
@@ -76,13 +78,14 @@ export async function launchClient(
   if (options.model !== undefined) parseModelFlag(options.model);
   if (prompt !== undefined && mode === "run") checkPrompt(prompt);
   if (options.session !== undefined) checkSession(options.session);
+  if (options.gateway !== undefined) return await launchAt(mode, prompt, { ...options, gateway: options.gateway });
   const since = Date.now();
   const place = await findPlace(options);
   const { user, loaded } = place;
   checkTier(user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   const request: ClientRequest = {
-    mode,
+    mode: await toMode(mode, options, place.env),
     json: options.json ?? false,
     user: user.id,
     endpointPath: endpointPath(folders.ipc),
@@ -96,6 +99,36 @@ export async function launchClient(
   const program = await openProgram();
   const client = { folders, request, prompt, sessions };
   return await attachOrStart({ ...place, ...client, program, version, options, since, plainText });
+}
+
+type ElsewhereOptions = TurnOptions & { readonly gateway: string };
+
+/** A gateway that somebody else runs: what starts one is not loaded. */
+async function launchAt(
+  mode: ClientRequest["mode"],
+  prompt: string | undefined,
+  options: ElsewhereOptions,
+): Promise<number> {
+  const { launchElsewhere }: typeof import("#/cli/launch_elsewhere.ts") = await import(
+    new URL("./launch_elsewhere.ts", import.meta.url).href
+  );
+  return await launchElsewhere(await toMode(mode, options, readEnvironment()), prompt, options);
+}
+
+/** Lines or a screen. `run` is asked nothing and loads nothing for it. */
+async function toMode(
+  mode: ClientRequest["mode"],
+  options: TurnOptions,
+  env: Environment,
+): Promise<ClientRequest["mode"]> {
+  const wantsLines = options.json === true || options.saveMedia !== undefined;
+  if (mode === "run" || (mode === "chat" && (wantsLines || !Deno.stdin.isTerminal()))) return mode;
+  const { readTerminalFacts, toTerminalMode } = await loadTui();
+  return toTerminalMode(mode, wantsLines, readTerminalFacts(env));
+}
+
+function loadTui(): Promise<typeof import("#/cli/tui_launch.ts")> {
+  return import(new URL("./tui_launch.ts", import.meta.url).href);
 }
 
 /** What the gateway would refuse is said before anything starts. */
@@ -221,11 +254,32 @@ async function stayForOthers(runner: Runner): Promise<void> {
 }
 
 async function runClient(launch: Launch, port: number): Promise<number> {
-  const { program, env, request, prompt, sessions } = launch;
+  const { program, env, request, prompt, folders, sessions } = launch;
+  const lockPath = join(folders.run, "guest.lock");
+  return await runClientProcess({ program, env, request, prompt, port, lockPath, sessions });
+}
+
+/** What one client process is made of. */
+export interface ClientProcess extends PlanInput {
+  readonly request: ClientRequest;
+  /** The message of `run`. */
+  readonly prompt: string | undefined;
+  readonly port: number;
+  readonly lockPath: string;
+  /** `host:port` of a gateway elsewhere. */
+  readonly remote?: string;
+  readonly sessions?: SessionsCall | undefined;
+}
+
+/** Runs one client to its end. Returns its exit code. */
+export async function runClientProcess({ request, prompt, sessions, ...plan }: ClientProcess): Promise<number> {
+  if (request.mode === "tui") {
+    const { runTui } = await loadTui();
+    return await runTui({ ...request, ...plan }, request);
+  }
   const input = sessions?.io.input?.() ??
     (request.mode === "run" ? ReadableStream.from([new TextEncoder().encode(prompt)]) : undefined);
-  const plan = planClient({ ...request, program, env, port }, [JSON.stringify(request)]);
-  const child = spawn(plan, {
+  const child = spawn(planClient({ ...request, ...plan }, [JSON.stringify(request)]), {
     stdin: input === undefined ? "inherit" : "piped",
     stdout: sessions?.io.output === undefined ? "inherit" : "piped",
     stderr: "inherit",

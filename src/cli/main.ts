@@ -32,7 +32,7 @@ export interface SessionsOptions extends JsonOptions {
   readonly output?: string;
 }
 
-/** Options of `run`, `chat` and `ask`. */
+/** Options of `run`, `chat`, `tui` and `ask`. */
 export interface TurnOptions extends JsonOptions {
   readonly session?: string;
   readonly model?: string;
@@ -40,6 +40,9 @@ export interface TurnOptions extends JsonOptions {
   readonly saveMedia?: string;
   /** The second of the two words that let the gateway listen on the network without TLS. */
   readonly plainTextToTheNetwork?: boolean;
+  /** A gateway elsewhere, and the file with its token. */
+  readonly gateway?: string;
+  readonly tokenFile?: string;
 }
 
 const EXITS = `
@@ -109,16 +112,21 @@ const COMMON = [
     .choices(["process", "container", "micro_vm"]),
 ];
 const DOCUMENT = new Option("--json", "as one JSON document");
-const TURN = [
+const SESSION = [
   ...COMMON,
-  new Option("--json", "print each event as one JSON line"),
   new Option("--session <id>", "continue or start this session"),
-  new Option("--save-media <dir>", "write pictures and sounds that the model makes into this folder"),
   new Option(
     "--plain-text-to-the-network",
     "with [gateway] plain_text_to_the_network: serve other machines without TLS, readable by whoever is between",
   ),
   new Option("--model <provider/model>", "use this model for the gateway that this command starts"),
+  new Option("--gateway <url>", "use the gateway at this ws:// or wss:// address (its token: OXYDRA_GATEWAY_TOKEN)"),
+  new Option("--token-file <file>", "the file with that token"),
+];
+const TURN = [
+  ...SESSION,
+  new Option("--json", "print each event as one JSON line"),
+  new Option("--save-media <dir>", "write pictures and sounds that the model makes into this folder"),
 ];
 
 /** Adds a command; what it takes besides these options follows. How it ends and what it prints it has from its parent. */
@@ -187,6 +195,8 @@ function addTurnCommands(program: Command, run: Run, version: string): void {
   add(program, "run", "send one message, show the turn, exit with its result", TURN)
     .argument("<prompt...>", "the message")
     .action(run("./launch.ts", (file, words, options) => file.launchClient("run", words.join(" "), options, version)));
+  add(program, "tui", "talk in this terminal, with a screen: what `chat` is where it can be", SESSION)
+    .action(run("./launch.ts", (file, options) => file.launchClient("tui", undefined, options, version)));
   add(program, "chat", "talk in this terminal; from a pipe, one turn a line", TURN)
     .action(run("./launch.ts", (file, options) => file.launchClient("chat", undefined, options, version)));
   add(program, "ask", "what follows -- is the message; nothing means chat", TURN)

@@ -37,6 +37,11 @@ export async function openProgram(): Promise<Program> {
   return program;
 }
 
+/** The environment of a command that reads no configuration. */
+export function readEnvironment(): Environment {
+  return Deno.env.toObject();
+}
+
 /** What the flags of a command mean to the configuration. Throws AppError `usage` for a flag that cannot be read. */
 export function toLoadOptions(options: TurnOptions, env: Environment): LoadOptions {
   const overrides: Record<string, unknown> = {};

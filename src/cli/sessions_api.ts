@@ -1,3 +1,4 @@
+import type { Endpoint } from "#/cli/connection.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toPrintable } from "#/lib/printable.ts";
@@ -24,8 +25,8 @@ export class SessionsApi {
   readonly #url: string;
   readonly #token: string;
 
-  constructor(endpoint: { readonly port: number; readonly token: string }) {
-    this.#url = `http://127.0.0.1:${endpoint.port}/api/v1/sessions`;
+  constructor(endpoint: Endpoint) {
+    this.#url = `${endpoint.origin.replace(/^ws/, "http")}/api/v1/sessions`;
     this.#token = endpoint.token;
   }
 

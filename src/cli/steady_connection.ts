@@ -1,11 +1,11 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { type Connection, openConnection, type ServerFrame } from "#/cli/connection.ts";
+import { type Connection, type Endpoint, openConnection, type ServerFrame } from "#/cli/connection.ts";
 
 /** Who is greeted, and how it is found out whether a gateway will come back. */
 export interface SteadyOptions {
   /** Address and token of now. Throws AppError `gateway_unreachable` when there is none. */
-  readonly endpoint: () => { readonly port: number; readonly token: string };
+  readonly endpoint: () => Endpoint;
   readonly hello: { readonly user: string; readonly session?: string; readonly saveMedia?: string };
   /** True while a runner is there that may start another gateway. */
   readonly isRunnerThere: () => Promise<boolean>;
@@ -18,13 +18,13 @@ export interface SteadyOptions {
  */
 export class SteadyConnection implements Connection {
   readonly #options: SteadyOptions;
-  readonly #port: number;
+  readonly #origin: string;
   readonly sessionId: string;
   #current: Connection;
 
-  private constructor(options: SteadyOptions, port: number, first: Connection) {
+  private constructor(options: SteadyOptions, origin: string, first: Connection) {
     this.#options = options;
-    this.#port = port;
+    this.#origin = origin;
     this.#current = first;
     this.sessionId = first.sessionId;
   }
@@ -32,7 +32,7 @@ export class SteadyConnection implements Connection {
   /** Connects for the first time. Throws as `openConnection`. */
   static async open(options: SteadyOptions): Promise<SteadyConnection> {
     const endpoint = options.endpoint();
-    return new SteadyConnection(options, endpoint.port, await openConnection(endpoint, options.hello));
+    return new SteadyConnection(options, endpoint.origin, await openConnection(endpoint, options.hello));
   }
 
   get info(): ServerFrame["payload"] {
@@ -66,7 +66,7 @@ export class SteadyConnection implements Connection {
     while (performance.now() < end) {
       try {
         const address = endpoint();
-        this.#checkPort(address.port);
+        this.#checkOrigin(address.origin);
         this.#current = await openConnection(address, { ...hello, session: this.sessionId });
         return true;
       } catch (error) {
@@ -78,9 +78,9 @@ export class SteadyConnection implements Connection {
     return false;
   }
 
-  #checkPort(port: number): void {
-    if (port === this.#port) return;
-    const message = `the gateway is at another port now (${port}); start this command again to reach it`;
+  #checkOrigin(origin: string): void {
+    if (origin === this.#origin) return;
+    const message = `the gateway is at another address now (${origin}); start this command again to reach it`;
     throw new AppError("gateway_unreachable", message, { params: { moved: true } });
   }
 }

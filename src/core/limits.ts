@@ -266,6 +266,34 @@ export const LIMITS = {
   tokenCheckMs: 60_000,
   /** Frames that a client of ours keeps while it reads none; the oldest go first. */
   clientFramesMax: 1_024,
+  /** A line of a reply that has not ended, in UTF-16 code units, before the terminal takes it as if it had. */
+  tuiTailCharsMax: 4_000,
+  /** Of a message that is being written, as much as this around the cursor is laid out, in UTF-16 code units. */
+  tuiDraftCharsMax: 20_000,
+  /** Earlier messages that Up brings back, and all of them together in UTF-16 code units. */
+  tuiHistoryMax: 200,
+  tuiHistoryCharsMax: 2_000_000,
+  /** Messages that a terminal has sent and that have not ended; the next one stays where it is written. */
+  tuiSentMax: 20,
+  /** Tool calls that are shown at work at the same time. */
+  tuiToolsMax: 6,
+  /** Rows of a message that are shown while it is written. */
+  tuiDraftRowsMax: 8,
+  /** An escape sequence of a key, in UTF-16 code units. */
+  keySequenceCharsMax: 32,
+  /** After the start of an escape sequence the rest comes within this, or it was the Escape key. */
+  escapeKeyMs: 40,
+  /** Between two frames of the terminal, so that a fast reply costs no more than a slow one. */
+  tuiFrameMs: 40,
+  /** Between two looks at the cards that wait, while some do. */
+  tuiCardsPollMs: 2_000,
+  /** The second Ctrl-C leaves when it comes within this. */
+  tuiLeaveMs: 2_000,
+  /** First and longest wait before a lost gateway is tried again; each is doubled, and up to half of it is left to chance. */
+  reconnectFirstMs: 250,
+  reconnectLongestMs: 15_000,
+  /** Tries in a row that find neither gateway nor runner, before a terminal client ends. */
+  reconnectOverTriesMax: 4,
   /** Name of a session or of its agent, in UTF-16 code units. */
   sessionNameCharsMax: 200,
   /** Sessions whose last outcome is kept for a client that comes back. */

@@ -30,6 +30,8 @@ export function readPermissions(args: readonly string[]): Permissions {
   const deny = new Map<Permission, string[]>();
   let all = false;
   for (const flag of flags) {
+    // Opens nothing: what would be refused is not there instead.
+    if (flag === "--ignore-env") continue;
     if (flag === "-A" || flag === "--allow-all") all = true;
     const match = /^--(allow|deny|ignore)-(\w+)(?:=(.*))?$/.exec(flag);
     const permission = PERMISSIONS.find((name) => name === match?.[2]);

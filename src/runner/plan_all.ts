@@ -6,6 +6,7 @@ import type { BindPlan } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { planLogReader } from "#/runner/plan_log_reader.ts";
+import { planTui } from "#/runner/plan_tui.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { PlanInput, ProcessPlan } from "#/runner/process_plan.ts";
 import { planEgressOf, planInspector, planToolChild } from "#/runner/tool_host.ts";
@@ -31,6 +32,7 @@ export interface AllPlansInput extends PlanInput {
 export function planAll({ program, env, folders, port, hosts, tools, bind }: AllPlansInput): ProcessPlan[] {
   const sandboxEnv = toSandboxEnv(env, folders.run);
   const lockPath = join(folders.run, "guest.lock");
+  const client = { program, env, port, endpointPath: endpointPath(folders.ipc) };
   return [
     {
       name: "runner",
@@ -42,10 +44,8 @@ export function planAll({ program, env, folders, port, hosts, tools, bind }: All
         "sees no prompt and no conversation",
       ],
     },
-    planClient(
-      { program, env, port, endpointPath: endpointPath(folders.ipc), controlPath: controlPath(folders.ipc) },
-      ["<request>"],
-    ),
+    planClient({ ...client, controlPath: controlPath(folders.ipc) }, ["<request>"]),
+    planTui({ ...client, controlPath: controlPath(folders.ipc), lockPath }, ["<request>"]),
     planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts, ...bind }),
     {
       name: "tool child",

@@ -10,6 +10,7 @@ export interface ProcessPlan {
   readonly name:
     | "runner"
     | "client"
+    | "tui"
     | "guest"
     | "tool child"
     | "inspector"

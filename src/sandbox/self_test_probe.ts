@@ -12,12 +12,17 @@ async function connect(target: string): Promise<void> {
   (await Deno.connect({ hostname, port: Number(target.slice(at + 1)) })).close();
 }
 
+/** A name that every process of ours has. With `--ignore-env` it is not there, which is as good as a refusal. */
+function readEnvironment(): void {
+  // deno-lint-ignore house/environment-in-config -- that nothing comes of it is what is tried
+  if (Deno.env.get("DENO_NO_UPDATE_CHECK") === undefined) throw new Deno.errors.NotCapable("it is not there");
+}
+
 const TRIES: Readonly<Record<string, () => unknown>> = {
   "read a file": () => Deno.readTextFileSync("/etc/passwd"),
   "read its memory": () => Deno.openSync("/proc/self/mem").close(),
   "write a file": () => Deno.writeTextFileSync(asked.write, ""),
-  // deno-lint-ignore house/environment-in-config -- that nothing comes of it is what is tried
-  "read the environment": () => Deno.env.get("HOME"),
+  "read the environment": readEnvironment,
   "start a program": () => new Deno.Command("/bin/true").outputSync(),
   "load a library": () => Deno.dlopen("/nowhere/oxydra.so", {}).close(),
   "ask the system": () => Deno.hostname(),

@@ -3,6 +3,11 @@ import { openConnection } from "#/cli/connection.ts";
 import { echoSource } from "../gateway/scripted_source.ts";
 import { openHouse } from "../gateway/house.ts";
 
+const at = ({ port, token }: { readonly port: number; readonly token: string }) => ({
+  origin: `ws://127.0.0.1:${port}`,
+  token,
+});
+
 /** A gateway that does what it likes with each client. */
 async function withGateway(
   serve: (socket: WebSocket) => void,
@@ -28,7 +33,7 @@ const greet = (socket: WebSocket): void => {
 
 Deno.test("openConnection() is greeted with session and model, sends a turn and reads its frames", async () => {
   await using house = await openHouse({ source: echoSource() });
-  const connection = await openConnection(house, { user: "ann" });
+  const connection = await openConnection(at(house), { user: "ann" });
   assert.equal(connection.sessionId, "runtime-ann");
   assert.deepEqual([connection.info.provider, connection.info.model, connection.info.reason], [
     "demo",
@@ -48,7 +53,7 @@ Deno.test("openConnection() is greeted with session and model, sends a turn and 
 
 Deno.test("openConnection() takes the session that it is asked for", async () => {
   await using house = await openHouse({ source: echoSource() });
-  const connection = await openConnection(house, { user: "ann", session: "elsewhere" });
+  const connection = await openConnection(at(house), { user: "ann", session: "elsewhere" });
   assert.equal(connection.sessionId, "elsewhere");
   connection.close();
   await connection.closed;
@@ -62,7 +67,7 @@ Deno.test("openConnection() keeps the token out of the address", async () => {
     headers.push(request.headers.get("authorization"));
     return new Response(null, { status: 401 });
   });
-  await assert.rejects(openConnection({ port: server.addr.port, token: "geheim" }, { user: "ann" }));
+  await assert.rejects(openConnection(at({ port: server.addr.port, token: "geheim" }), { user: "ann" }));
   await server.shutdown();
   assert.ok(!urls.join().includes("geheim"));
   assert.deepEqual(headers, ["Bearer geheim"]);
@@ -70,17 +75,17 @@ Deno.test("openConnection() keeps the token out of the address", async () => {
 
 Deno.test("openConnection() says when the gateway refuses and when nobody answers", async () => {
   await using house = await openHouse();
-  await assert.rejects(openConnection(house, { user: "bob" }), { code: "gateway_refused" });
-  await assert.rejects(openConnection({ port: house.port, token: "wrong" }, { user: "ann" }), {
+  await assert.rejects(openConnection(at(house), { user: "bob" }), { code: "gateway_refused" });
+  await assert.rejects(openConnection(at({ port: house.port, token: "wrong" }), { user: "ann" }), {
     code: "gateway_unreachable",
   });
   const gone = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   gone.close();
-  await assert.rejects(openConnection({ port: gone.addr.port, token: "t" }, { user: "ann" }), {
+  await assert.rejects(openConnection(at({ port: gone.addr.port, token: "t" }), { user: "ann" }), {
     code: "gateway_unreachable",
   });
   await withGateway((socket) => socket.onopen = () => socket.close(1000), async (endpoint) => {
-    await assert.rejects(openConnection(endpoint, { user: "ann" }), { code: "gateway_unreachable" });
+    await assert.rejects(openConnection(at(endpoint), { user: "ann" }), { code: "gateway_unreachable" });
   });
 });
 
@@ -88,14 +93,14 @@ Deno.test("openConnection() takes nothing that is no frame, before the greeting 
   const wrong = ["", "{", "null", "[]", '"x"', '{"type":1,"payload":{}}', '{"type":"hello_ack"}'];
   for (const text of wrong) {
     await withGateway((socket) => socket.onopen = () => socket.send(text), async (endpoint) => {
-      await assert.rejects(openConnection(endpoint, { user: "ann" }), { code: "protocol" }, text);
+      await assert.rejects(openConnection(at(endpoint), { user: "ann" }), { code: "protocol" }, text);
     });
     await withGateway((socket) =>
       socket.onopen = () => {
         greet(socket);
         socket.send(text);
       }, async (endpoint) => {
-      const connection = await openConnection(endpoint, { user: "ann" });
+      const connection = await openConnection(at(endpoint), { user: "ann" });
       assert.equal(await connection.next(), undefined, text);
       await connection.closed;
     });
@@ -110,7 +115,7 @@ Deno.test("next() ends with the connection, and closed resolves", async () => {
       socket.send(JSON.stringify({ type: "two", payload: {} }));
       socket.close(1001);
     }, async (endpoint) => {
-    const connection = await openConnection(endpoint, { user: "ann" });
+    const connection = await openConnection(at(endpoint), { user: "ann" });
     const frames = [await connection.next(), await connection.next(), await connection.next()];
     assert.deepEqual(frames.map((frame) => frame?.type), ["one", "two", undefined]);
     await connection.closed;

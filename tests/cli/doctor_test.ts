@@ -26,11 +26,21 @@ Deno.test("runDoctor() with --json lists each process with its flags and what it
     assert.deepEqual([report.version, report.ok, report.gateway], ["1.2.3", true, "not running"]);
     assert.deepEqual(report.model.provider, "demo");
     const names = report.processes.map(({ name }: { name: string }) => name);
-    assert.deepEqual(names, ["runner", "client", "guest", "tool child", "inspector", "egress public", "log reader"]);
+    assert.deepEqual(names, [
+      "runner",
+      "client",
+      "tui",
+      "guest",
+      "tool child",
+      "inspector",
+      "egress public",
+      "log reader",
+    ]);
     for (const { name, args, reach } of report.processes) {
       assert.ok(reach.length > 0, name);
       const opens = args.filter((arg: string) => /^-A$|^--allow-(run|ffi|sys|env|all)/.test(arg));
-      assert.deepEqual(opens, name === "runner" ? ["-A"] : [], name);
+      const known: Record<string, string[]> = { runner: ["-A"], tui: ["--allow-env=NODE_ENV,FORCE_COLOR"] };
+      assert.deepEqual(opens, known[name] ?? [], name);
     }
     const child = report.processes.find(({ name }: { name: string }) => name === "tool child");
     assert.deepEqual(child.args.filter((arg: string) => arg.startsWith("--allow")), []);
@@ -73,7 +83,7 @@ Deno.test("runDoctor() tells of a trouble, goes on, and exits with the code of t
     assert.deepEqual([ok, model], [false, null]);
     const failed = checks.filter((check: { ok: boolean }) => !check.ok).map(({ name }: { name: string }) => name);
     assert.deepEqual(failed, ["tier", "model"]);
-    assert.equal(processes.length, 7);
+    assert.equal(processes.length, 8);
   });
 });
 

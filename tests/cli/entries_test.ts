@@ -4,13 +4,14 @@ import { planModelProbe } from "#/runner/plan_model_probe.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { nameEntries } from "#/cli/entries.ts";
+import { nameTuiEntry } from "#/cli/tui_entries.ts";
 import { withProbe } from "#/runner/self_check.ts";
 import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("nameEntries() names the entry of every process that is started with --cached-only, and the probe of their walls", () => {
   const program = thisProgram();
   const plans = planAll({ program, env: {}, folders: makeFolders(), port: 0, hosts: [], tools: NO_TOOLS_PLAN })
-    .filter(({ name }) => name !== "runner");
+    .filter(({ name }) => name !== "runner" && name !== "tui");
   const trial = planModelProbe({ program, env: {}, lockPath: "lock", host: "acme.test:443" });
   const copier = planLogCopier({ program, env: {}, internalDir: "/i", copy: { what: "backup", scratchDir: "/s" } });
   const entries = [...plans, withProbe(plans[0]!, program), trial, copier].map(({ args }) =>
@@ -23,4 +24,6 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   // What a runner that lives loads when the gateway listens, and when its configuration changes; it has no network for it by then.
   const later = ["cli/reread.ts", "runner/reload.ts", "runner/watch_files.ts"];
   assert.deepEqual(named.sort(), [...entries, ...catalog, ...later].sort());
+  // Ink is fetched by whoever starts it, and by nobody else.
+  assert.match(nameTuiEntry.toString(), /import\(["']#\/cli\/tui\.ts["']\)/);
 });

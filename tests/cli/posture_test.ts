@@ -83,6 +83,7 @@ Deno.test("runPosture() on an empty folder makes nothing, changes nothing and st
     assert.deepEqual(processes.map(({ name }) => name), [
       "runner",
       "client",
+      "tui",
       "guest",
       "tool child",
       "inspector",

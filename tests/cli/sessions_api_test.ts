@@ -12,14 +12,18 @@ async function openApi() {
     const message = { type: "user_message", v: 1, payload: { text: `to ${id}`, channel: "x" } } as const;
     await house.log.append(id, "t", [message], { durability: "normal" });
   }
-  return { house, api: new SessionsApi(house), [Symbol.asyncDispose]: () => house[Symbol.asyncDispose]() };
+  return {
+    house,
+    api: new SessionsApi({ origin: `ws://127.0.0.1:${house.port}`, token: house.token }),
+    [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
+  };
 }
 
 /** A server that answers everything with this. */
 async function withServer(answer: () => Response, check: (api: SessionsApi) => Promise<void>): Promise<void> {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
   try {
-    await check(new SessionsApi({ port: server.addr.port, token: "t" }));
+    await check(new SessionsApi({ origin: `ws://127.0.0.1:${server.addr.port}`, token: "t" }));
   } finally {
     await server.shutdown();
   }
@@ -68,6 +72,6 @@ Deno.test("SessionsApi believes nothing that a gateway says", async () => {
   }
   const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   closed.close();
-  const api = new SessionsApi({ port: (closed.addr as Deno.NetAddr).port, token: "t" });
+  const api = new SessionsApi({ origin: `ws://127.0.0.1:${(closed.addr as Deno.NetAddr).port}`, token: "t" });
   await assert.rejects(api.list({ archived: false }, 1), { code: "gateway_unreachable" });
 });

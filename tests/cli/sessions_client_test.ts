@@ -30,18 +30,22 @@ async function ask(
   const { json = false, answer, isTerminal = false, input = "" } = options;
   let [out, file] = ["", ""];
   const questions: string[] = [];
-  const code = await runSessionsAsk(question, new SessionsApi(house), {
-    json,
-    out: (text) => void (out += text),
-    file: new WritableStream({ write: (chunk) => void (file += new TextDecoder().decode(chunk)) }),
-    isTerminal,
-    input: ReadableStream.from([new TextEncoder().encode(input)]),
-    terminal: {
-      isTerminal: answer !== undefined,
-      ask: (question) => (questions.push(question), Promise.resolve(answer)),
+  const code = await runSessionsAsk(
+    question,
+    new SessionsApi({ origin: `ws://127.0.0.1:${house.port}`, token: house.token }),
+    {
+      json,
+      out: (text) => void (out += text),
+      file: new WritableStream({ write: (chunk) => void (file += new TextDecoder().decode(chunk)) }),
+      isTerminal,
+      input: ReadableStream.from([new TextEncoder().encode(input)]),
+      terminal: {
+        isTerminal: answer !== undefined,
+        ask: (question) => (questions.push(question), Promise.resolve(answer)),
+      },
+      now: Date.now,
     },
-    now: Date.now,
-  });
+  );
   return { code, out, file, questions };
 }
 

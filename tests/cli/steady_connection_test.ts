@@ -39,7 +39,7 @@ Deno.test("reconnect() waits for the next address, and says hello in the same se
   const connection = await SteadyConnection.open({
     endpoint() {
       if (tries++ > 0 && tries < 4) throw unreachable();
-      return { port: gateway.port, token };
+      return { origin: `ws://127.0.0.1:${gateway.port}`, token };
     },
     hello: { user: "ann" },
     isRunnerThere: () => Promise.resolve(true),
@@ -63,7 +63,7 @@ Deno.test("reconnect() ends at once when no runner is there, and after its time 
   for (const [isThere, reconnectMs] of [[false, 60_000], [true, 60]] as const) {
     const gateway = serve();
     const connection = await SteadyConnection.open({
-      endpoint: () => ({ port: gateway.port, token: "t" }),
+      endpoint: () => ({ origin: `ws://127.0.0.1:${gateway.port}`, token: "t" }),
       hello: { user: "ann" },
       isRunnerThere: () => Promise.resolve(isThere),
       reconnectMs,
@@ -80,7 +80,7 @@ Deno.test("reconnect() throws what the gateway refuses, and when it is at a port
   let port = house.port;
   const hello: { user: string; session?: string } = { user: "ann", session: "mine" };
   const connection = await SteadyConnection.open({
-    endpoint: () => ({ port, token: house.token }),
+    endpoint: () => ({ origin: `ws://127.0.0.1:${port}`, token: house.token }),
     hello,
     isRunnerThere: () => Promise.resolve(true),
   });
@@ -88,5 +88,8 @@ Deno.test("reconnect() throws what the gateway refuses, and when it is at a port
   hello.user = "bob";
   await assert.rejects(connection.reconnect(), { code: "gateway_refused" });
   port = 9;
-  await assert.rejects(connection.reconnect(), { code: "gateway_unreachable", message: /at another port now \(9\)/ });
+  await assert.rejects(connection.reconnect(), {
+    code: "gateway_unreachable",
+    message: /at another address now \(ws:\/\/127.0.0.1:9\)/,
+  });
 });

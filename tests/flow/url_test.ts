@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { openPty } from "../fixture/pty.ts";
 import { SRC } from "../fixture/source_tree.ts";
-import { makeMachine, runOxydra } from "../fixture/system.ts";
+import { denoEnv, makeMachine, runOxydra } from "../fixture/system.ts";
 import { assemble, coreOf, toPackage } from "../sandbox/component_kit.ts";
 
 /** What Debian's /etc/mime.types, and so `python3 -m http.server`, says of these names. */
@@ -78,6 +79,32 @@ Deno.test("dist/ runs from a plain static server: guest, child and client find t
     assert.match(used.out, /^demo\/demo +[4-9]/m);
     const version = await runOxydra(["--version"], { ...machine, entry });
     assert.match(version.out, /^oxydra \d+\.\d+\.\d+ /);
+  } finally {
+    await server.shutdown();
+  }
+});
+
+Deno.test("dist/ draws a screen: its packages are fetched for that alone, and its process finds them", async () => {
+  const dist = await makeDist();
+  const asked: string[] = [];
+  const server = serve(dist, asked);
+  try {
+    const machine = await makeMachine();
+    assert.equal((await runOxydra(["run", "hello"], { ...machine, entry: server.entry })).code, 0);
+    assert.ok(!asked.some((path) => /tui/.test(path)), "run loads no screen");
+    const pty = await openPty({
+      command: [Deno.execPath(), "run", "-A", "--no-prompt", server.entry, "chat"],
+      cwd: machine.cwd,
+      env: { ...denoEnv(), HOME: machine.env.HOME! },
+      columns: 80,
+      rows: 24,
+    });
+    await pty.shows("Type a message");
+    await pty.type("hello\r");
+    await pty.shows("demo model");
+    await pty.type("\x04");
+    assert.equal(await pty.end(), 0);
+    assert.ok(asked.includes("/src/cli/tui.js"));
   } finally {
     await server.shutdown();
   }

@@ -21,7 +21,7 @@ const PROBES: Readonly<Record<string, string>> = {
   connect: `(await Deno.connect({ hostname: "127.0.0.1", port: PORT })).close()`,
   fetch: `await (await fetch("http://127.0.0.1:" + PORT + "/")).text()`,
   listen: `Deno.listen({ hostname: "0.0.0.0", port: 0 }).close()`,
-  env: `Deno.env.get("HOME")`,
+  env: `if (Deno.env.get("HOME") === undefined) throw new Deno.errors.NotCapable("it is not there")`,
   sys: `Deno.hostname()`,
   importHost: `await import("http://127.0.0.1:" + PORT + "/evil.ts")`,
   worker: `await new Promise((resolve, reject) => {
@@ -94,7 +94,7 @@ Deno.test("guest, client and tool child can do none of what the same probe does 
     for (const name of Object.keys(PROBES)) {
       assert.equal(free[name], "done", `${name} fails even under -A: ${free[name]}`);
     }
-    for (const name of ["guest", "client", "tool child"]) {
+    for (const name of ["guest", "client", "tui", "tool child"]) {
       const plan = plans.get(name)!;
       const found = await probe(plan.command, withProbe(plan, script));
       for (const [tried, result] of Object.entries(found)) {
@@ -175,4 +175,5 @@ Deno.test("the runner evaluates zod, the TOML parser and the flag parser, and no
 Deno.test("client and tool child evaluate no package, and the guest only its own", async () => {
   assert.deepEqual(await evaluatedPackages(["cli/client.ts", "sandbox/child.ts"]), []);
   assert.deepEqual(await evaluatedPackages(["app/guest.ts"]), ["hono", "zod"]);
+  assert.deepEqual(await evaluatedPackages(["cli/tui.ts"]), ["ink", "react", "string-width"]);
 });

@@ -24,6 +24,10 @@ Deno.test("readPermissions() calls everything open for -A and --allow-all, and e
   assert.deepEqual(readPermissions(["run", "file:///e.ts", "-A"]), { all: false, open: [], closed: [...PERMISSIONS] });
 });
 
+Deno.test("readPermissions() knows that --ignore-env opens nothing", () => {
+  assert.deepEqual(readPermissions(["run", "--ignore-env", "file:///e.ts"]).closed, [...PERMISSIONS]);
+});
+
 Deno.test("readPermissions() never calls closed what it does not understand", () => {
   for (
     const flag of [
@@ -32,7 +36,8 @@ Deno.test("readPermissions() never calls closed what it does not understand", ()
       "-P",
       "--permission-set=x",
       "--allow-gpu",
-      "--ignore-env",
+      "--ignore-env=HOME",
+      "--ignore-read",
       "--unsafely-ignore-certificate-errors",
     ]
   ) {
@@ -49,6 +54,7 @@ Deno.test("readPermissions() understands every flag of every process of ours", (
   assert.deepEqual(opened, [
     ["runner", "all"],
     ["client", "net read write"],
+    ["tui", "env net read write"],
     ["guest", "read write net"],
     ["tool child", ""],
     ["inspector", ""],

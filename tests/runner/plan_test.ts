@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { planClient } from "#/runner/plan_client.ts";
+import { planTui } from "#/runner/plan_tui.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import {
   configPath,
@@ -90,6 +91,45 @@ Deno.test("planClient() may write into the folder that the person named, and int
   ]);
   assert.match(reach.at(-1)!, /new files into \/p\/ann\/pictures/);
   assert.throws(() => planClient({ ...input, saveMedia: "/p/ann,/etc" }, []), { code: "config_invalid" });
+});
+
+Deno.test("planClient() of a gateway elsewhere reaches exactly that host and port, and knows whom to trust for TLS", () => {
+  const env = { HOME: "/h", DENO_CERT: "/c.pem", OPENAI_API_KEY: "sk-x" };
+  const input = { program: FILE, env, port: 0, remote: "example.org:443", endpointPath: "/e", controlPath: "" };
+  const plan = planClient(input, []);
+  assert.deepEqual(plan.args.filter((arg) => arg.startsWith("--allow")), [
+    "--allow-net=example.org:443",
+    "--allow-read=/e,/dev/tty",
+  ]);
+  assert.deepEqual(plan.env, { DENO_NO_UPDATE_CHECK: "1", HOME: "/h", DENO_CERT: "/c.pem" });
+  assert.ok(plan.reach.some((line) => line.includes("example.org:443")));
+  assert.ok(!plan.reach.some((line) => line.includes("runner")));
+});
+
+Deno.test("planTui() reaches what the other client does, has its packages from the lock, and reads two constants of the environment", () => {
+  const env = { HOME: "/h", OPENAI_API_KEY: "sk-x", TERM: "xterm", CI: "1", DENO_CERT: "/c.pem", NODE_ENV: "evil" };
+  const input = {
+    program: FILE,
+    env,
+    port: 4711,
+    endpointPath: "/e",
+    controlPath: "/c/s.sock",
+    lockPath: "/w/guest.lock",
+  };
+  const plan = planTui(input, ["{}"]);
+  assert.deepEqual(plan.args.filter((arg) => arg.startsWith("--allow") || arg.startsWith("--ignore")), [
+    "--ignore-env",
+    "--allow-env=NODE_ENV,FORCE_COLOR",
+    "--allow-net=127.0.0.1:4711,unix:/c/s.sock",
+    "--allow-read=/e,/c/s.sock",
+    "--allow-write=/c/s.sock",
+  ]);
+  const flags = ["--no-prompt", "--cached-only", "--lock=/w/guest.lock", "--frozen", "--no-remote"];
+  for (const flag of flags) assert.ok(plan.args.includes(flag), flag);
+  assert.deepEqual(plan.env, { DENO_NO_UPDATE_CHECK: "1", HOME: "/h", NODE_ENV: "production", FORCE_COLOR: "1" });
+  assert.deepEqual(plan.args.slice(-2), [new URL("cli/tui.ts", FILE.srcUrl).href, "{}"]);
+  const killed = planTui({ ...input, program: { ...FILE, setprivPath: "/usr/bin/setpriv" } }, []);
+  assert.deepEqual([killed.command, killed.args.slice(0, 3)], ["/usr/bin/setpriv", ["--pdeathsig", "TERM", "--"]]);
 });
 
 Deno.test("every plan says in words what its flags open", () => {
