@@ -112,7 +112,9 @@ function applyResult(
   event: SessionEvent,
   turn: string,
 ): TuiState {
-  const caught = payload.text === "" ? { ...state, live: liveOf(state, turn) } : catchSaid(state, turn, payload.text);
+  // A summary is said to nobody; what it cost counts.
+  const isSilent = payload.text === "" || payload.purpose !== undefined;
+  const caught = isSilent ? { ...state, live: liveOf(state, turn) } : catchSaid(state, turn, payload.text);
   const live = caught.live!;
   const { usage, cost } = payload;
   const tokens = usage.totalTokens ?? (usage.promptTokens ?? 0) + (usage.completionTokens ?? 0);

@@ -65,6 +65,8 @@ export class TurnFeed {
     if (!isStored(event)) return [event];
     this.#last = Math.max(this.#last, event.seq);
     if (event.type !== "model_result") return [event];
+    // A summary is said to nobody.
+    if (event.payload.purpose !== undefined) return [event];
     const rest = this.#mayLack ? this.#step.finish(textOf(event)) : "";
     this.#step = new StepText();
     return [...toDeltas(rest), event];

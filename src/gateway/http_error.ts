@@ -21,6 +21,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   store_failed: 503,
   cancelled: 503,
   turn_suspended: 503,
+  gateway_restarting: 503,
   session_taken: 503,
 };
 

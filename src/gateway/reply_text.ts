@@ -17,7 +17,8 @@ export class ReplyText {
   /** What there is to show after this event. */
   take(event: SessionEvent): string {
     if (event.type === "text_delta") return this.#add(event.payload.text);
-    if (event.type !== "model_result") return "";
+    // A summary is said to nobody.
+    if (event.type !== "model_result" || event.payload.purpose !== undefined) return "";
     const { text } = event.payload;
     const rest = text.startsWith(this.#call) ? text.slice(this.#call.length) : "";
     const shown = this.#add(rest) + this.#waiting.toWellFormed();

@@ -1,11 +1,8 @@
 import type { ApprovalResolution } from "#/core/capability.ts";
-import { AppError, toPublicError } from "#/core/error.ts";
-import { type BlobRef, isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
-import { LIMITS } from "#/core/limits.ts";
-import type { EventLog } from "#/core/store.ts";
+import { AppError } from "#/core/error.ts";
+import { isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
 import { EventQueue } from "#/gateway/event_queue.ts";
-import type { Hub, Subscriber } from "#/gateway/hub.ts";
-import { toMediaFrame } from "#/gateway/media_frame.ts";
+import type { Subscriber } from "#/gateway/hub.ts";
 import {
   checkSameMessage,
   endFollowers,
@@ -15,25 +12,19 @@ import {
   toMessage,
   toRunningTurn,
 } from "#/gateway/running_turn.ts";
-import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
-import { joinPair, type Outgoing, toOpenCards, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
+import type { WireTurn } from "#/gateway/server_frame.ts";
+import { type Outgoing, toOpenCards, toTurn } from "#/gateway/turn_frames.ts";
 import { type Steered, Steering, type SteeringText } from "#/gateway/steering.ts";
+import { type TellerDeps, TurnTeller } from "#/gateway/turn_teller.ts";
 import type { ActiveTurn, TurnSource } from "#/gateway/turn_source.ts";
 import type { StopHow } from "#/session/session.ts";
 import type { TurnPlace } from "#/session/turn_log.ts";
 
 /** What running turns need. */
-export interface TurnsDeps {
+export interface TurnsDeps extends TellerDeps {
   readonly source: TurnSource;
-  readonly log: Pick<EventLog, "turn" | "blob">;
-  readonly hub: Hub;
-  readonly user: string;
-  /** Told of an error that nobody outside may read, under the id that the client was given. */
-  readonly report: (error: unknown, id: string) => void;
   /** How many turns run or wait for their lane, after each change. */
   readonly onTurns?: (count: number) => void;
-  /** A turn has ended, and its clients were told. */
-  readonly onEnd?: (ended: TurnAddress) => void;
 }
 
 /** What a door over HTTP has of a turn that it watches. */
@@ -56,7 +47,7 @@ const RESTARTING = "the gateway restarts; send this again, with the same turn_id
 export class Turns {
   readonly #deps: TurnsDeps;
   readonly #turns = new Map<string, Map<string, Turn>>();
-  readonly #outcomes = new Map<string, readonly Outgoing[]>();
+  readonly #teller: TurnTeller;
   readonly #running = new Set<Promise<void>>();
   readonly #steering: Steering<Turn>;
   #stopped = false;
@@ -64,6 +55,7 @@ export class Turns {
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
+    this.#teller = new TurnTeller(deps);
     this.#steering = new Steering({
       log: deps.log,
       find: ({ session, turn }) => turn === "" ? this.#head(session) : this.#turns.get(session)?.get(turn),
@@ -78,8 +70,8 @@ export class Turns {
   async start(sender: Subscriber, message: InboundTurn): Promise<void> {
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return await this.#retry(known, sender, message);
-    if (this.#draining) return this.#refuse(sender, message, new AppError("gateway_restarting", RESTARTING));
-    if (this.#stopped) return this.#refuse(sender, message, new AppError("cancelled", CLOSING));
+    if (this.#draining) return this.#teller.refuse(sender, message, new AppError("gateway_restarting", RESTARTING));
+    if (this.#stopped) return this.#teller.refuse(sender, message, new AppError("cancelled", CLOSING));
     const parked = this.#parkedIn(message.session);
     if (parked === undefined) return await this.#launch({ ...message, sender, followers: new Set() });
     await this.#endParked(parked, SUPERSEDED);
@@ -87,11 +79,12 @@ export class Turns {
     return await this.start(sender, message);
   }
 
-  /** Starts a turn for a door over HTTP, or joins the one with this id. Throws AppError `turn_conflict`, `cancelled`. */
+  /** Starts a turn for a door over HTTP, or joins the one with this id. Throws AppError `turn_conflict`, `cancelled`, `gateway_restarting`. */
   async join(message: InboundTurn): Promise<JoinedTurn> {
     const known = this.#turns.get(message.session)?.get(message.turn);
     const queue = new EventQueue({ missed: known !== undefined });
     if (known === undefined) {
+      if (this.#draining) throw new AppError("gateway_restarting", RESTARTING);
       if (this.#stopped) throw new AppError("cancelled", CLOSING);
       const parked = this.#parkedIn(message.session);
       if (parked !== undefined) {
@@ -171,7 +164,7 @@ export class Turns {
   }
 
   async #cards(turn: Turn): Promise<Outgoing[]> {
-    return toOpenCards(await this.#deps.log.turn(turn.session, turn.turn), this.#address(turn, "running"));
+    return toOpenCards(await this.#deps.log.turn(turn.session, turn.turn), this.#teller.address(turn, "running"));
   }
 
   /** Cancels one turn, running or queued; `""` is the one that runs. False when there is none. */
@@ -199,7 +192,7 @@ export class Turns {
   }
 
   /** Forgets how the last turn of a session ended. */
-  readonly dropOutcome = (session: string): boolean => this.#outcomes.delete(session);
+  readonly dropOutcome = (session: string): boolean => this.#teller.dropOutcome(session);
 
   /** The turn that a session works on, or will work on next. */
   active(session: string): WireTurn | undefined {
@@ -214,7 +207,7 @@ export class Turns {
 
   /** How the last turn of a session ended, while none is running; the reference tells that to a client that comes back. */
   outcome(session: string): readonly Outgoing[] {
-    return this.#outcomes.get(session) ?? [];
+    return this.#teller.outcome(session);
   }
 
   /**
@@ -244,17 +237,11 @@ export class Turns {
     try {
       await checkSameMessage(turn, message, this.#deps.log);
     } catch (error) {
-      return this.#refuse(sender, message, error);
+      return this.#teller.refuse(sender, message, error);
     }
     turn.requestId = message.requestId;
     turn.sender = sender;
-    if (!turn.started) return;
-    const address = this.#address(turn, "running");
-    this.#deps.hub.deliver(sender, toFrame("turn_started", address));
-    if (!sender.knows.turnEvents) return;
-    // What its sender missed; events of the next moment may come before these, and say their place.
-    const events = await this.#deps.log.turn(turn.session, turn.turn).catch(() => []);
-    for (const event of events) this.#deps.hub.deliver(sender, toTurnFrames(event, address)[0]!.frame);
+    if (turn.started) await this.#teller.tellAgain(turn, sender);
   }
 
   #register(turn: Parameters<typeof toRunningTurn>[0]): Turn {
@@ -283,7 +270,7 @@ export class Turns {
     try {
       const events = await this.#deps.source.endParked(turn, reason);
       this.#remove(turn);
-      for (const event of events) this.#tell(turn, event);
+      for (const event of events) this.#teller.tellNow(turn, event);
     } catch (error) {
       this.#fail(turn, error);
     }
@@ -316,8 +303,9 @@ export class Turns {
         if (event.type === "resumed" || !turn.started && !ended) this.#begin(turn);
         // First out of the registry: who reads the end may send the next message at once.
         if (ended) this.#remove(turn);
-        this.#tell(turn, event);
-        if (event.type === "model_result") await this.#tellMedia(turn, event.payload.media ?? [], event.seq);
+        if (event.type === "steering") this.#steering.inbox(turn).recorded(event.payload.id);
+        if (event.type === "model_result") await this.#teller.tell(turn, event);
+        else this.#teller.tellNow(turn, event);
       }
       // A turn that did not wait any more, when it was to go on, yields nothing.
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
@@ -326,7 +314,7 @@ export class Turns {
       if (!parked || !isInherited || isAsked) return;
       // Who came while this process looked whether an earlier one's question is still open has not been told of it.
       const cards = await this.#cards(turn);
-      if (turn.parked) this.#publish(turn, cards);
+      if (turn.parked) this.#teller.publish(turn, cards);
     } catch (error) {
       if (ended && turn.started) this.#deps.report(error, crypto.randomUUID());
       else this.#fail(turn, error);
@@ -349,44 +337,7 @@ export class Turns {
   #begin(turn: Turn): void {
     turn.started = true;
     this.#steering.begun(turn);
-    if (!turn.replay) this.#outcomes.delete(turn.session);
-    this.#publish(turn, [{ frame: toFrame("turn_started", this.#address(turn, "running")), droppable: false }]);
-  }
-
-  #tell(turn: Turn, event: SessionEvent): void {
-    if (!turn.replay) this.#deps.hub.tell(turn.session, { turn: turn.turn, event });
-    for (const follower of turn.followers) follower.tell(turn.turn, event);
-    let shown = event;
-    if (event.type === "steering") this.#steering.inbox(turn).recorded(event.payload.id);
-    if (event.type === "text_delta") {
-      const pair = joinPair(turn.waiting, event.payload.text);
-      turn.waiting = pair.waiting;
-      if (pair.text === "") return;
-      turn.said += pair.text;
-      shown = { ...event, payload: { text: pair.text } };
-    }
-    if (isStored(event)) turn.toldSeq = event.seq;
-    if (event.type === "model_request" || event.type === "model_result") turn.said = "";
-    const address = this.#address(turn, "running");
-    const outgoing = toTurnFrames(shown, address);
-    if (isTurnEnd(event)) this.#keep(turn, outgoing.slice(-1));
-    this.#publish(turn, outgoing);
-    if (isTurnEnd(event) && !turn.replay) this.#deps.onEnd?.(address);
-  }
-
-  /** What the model made, as the log has it. One that cannot be read takes nothing else with it. */
-  async #tellMedia(turn: Turn, made: readonly BlobRef[], seq: number): Promise<void> {
-    const { request_id, session } = this.#address(turn, "running");
-    for (const blob of made) {
-      try {
-        const content = await this.#deps.log.blob(blob.sha256);
-        if (content === undefined) throw new Error(`blob ${blob.sha256} of turn ${turn.turn} is not in the log`);
-        const frame = toMediaFrame({ ...blob, content }, { request_id, session });
-        this.#publish(turn, [{ frame, droppable: false, seq }]);
-      } catch (error) {
-        this.#deps.report(error, crypto.randomUUID());
-      }
-    }
+    this.#teller.begin(turn);
   }
 
   #fail(turn: Turn, error: unknown): void {
@@ -400,51 +351,11 @@ export class Turns {
     if (isTold || isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
     if (!turn.started && !cancelled && isKnown) {
       this.#remove(turn);
-      if (turn.sender !== undefined) this.#refuse(turn.sender, toMessage(turn), error);
+      if (turn.sender !== undefined) this.#teller.refuse(turn.sender, toMessage(turn), error);
       return;
     }
     this.#remove(turn);
-    const frame = cancelled
-      ? toFrame("turn_cancelled", this.#address(turn, "cancelled"))
-      : toFrame("error", { ...this.#address(turn, "failed"), ...this.#public(error) });
-    const outgoing = [{ frame, droppable: false }];
-    this.#keep(turn, outgoing);
-    this.#publish(turn, outgoing);
-  }
-
-  #refuse(sender: Subscriber, message: InboundTurn, error: unknown): void {
-    const session = { user_id: this.#deps.user, session_id: message.session };
-    this.#deps.hub.deliver(
-      sender,
-      toFrame("error", { request_id: message.requestId, session, ...this.#public(error) }),
-    );
-  }
-
-  #public(error: unknown): ReturnType<typeof toPublicError> {
-    const id = crypto.randomUUID();
-    if (!(error instanceof AppError)) this.#deps.report(error, id);
-    return toPublicError(error, id);
-  }
-
-  #publish(turn: Turn, outgoing: readonly Outgoing[]): void {
-    if (!turn.replay) return this.#deps.hub.publish(turn.session, outgoing);
-    for (const { frame } of outgoing) if (turn.sender) this.#deps.hub.deliver(turn.sender, frame);
-  }
-
-  #keep(turn: Turn, outgoing: readonly Outgoing[]): void {
-    if (turn.replay) return;
-    this.#outcomes.delete(turn.session);
-    this.#outcomes.set(turn.session, outgoing);
-    const [oldest] = this.#outcomes.keys();
-    if (this.#outcomes.size > LIMITS.outcomesKeptMax && oldest !== undefined) this.#outcomes.delete(oldest);
-  }
-
-  #address(turn: Turn, state: WireTurn["state"]): TurnAddress {
-    return {
-      request_id: turn.requestId,
-      session: { user_id: this.#deps.user, session_id: turn.session },
-      turn: toTurn(turn.turn, state),
-    };
+    this.#teller.tellFailed(turn, error);
   }
 
   #head(session: string): Turn | undefined {

@@ -42,6 +42,7 @@ Deno.test("applyEvent() shows media, an answer to a card and a result whose call
     text: "",
     media: [{ sha256: "a".repeat(64), bytes: 2_000, mimeType: "image/png" }],
   });
+  driven.event("model_result", { ...RESULT, text: "notes on what was said", purpose: "summary" });
   driven.event("approval_answered", { callId: "c", id: "1", answer: "no", by: "silence" });
   driven.event("tool_result", {
     callId: "z",

@@ -45,6 +45,23 @@ Deno.test("TurnFeed shows a turn that is told again once, and of its text what i
   }
 });
 
+Deno.test("TurnFeed says nothing of a summary's text, also when a turn is told again", () => {
+  const summary = at(
+    2,
+    stored("model_result", {
+      step: 1,
+      text: "notes",
+      toolCalls: [],
+      finishReason: "stop",
+      usage: {},
+      purpose: "summary",
+    }),
+  );
+  const feed = new TurnFeed();
+  feed.reconnected();
+  assert.deepEqual(show(feed, [message, summary, result(3, "hello")]), [1, 2, "hello", 3]);
+});
+
 Deno.test("TurnFeed brings what comes too early into its place", () => {
   const feed = new TurnFeed();
   show(feed, [message]);

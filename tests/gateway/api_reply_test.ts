@@ -27,6 +27,18 @@ function textOf(events: readonly SessionEvent[]): string {
   return events.map((event) => reply.take(event)).join("");
 }
 
+Deno.test("ReplyText says nothing of a summary", () => {
+  const payload = {
+    step: 1,
+    text: "notes",
+    toolCalls: [],
+    finishReason: "stop",
+    usage: {},
+    purpose: "summary" as const,
+  };
+  assert.equal(new ReplyText().take(stored("model_result", payload)), "");
+});
+
 Deno.test("ReplyText is whole whatever was lost on the way, and the same from the log alone", () => {
   const recorded = [result("one two"), result(""), result("three")];
   const cases: readonly (readonly SessionEvent[])[] = [
