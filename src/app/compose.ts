@@ -82,12 +82,21 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
       for (const place of sessions.open) resume(place, undefined);
       for (const [session, turn] of sessions.parked) resume({ session, turn }, undefined);
     }, () => {});
+    const closing = new AbortController();
+    // One that dies later leaves its turns to those that live.
+    if (bootstrap.store !== undefined) {
+      void opening.then(async ({ sessions }) => {
+        const { watchLeft } = await import("#/session/lease.ts");
+        await watchLeft(sessions, delay, (place) => resume(place, undefined), closing.signal);
+      }, () => {});
+    }
     void opening.then(provider.warm).catch((error: unknown) => deps.report(error, bootstrap.model.provider));
     return {
       port: listener.port,
       attachment: (place) => readAttachment(log, place),
       drain,
       async close() {
+        closing.abort();
         await listener.close();
         await opening.catch(() => {});
         await log.close();
@@ -211,9 +220,16 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
         import("#/tools/to_schema.ts"),
       ]);
   const { settings, model, user, timezone } = bootstrap;
+  const node = bootstrap.node ?? crypto.randomUUID();
   const sessions = await openSessions({
     log,
-    lease: { owner: `${bootstrap.node ?? crypto.randomUUID()}:${crypto.randomUUID()}`, ttlMs: LIMITS.leaseMs, delay },
+    lease: {
+      owner: `${node}:${crypto.randomUUID()}`,
+      // Nobody else has the file.
+      node: bootstrap.store === undefined ? undefined : node,
+      ttlMs: LIMITS.leaseMs,
+      delay,
+    },
     lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
     now: deps.now,
     report: deps.report,

@@ -99,6 +99,8 @@ export interface EventPayloads {
     readonly args: unknown;
     readonly argsSha256: string;
     readonly principal: Principal;
+    /** Whose runner is asked, where several gateways have the store: another one cannot know what became of the call. */
+    readonly node?: string;
   };
   tool_decision: {
     readonly callId: string;

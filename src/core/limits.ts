@@ -419,6 +419,8 @@ export const LIMITS = {
   resumesMax: 4,
   /** A gateway that works on a session has it for so long, unless it says again that it does; then another one may take over. */
   leaseMs: 30_000,
+  /** Turns that other gateways have left and that one takes over at once. */
+  leftTurnsMax: 32,
   /** After stdin closes, a guest has this long to end its turns. */
   guestStopMs: 3_000,
   /** Payload of one event as JSON, in UTF-16 code units: 40 MB of attachments as base64, and the prompt. */

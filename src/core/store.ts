@@ -60,6 +60,8 @@ export interface EventLog {
    * `<node>:<start>`, and takes over at once what an earlier start of its node has: whoever starts on a node has its lock.
    */
   claim(sessionId: string, owner: string, ttlMs: number): Promise<boolean>;
+  /** Extends the owner's lease, also one that ran out and that nobody has taken; false when it is not the owner's (any more). Takes none. */
+  renew(sessionId: string, owner: string, ttlMs: number): Promise<boolean>;
   /** Gives the lease back; nothing happens when it is not this owner's. */
   release(sessionId: string, owner: string): Promise<void>;
   /** Events of a session with `seq >= fromSeq`, ascending; kinds this version does not know are skipped. */
@@ -78,6 +80,8 @@ export interface EventLog {
   turn(sessionId: string, turnId: string): Promise<readonly StoredEvent[]>;
   /** Turns that neither ended nor wait for a person, oldest first. */
   openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
+  /** Those of them that no gateway has a lease for, at most `limit`. */
+  leftTurns(limit: number): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** Turns whose last event is `parked`, oldest first. */
   parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]>;
   /** What models were used for since `at` (integer ms UTC), the newest first. */

@@ -5,7 +5,7 @@ import type { SessionStore } from "#/core/session_store.ts";
 import type { AppendOptions, EventLog, SessionRow, UsageRow } from "#/core/store.ts";
 import { planAppend } from "#/memory/append_plan.ts";
 import { toSessionRow, toStoredEvent, toUsageRow } from "#/memory/event_row.ts";
-import type { SqlDriver, SqlStatement, TransactionOptions } from "#/memory/sql.ts";
+import type { SqlDriver, SqlRow, SqlStatement, SqlValue, TransactionOptions } from "#/memory/sql.ts";
 import * as SQL from "#/memory/event_sql.ts";
 import { corruptStore } from "#/memory/store_error.ts";
 import { knownKinds } from "#/memory/upcast.ts";
@@ -85,11 +85,21 @@ export class SqlEventLog implements EventLog {
   async claim(sessionId: string, owner: string, ttlMs: number): Promise<boolean> {
     requireId(sessionId);
     requireId(owner);
-    return (await this.#deps.driver.all({ sql: SQL.CLAIM, values: [sessionId, owner, ttlMs / 1_000] })).length > 0;
+    return (await this.#write(SQL.CLAIM, [sessionId, owner, ttlMs / 1_000])).length > 0;
+  }
+
+  async renew(sessionId: string, owner: string, ttlMs: number): Promise<boolean> {
+    return (await this.#write(SQL.RENEW, [sessionId, owner, ttlMs / 1_000])).length > 0;
   }
 
   async release(sessionId: string, owner: string): Promise<void> {
-    await this.#deps.driver.all({ sql: SQL.RELEASE, values: [sessionId, owner] });
+    await this.#write(SQL.RELEASE, [sessionId, owner]);
+  }
+
+  /** Never with `all`: a libSQL server refuses a write in what is only to read. */
+  async #write(sql: string, values: readonly SqlValue[]): Promise<readonly SqlRow[]> {
+    const [rows] = await this.#deps.driver.transaction([{ sql, values }], { durability: "normal" });
+    return rows!;
   }
 
   async read(
@@ -144,12 +154,19 @@ export class SqlEventLog implements EventLog {
     return await this.#turns(SQL.OPEN_TURNS);
   }
 
+  async leftTurns(limit: number): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    return await this.#turns(SQL.LEFT_TURNS, [limit]);
+  }
+
   async parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
     return await this.#turns(SQL.PARKED_TURNS);
   }
 
-  async #turns(sql: string): Promise<readonly { readonly session: string; readonly turn: string }[]> {
-    const rows = await this.#deps.driver.all({ sql });
+  async #turns(
+    sql: string,
+    values: readonly SqlValue[] = [],
+  ): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    const rows = await this.#deps.driver.all({ sql, values });
     return rows.map((row) => ({ session: String(row["session"]), turn: String(row["turn"]) }));
   }
 

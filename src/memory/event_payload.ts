@@ -135,6 +135,7 @@ export const EVENT_PAYLOADS: { readonly [T in EventType]: z.ZodType<EventPayload
     args: anything,
     argsSha256: text,
     principal,
+    node: text.exactOptional(),
   }),
   tool_decision: z.looseObject({ callId: text, tool, decision }),
   tool_result: z.looseObject({

@@ -75,6 +75,10 @@ export const CLAIM = `
     OR substr(owner, 1, instr(owner, ':')) = substr(excluded.owner, 1, instr(excluded.owner, ':'))
   RETURNING owner`;
 
+/** Extends session 1 for owner 2 by 3 seconds from now, also when it ran out; gives a row when it is the owner's. */
+export const RENEW = `
+  UPDATE leases SET expires_at = unixepoch('subsec') + ?3 WHERE session = ?1 AND owner = ?2 RETURNING owner`;
+
 /** Breaks a constraint, and with it the transaction, unless session 1 is owner 2's. */
 export const FENCE = `
   INSERT INTO leases (session, owner, expires_at)
@@ -110,6 +114,12 @@ export const TURN_EVENTS = `
 
 /** Turns that neither ended nor wait for an answer, the first begun first. */
 export const OPEN_TURNS = `SELECT session, turn FROM turns WHERE state = 'open' ORDER BY id`;
+
+/** Open turns that no gateway has a lease for, at most 1, the first begun first. */
+export const LEFT_TURNS = `
+  SELECT session, turn FROM turns t WHERE state = 'open'
+    AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.session = t.session AND l.expires_at > unixepoch('subsec'))
+  ORDER BY id LIMIT ?1`;
 
 /** Turns that wait for an answer, the first begun first. */
 export const PARKED_TURNS = `SELECT session, turn FROM turns WHERE state = 'parked' ORDER BY id`;

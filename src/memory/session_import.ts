@@ -162,7 +162,8 @@ export class SessionImport {
     const values = [this.#id!, this.#deps.now(), this.#lastSeq];
     const statements = [...this.#batch, { sql: SQL.TOUCH_SESSION, values }];
     [this.#batch, this.#batchBytes] = [[], 0];
-    await this.#deps.driver.transaction(statements, { durability: "normal" });
+    const landed = { sql: SQL.FILLED, values: [this.#id!, this.#lastSeq] };
+    await this.#deps.driver.transaction(statements, { durability: "normal", landed });
   }
 
   #wrong(text: string, cause?: unknown): AppError {

@@ -1,3 +1,5 @@
+import { SESSION } from "#/memory/event_sql.ts";
+
 const ROW = "s.id, s.user, s.agent, s.display_name, s.channel, s.parent, s.created_at, s.last_active_at, s.archived";
 
 // The first event of a turn is its message. One with attachments is megabytes of JSON, and not worth its beginning.
@@ -89,6 +91,15 @@ export const INSERT_BRANCH = `
   INSERT INTO sessions (id, user, agent, display_name, channel, parent, created_at, last_active_at, last_seq)
   SELECT ?1, user, ?3, ?4, ?5, ?2, ?6, ?6, ?7 FROM sessions WHERE id = ?2
     AND (SELECT count(*) FROM events WHERE session = ?2 AND seq <= ?7 AND type <> 'forgotten') = ?8`;
+
+/** Session 1, once it is a branch of session 2. */
+export const BRANCHED = `${SESSION} AND parent = ?2`;
+
+/** Session 1, once it is user 2's. */
+export const PUBLISHED = `${SESSION} AND user = ?2`;
+
+/** Gives a row when session 1 is there with its events up to 2. */
+export const FILLED = `SELECT 1 FROM sessions WHERE id = ?1 AND last_seq >= ?2`;
 
 /** Session 1 gets what session 2 has up to 3. */
 export const COPY: readonly string[] = [

@@ -123,8 +123,10 @@ export class SqlSessionStore implements SessionStore {
     const ends = await this.#toEnds(from, seq, { id, now });
     const read = { sql: SESSION, values: [id] };
     try {
-      const results = await driver.transaction([created, ...copies, ...ends, read], { durability: "normal" });
-      return toSessionRow(results.at(-1)![0]!, this.#deps.name);
+      const landed = { sql: SQL.BRANCHED, values: [id, from] };
+      const results = await driver.transaction([created, ...copies, ...ends, read], { durability: "normal", landed });
+      // What landed answers in the place of the first.
+      return toSessionRow((results.at(-1)![0] ?? results[0]![0])!, this.#deps.name);
     } catch (error) {
       // It was deleted meanwhile.
       if (error instanceof AppError && error.params["reason"] === "constraint") throw unknown(from);
@@ -179,6 +181,7 @@ export class SqlSessionStore implements SessionStore {
       await onId?.(id);
       const now = this.#deps.now();
       const ends = await this.#toEnds(id, lastSeq, { id, now });
+      const landed = { sql: SQL.PUBLISHED, values: [id, user] };
       const results = await driver.transaction(
         [
           ...ends,
@@ -186,9 +189,9 @@ export class SqlSessionStore implements SessionStore {
           { sql: SQL.PUBLISH, values: [id, user, now] },
           { sql: SESSION, values: [id] },
         ],
-        { durability: "full" },
+        { durability: "full", landed },
       );
-      return toSessionRow(results.at(-1)![0]!, name);
+      return toSessionRow((results.at(-1)![0] ?? results[0]![0])!, name);
     } catch (error) {
       if (work.id !== undefined) await this.#drop(work.id);
       throw error;

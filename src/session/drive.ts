@@ -65,7 +65,7 @@ export interface DriveOptions {
  * boundary, or the runner is gone) and `session_taken` (another gateway has the session).
  */
 export async function* driveTurn(options: DriveOptions, place: TurnPlace, deps: SendDeps, run: TurnRun): Events {
-  const events = runRecorded(options.log, place, deps, run);
+  const events = runRecorded(options, place, deps, run);
   let isEnded = false;
   try {
     if (run.resume === undefined) yield run.recorded;
@@ -101,7 +101,12 @@ export async function* driveTurn(options: DriveOptions, place: TurnPlace, deps: 
   }
 }
 
-async function* runRecorded(log: EventLog, place: TurnPlace, deps: SendDeps, run: TurnRun): Events<TurnEvent> {
+async function* runRecorded(
+  { log, lease }: DriveOptions,
+  place: TurnPlace,
+  deps: SendDeps,
+  run: TurnRun,
+): Events<TurnEvent> {
   const { session, turn } = place;
   const lastSeq = run.recorded.seq;
   const { resume } = run;
@@ -109,8 +114,9 @@ async function* runRecorded(log: EventLog, place: TurnPlace, deps: SendDeps, run
   const asked = own.find((event) => event.type === "user_message")?.payload.asked;
   const setup = await withAsked(deps.setup, asked);
   const goesOn = resume !== undefined;
+  const node = lease?.node;
   const known = await readHistory(log, session, { toSeq: lastSeq, turn, goesOn, window: setup.window });
-  const input = { ...setup, session, turn, ...known, lastSeq, ...(resume === undefined ? {} : { resume }) };
+  const input = { ...setup, session, turn, ...known, lastSeq, node, ...(resume === undefined ? {} : { resume }) };
   yield* runTurn(input, deps, run.ending);
 }
 

@@ -1,12 +1,17 @@
+import { AppError } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
-import type { LeaseTerms } from "#/session/turn_log.ts";
+import type { LeaseTerms, TurnPlace } from "#/session/turn_log.ts";
 
 /** Looks at a foreign lease so many times while it would run out once. */
 const LOOKS = 3;
 
-/** Keeps a session's lease until the signal fires. A renewal that fails is tried again: what is written without a lease is refused anyway. */
+/**
+ * Keeps a session's lease until the signal fires. A renewal that fails is tried again: what is written without a lease is refused anyway. It
+ * takes no lease: whoever lost it, while this process stood still, must not get it back and go on behind what another gateway did.
+ */
 export async function keepLease(
-  log: Pick<EventLog, "claim">,
+  log: Pick<EventLog, "renew">,
   { owner, ttlMs, delay }: LeaseTerms,
   session: string,
   signal: AbortSignal,
@@ -14,7 +19,37 @@ export async function keepLease(
   while (true) {
     await delay(ttlMs / LOOKS, signal);
     if (signal.aborted) return;
-    await log.claim(session, owner, ttlMs).catch(() => false);
+    await log.renew(session, owner, ttlMs).catch(() => false);
+  }
+}
+
+/** Takes the lease of a session, if there are any. Throws AppError `session_taken` when it is another gateway's, `store_*`. */
+export async function requireLease(
+  log: Pick<EventLog, "claim">,
+  lease: LeaseTerms | undefined,
+  session: string,
+): Promise<void> {
+  if (lease === undefined || await log.claim(session, lease.owner, lease.ttlMs)) return;
+  throw new AppError("session_taken", "Another gateway works on this session; try again when it is done");
+}
+
+/** For what is another gateway's to do, then. */
+export function ignoreTaken(error: unknown): void {
+  if (!(error instanceof AppError && error.code === "session_taken")) throw error;
+}
+
+/** Looks, once in the time that a lease lasts, which turns other gateways have left, and hands each to `resume`, until the signal fires. */
+export async function watchLeft(
+  sessions: { takeLeft(): Promise<readonly TurnPlace[]> },
+  delay: LeaseTerms["delay"],
+  resume: (place: TurnPlace) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (true) {
+    await delay(LIMITS.leaseMs, signal);
+    if (signal.aborted) return;
+    // A store that cannot be read is looked at again.
+    for (const place of await sessions.takeLeft().catch(() => [])) if (!signal.aborted) resume(place);
   }
 }
 

@@ -2,7 +2,6 @@ import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { type AskedOfTurn, isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
-import type { EventLog } from "#/core/store.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import {
@@ -18,8 +17,16 @@ import {
   toUnrecorded,
   type TurnRun,
 } from "#/session/drive.ts";
-import { awaitLease, keepLease } from "#/session/lease.ts";
-import { cancelParked, closeTurn, readTurn, TurnLog, type TurnPlace, type TurnText } from "#/session/turn_log.ts";
+import { awaitLease, ignoreTaken, keepLease, requireLease } from "#/session/lease.ts";
+import {
+  cancelParked,
+  closeTurn,
+  isNewest,
+  readTurn,
+  TurnLog,
+  type TurnPlace,
+  type TurnText,
+} from "#/session/turn_log.ts";
 import { countResumes, isParked, planResume } from "#/turn/resume.ts";
 
 /** What the sessions of one user stand on. */
@@ -53,7 +60,7 @@ interface OpenTurn {
  * `turn_failed` `turn_interrupted`.
  */
 export async function openSessions(options: SessionsOptions): Promise<Sessions> {
-  const { log } = options;
+  const { log, lease } = options;
   const parked = new Map((await log.parkedTurns()).map(({ session, turn }) => [session, turn]));
   const open = new Map<string, string>();
   for (const { session, turn } of await log.openTurns()) {
@@ -61,7 +68,7 @@ export async function openSessions(options: SessionsOptions): Promise<Sessions> 
     // It had its answer and did not come to use it.
     if (isParked(events)) parked.set(session, turn);
     else if (await isNewest(log, events)) open.set(session, turn);
-    else await closeTurn(log, session, turn);
+    else await closeTurn(log, session, turn, { lease }).catch(ignoreTaken);
   }
   return new Sessions(options, parked, open);
 }
@@ -72,7 +79,8 @@ export class Sessions {
   readonly #lanes: Lanes;
   readonly #closing = new AbortController();
   readonly #suspending = new AbortController();
-  readonly #running = new Set<Promise<void>>();
+  /** Settles when the turn is over, and its session. */
+  readonly #running = new Map<Promise<void>, string>();
   readonly #parked: Map<string, string>;
   readonly #open: Map<string, OpenTurn>;
 
@@ -117,6 +125,20 @@ export class Sessions {
     }
   }
 
+  /** Turns that another gateway left open since these sessions were opened, at most `leftTurnsMax`: for `resume`, as those of `open`. */
+  async takeLeft(): Promise<readonly TurnPlace[]> {
+    const left = await this.#options.log.leftTurns(LIMITS.leftTurnsMax);
+    const running = new Set(this.#running.values());
+    // What runs here is not left, however late its lease is renewed.
+    const taken = left.filter(({ session }) => !running.has(session));
+    for (const { session, turn } of taken) {
+      if (this.#open.get(session)?.turn === turn) continue;
+      this.#open.get(session)?.taken.resolve();
+      this.#open.set(session, { turn, taken: Promise.withResolvers() });
+    }
+    return taken;
+  }
+
   /** An open turn waits for the lease of its session; a parked one that another gateway has is left to it. */
   async #awaitLease({ session, turn }: TurnPlace, open: OpenTurn | undefined, signal: AbortSignal): Promise<boolean> {
     const { log, lease } = this.#options;
@@ -139,7 +161,8 @@ export class Sessions {
   async endParked(session: string, turn: string, reason: string): Promise<readonly StoredEvent[]> {
     if (this.#parked.get(session) !== turn) return [];
     this.#parked.delete(session);
-    return await cancelParked(this.#options.log, session, turn, reason);
+    const { log, lease } = this.#options;
+    return await cancelParked(log, { session, turn }, reason, lease);
   }
 
   /**
@@ -179,7 +202,7 @@ export class Sessions {
     if (suspending.aborted && !ending.aborted) throw suspended();
     if (lane === undefined) return yield this.#unrecorded(place, CANCELLED_IN_QUEUE);
     const over = Promise.withResolvers<void>();
-    this.#running.add(over.promise);
+    this.#running.set(over.promise, place.session);
     const kept = new AbortController();
     const { log, lease } = this.#options;
     if (lease !== undefined) void keepLease(log, lease, place.session, kept.signal);
@@ -206,16 +229,22 @@ export class Sessions {
       AbortSignal.any([this.#closing.signal, this.#suspending.signal]),
     );
     try {
-      if (lease !== undefined && !await log.claim(session, lease.owner, lease.ttlMs)) {
-        throw new AppError("session_taken", "another gateway works on this session");
-      }
+      // Its end gives the lease back, so it comes first.
       const waiting = this.#parked.get(session);
       if (waiting !== undefined) await this.endParked(session, waiting, reason);
-      const made = await work();
-      this.#open.get(session)?.taken.resolve();
-      this.#open.delete(session);
-      if (lease !== undefined) await log.release(session, lease.owner);
-      return made;
+      await requireLease(log, lease, session);
+      const kept = new AbortController();
+      if (lease !== undefined) void keepLease(log, lease, session, kept.signal);
+      try {
+        const made = await work();
+        this.#open.get(session)?.taken.resolve();
+        this.#open.delete(session);
+        return made;
+      } finally {
+        kept.abort();
+        // One that cannot be given back runs out.
+        if (lease !== undefined) await log.release(session, lease.owner).catch(() => {});
+      }
     } finally {
       place.release();
     }
@@ -228,7 +257,7 @@ export class Sessions {
    */
   async stop(how: StopHow, reason: string): Promise<void> {
     (how === "cancel" ? this.#closing : this.#suspending).abort(reason);
-    await Promise.all(this.#running);
+    await Promise.all(this.#running.keys());
   }
 
   async #enter(message: TurnPlace, deps: SendDeps, signal: AbortSignal): Promise<Lease | undefined> {
@@ -249,7 +278,7 @@ export class Sessions {
     if (known.length > 0) {
       yield* known;
       const isOver = known.some(isTurnEnd) || this.#parked.get(message.session) === message.turn;
-      if (!isOver) yield* this.#goOn(message, known, deps, run);
+      if (!isOver) yield* this.#goOn(message, deps, run);
       return;
     }
     const waiting = this.#parked.get(message.session);
@@ -276,8 +305,15 @@ export class Sessions {
     const isOpen = this.#open.get(session)?.turn === turn;
     if (!isOpen && this.#parked.get(session) !== turn || run.ending.aborted) return;
     const { log, lease } = this.#options;
+    if (isOpen) return yield* this.#goOn(place, deps, run);
     const before = await log.turn(session, turn);
-    if (isOpen) return yield* this.#goOn(place, before, deps, run);
+    const resume = planResume(before);
+    if (resume === undefined) {
+      // Another gateway has ended it.
+      this.#parked.delete(session);
+      if (lease !== undefined) await log.release(session, lease.owner);
+      return;
+    }
     const turnLog = new TurnLog(log, session, turn, { before, lease });
     let recorded = before.at(-1)!;
     if (answer !== undefined) {
@@ -289,25 +325,25 @@ export class Sessions {
       });
       yield recorded;
     }
-    const resume = planResume(before);
-    if (resume === undefined) return;
     this.#parked.delete(session);
     yield* this.#drive(place, deps, { ...run, turnLog, recorded, resume });
   }
 
   /** Goes on with a turn that was interrupted, or closes it when it comes to nothing again and again, or when newer ones have followed it. */
-  async *#goOn(place: TurnPlace, before: readonly StoredEvent[], deps: SendDeps, run: RunSignals): Events {
+  async *#goOn(place: TurnPlace, deps: SendDeps, run: RunSignals): Events {
     const { session, turn } = place;
     const { log, lease } = this.#options;
     this.#open.get(session)?.taken.resolve();
     this.#open.delete(session);
+    await requireLease(log, lease, session);
+    const before = await log.turn(session, turn);
     const resume = planResume(before);
     if (resume === undefined) return;
-    if (!await isNewest(log, before)) return yield await closeTurn(log, session, turn);
+    if (!await isNewest(log, before)) return yield await closeTurn(log, session, turn, { lease });
     const attempt = countResumes(before) + 1;
     if (attempt > LIMITS.resumesMax) {
       const message = `The turn was interrupted ${attempt} times at the same place, so it was given up`;
-      return yield await closeTurn(log, session, turn, message);
+      return yield await closeTurn(log, session, turn, { message, lease });
     }
     const turnLog = new TurnLog(log, session, turn, { before, lease });
     const recorded = await turnLog.append({ type: "resumed", v: 1, payload: { attempt } });
@@ -347,14 +383,6 @@ const CANCELLED_IN_QUEUE: EarlyEnd = {
   v: 1,
   payload: { reason: "cancelled before its turn came", steps: 0 },
 };
-
-/** No other message came in its session since. */
-async function isNewest(log: EventLog, events: readonly StoredEvent[]): Promise<boolean> {
-  const [first] = events;
-  if (first === undefined) return false;
-  const later = await log.read(first.session, { fromSeq: first.seq + 1, limit: 1, types: ["user_message"] });
-  return later.length === 0;
-}
 
 function toUserMessage(message: SessionMessage): NewEvent {
   const { text, channel, requestId, attachments, asked } = message;

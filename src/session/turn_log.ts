@@ -1,14 +1,16 @@
 import { AppError } from "#/core/error.ts";
 import { isTurnEnd, type NewEvent, type StoredEvent } from "#/core/event.ts";
 import type { InlineMedia } from "#/core/message.ts";
-import type { Durability, EventLog } from "#/core/store.ts";
+import type { AppendOptions, Durability, EventLog } from "#/core/store.ts";
 import type { ToolEffect } from "#/core/tool.ts";
-import { planResume } from "#/turn/resume.ts";
+import { isParked, planResume } from "#/turn/resume.ts";
 
 /** Who writes, and for how long its word holds. */
 export interface LeaseTerms {
   /** `<node>:<start>`, see `EventLog.claim`. */
   readonly owner: string;
+  /** Where other gateways may go on with a turn: recorded with each call that a runner is asked for. */
+  readonly node?: string | undefined;
   readonly ttlMs: number;
   /** Resolves after `ms`, or at once when the signal fires. */
   delay(ms: number, signal: AbortSignal): Promise<void>;
@@ -107,15 +109,18 @@ export async function readTurn(log: EventLog, message: TurnText): Promise<readon
   throw new AppError("turn_conflict", `Turn ${message.turn} was sent before with another text`);
 }
 
-/** Ends a turn that waits for a person, as cancelled: its calls did not run, and the record says so. Returns the events. */
+/**
+ * Ends a turn that waits for a person, as cancelled: its calls did not run, and the record says so. Returns the events; none for a turn that does not
+ * wait (any more). Throws AppError `store_*`, `session_taken` when another gateway goes on with it.
+ */
 export async function cancelParked(
   log: EventLog,
-  session: string,
-  turn: string,
+  { session, turn }: TurnPlace,
   reason: string,
+  lease?: LeaseTerms,
 ): Promise<readonly StoredEvent[]> {
   const events = await log.turn(session, turn);
-  const resume = planResume(events);
+  const resume = isParked(events) ? planResume(events) : undefined;
   if (resume === undefined) return [];
   const { intended, answered } = resume.known;
   const waiting = resume.reply?.toolCalls.filter(({ id }) => intended.has(id) && !answered.has(id)) ?? [];
@@ -135,7 +140,15 @@ export async function cancelParked(
     },
   }));
   const end: NewEvent = { type: "turn_cancelled", v: 1, payload: { reason, steps: resume.steps } };
-  return await log.append(session, turn, [...results, end], { durability: "normal" });
+  return await log.append(session, turn, [...results, end], toOptions(lease));
+}
+
+/** No other message came in the session of these events of a turn since. */
+export async function isNewest(log: EventLog, events: readonly StoredEvent[]): Promise<boolean> {
+  const [first] = events;
+  if (first === undefined) return false;
+  const later = await log.read(first.session, { fromSeq: first.seq + 1, limit: 1, types: ["user_message"] });
+  return later.length === 0;
 }
 
 /** Closes a turn that will not go on; returns its end. */
@@ -143,13 +156,22 @@ export async function closeTurn(
   log: EventLog,
   session: string,
   turn: string,
-  message = "The turn was interrupted: the program stopped while it ran",
+  {
+    message = "The turn was interrupted: the program stopped while it ran",
+    lease,
+  }: { readonly message?: string; readonly lease?: LeaseTerms | undefined } = {},
 ): Promise<StoredEvent> {
   const events = await log.turn(session, turn);
   const end = events.find(isTurnEnd);
   if (end !== undefined) return end;
   const steps = events.filter(isStep).length;
   const payload = { code: "turn_interrupted", message, steps } as const;
-  const [stored] = await log.append(session, turn, [{ type: "turn_failed", v: 1, payload }], { durability: "normal" });
+  const [stored] = await log.append(session, turn, [{ type: "turn_failed", v: 1, payload }], toOptions(lease));
   return stored!;
+}
+
+/** The end of a turn that does not run: the session is claimed for it, and given back by it. */
+function toOptions(lease: LeaseTerms | undefined): AppendOptions {
+  const owned = lease === undefined ? {} : { owner: lease.owner, claimMs: lease.ttlMs };
+  return { durability: "normal", ...owned };
 }

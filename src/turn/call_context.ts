@@ -6,6 +6,8 @@ import type { TurnState } from "#/turn/turn_state.ts";
 export interface CallContext {
   readonly session: string;
   readonly turn: string;
+  /** See `TurnInput.node`. */
+  readonly node?: string | undefined;
   readonly principal: Principal;
   readonly tools: ReadonlyMap<string, TurnTool>;
   readonly toolCallsMax: number;

@@ -130,16 +130,24 @@ function toLastReply({ text, media = [], toolCalls, finishReason, failure }: Rep
 
 function toKnown(behind: readonly StoredEvent[]): KnownCalls {
   const decisions = behind.filter((event) => event.type === "tool_decision").map((event) => event.payload);
+  const asked = new Set(decisions.filter(({ decision }) => decision.kind === "ask").map(({ callId }) => callId));
+  // A question that nobody has answered: it never began, so whoever has the turn now may ask.
+  const waits = asked.difference(toCallIds(behind, "approval_answered"));
+  const intents = behind.filter((event) => event.type === "tool_intent").map((event) => event.payload);
   const cards = behind.filter((event) => event.type === "approval_asked").map((event) => event.payload.card);
   return {
     intended: toCallIds(behind, "tool_intent"),
     answered: toCallIds(behind, "tool_result"),
     decided: new Map(decisions.map(({ callId, decision }) => [callId, decision.kind])),
+    nodes: new Map(intents.flatMap(({ callId, node }) => node && !waits.has(callId) ? [[callId, node]] : [])),
     cards: new Set(cards.map((card) => String((card as { id?: unknown } | null)?.id))),
   };
 }
 
-function toCallIds(events: readonly StoredEvent[], type: "tool_intent" | "tool_result"): Set<string> {
+function toCallIds(
+  events: readonly StoredEvent[],
+  type: "tool_intent" | "tool_result" | "approval_answered",
+): Set<string> {
   return new Set(
     events.filter((event): event is Extract<StoredEvent, { type: typeof type }> => event.type === type)
       .map(({ payload }) => payload.callId),

@@ -22,6 +22,8 @@ export interface KnownCalls {
   readonly answered: ReadonlySet<string>;
   /** What was decided last, by call id. */
   readonly decided: ReadonlyMap<string, Decision["kind"]>;
+  /** The node whose runner may have run it, by call id. */
+  readonly nodes: ReadonlyMap<string, string>;
   /** The turn was about to fail as stuck: what has no intent does not run any more. */
   readonly isStuck?: boolean;
   /** Ids of the cards that were recorded. */
@@ -33,6 +35,7 @@ export const NOTHING_KNOWN: KnownCalls = {
   intended: new Set(),
   answered: new Set(),
   decided: new Map(),
+  nodes: new Map(),
   cards: new Set(),
 };
 
@@ -76,7 +79,8 @@ async function* runBatch(
   for (const call of batch) {
     if (control.signal.aborted) break;
     if (known.intended.has(call.call.id)) {
-      intended.push(call);
+      const node = known.nodes.get(call.call.id) ?? context.node;
+      intended.push(node === context.node || call.effect === "read_only" ? call : toUnknown(call));
       continue;
     }
     const streak = state.streak.judge(call.call, state.steps);
@@ -148,8 +152,17 @@ async function toIntent(ready: ReadyCall, context: CallContext): Promise<NewEven
   const { call, effect, args } = ready;
   const argsSha256 = await sha256Hex(canonicalJson(args));
   const { principal, state } = context;
-  const payload = { callId: call.id, step: state.steps, tool: call.name, effect, args, argsSha256, principal };
+  const node = context.node === undefined ? {} : { node: context.node };
+  const payload = { callId: call.id, step: state.steps, tool: call.name, effect, args, argsSha256, principal, ...node };
   return { type: "tool_intent", v: 1, payload };
+}
+
+/** What another gateway's runner was asked for: ours knows nothing of it, and would run it again. */
+function toUnknown(call: CheckedCall): CheckedCall {
+  const text =
+    "It was begun by another gateway, which is gone; whether it took effect is unknown: check before you do it again. " +
+    "It was not run a second time.";
+  return { kind: "refused", call: call.call, effect: "read_only", code: "tool_interrupted", text };
 }
 
 function toRepeated(call: CheckedCall): CheckedCall {

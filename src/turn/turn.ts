@@ -52,6 +52,8 @@ export interface TurnInput extends TurnSetup {
   readonly counted?: CountedRange | undefined;
   /** The turn was interrupted or parked: goes on behind what is recorded of it. */
   readonly resume?: Resume;
+  /** Recorded with each intent; what another one intended is not asked for again. */
+  readonly node?: string | undefined;
   /** Place of the session's newest event. The consumer gives the durable events of this turn the places behind it, without a gap. */
   readonly lastSeq: number;
 }
@@ -188,8 +190,9 @@ async function* askModel(run: Run): AsyncGenerator<TurnEvent, LastReply | undefi
 }
 
 function toCallContext({ input, deps, control, state }: Run): CallContext {
-  const { session, turn, principal } = input;
+  const { session, turn, principal, node } = input;
   return {
+    node,
     session,
     turn,
     principal,

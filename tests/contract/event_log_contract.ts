@@ -66,6 +66,26 @@ function testLeases(withLog: WithLog): void {
     },
   );
 
+  withLog("renew() extends what an owner has, and gives nobody what is another's or nobody's", async (log) => {
+    assert.equal(await log.renew("s", "a:1", 60_000), false);
+    assert.equal(await log.claim("s", "a:1", 0), true);
+    assert.equal(await log.renew("s", "a:1", 60_000), true, "it ran out, and nobody took it");
+    assert.equal(await log.claim("s", "b:1", 60_000), false);
+    assert.equal(await log.renew("s", "b:1", 60_000), false);
+    await log.release("s", "a:1");
+    assert.equal(await log.renew("s", "a:1", 60_000), false);
+  });
+
+  withLog("leftTurns() are open turns without a lease that is in force", async (log) => {
+    const place = { session: "s", turn: "t1" };
+    await log.append("s", "t1", [SAMPLES.user_message], { ...NORMAL, owner: "a:1", claimMs: 60_000 });
+    assert.deepEqual([await log.leftTurns(9), await log.openTurns()], [[], [place]]);
+    await log.claim("s", "a:1", 0);
+    assert.deepEqual([await log.leftTurns(9), await log.leftTurns(0)], [[place], []]);
+    await log.append("s", "t1", [SAMPLES.turn_done], NORMAL);
+    assert.deepEqual(await log.leftTurns(9), []);
+  });
+
   withLog(
     "append() with an owner is refused without its lease, and leaves no trace; it claims, and an end gives back",
     async (log) => {

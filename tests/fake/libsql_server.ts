@@ -187,6 +187,9 @@ function execute(db: DatabaseSync, stored: Map<unknown, string>, stmt: Json): Js
   const values = (stmt["args"] as Json[] ?? []).map(fromWire);
   const cols = statement.columns().map(({ name, type }) => ({ name, decltype: type }));
   const rows = statement.all(...values).map((row) => Object.values(row).map(toWire));
+  // SQLite takes the word for a name; on a libSQL server such a transaction refuses what writes.
+  if (/^BEGIN TRANSACTION READONLY/.test(sql)) db.exec("PRAGMA query_only=ON");
+  if (/^(COMMIT|ROLLBACK)/.test(sql)) db.exec("PRAGMA query_only=OFF");
   return { cols, rows, affected_row_count: 0, last_insert_rowid: null };
 }
 

@@ -68,6 +68,10 @@ export class MemoryLog implements EventLog {
     return Promise.resolve(this.#leases.get(session) === owner);
   }
 
+  renew(session: string, owner: string): Promise<boolean> {
+    return Promise.resolve(this.#leases.get(session) === owner);
+  }
+
   release(session: string, owner: string): Promise<void> {
     if (this.#leases.get(session) === owner) this.#leases.delete(session);
     return Promise.resolve();
@@ -109,6 +113,10 @@ export class MemoryLog implements EventLog {
 
   openTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
     return Promise.resolve(this.#without("parked"));
+  }
+
+  leftTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {
+    return Promise.resolve(this.#without("parked").filter(({ session }) => !this.#leases.has(session)));
   }
 
   parkedTurns(): Promise<readonly { readonly session: string; readonly turn: string }[]> {

@@ -4,7 +4,8 @@ import { Secret } from "#/lib/secret.ts";
 import { MIGRATIONS, REMOTE_MIGRATIONS } from "#/memory/migrations.ts";
 import { openRemoteEventLog } from "#/memory/remote.ts";
 import { hasCode } from "../contract/sql_driver_contract.ts";
-import { messageOf } from "../contract/event_samples.ts";
+import { messageOf, SAMPLES } from "../contract/event_samples.ts";
+import { exported, toBytes } from "../contract/session_store_contract.ts";
 import { openLibsqlServer } from "../fake/libsql_server.ts";
 import { execute, query, TOKEN, withRemote } from "./remote_kit.ts";
 
@@ -69,3 +70,29 @@ Deno.test("openRemoteEventLog() refuses a newer schema, another program's databa
   const options = { url: "http://db.example", token: new Secret("t"), fetch, now: Date.now };
   await assert.rejects(openRemoteEventLog(options), hasCode("config_invalid"));
 });
+
+Deno.test("SqlSessionStore on a remote store: a branch and an import whose answers get lost are there once", () =>
+  withRemote(async ({ server, log }) => {
+    await log.append("s", "t1", [SAMPLES.user_message, SAMPLES.turn_done], { durability: "normal" });
+    const store = await log.sessions();
+    server.failWrites({ kind: "cut_after" });
+    const branch = await store.branch("s", undefined, { id: "b", displayName: null, channel: "api" });
+    assert.deepEqual([branch.id, branch.parent], ["b", "s"]);
+    const lines = await exported(store, "s");
+    let fails = 0;
+    const whole = async function* () {
+      for await (const bytes of toBytes(lines)) yield bytes;
+      // The session is there by now; its events are not.
+      fails = 1;
+      server.failWrites({ kind: "cut_after" });
+    };
+    const made = await store.importLines(whole(), {
+      user: "u",
+      channel: "api",
+      onId: () => Promise.resolve(server.failWrites({ kind: "cut_after" })),
+    });
+    assert.equal(fails, 1);
+    const read = async (id: string) => (await log.read(id, { fromSeq: 1, limit: 9 })).map(({ type }) => type);
+    const types = ["user_message", "turn_done"];
+    assert.deepEqual([await read("b"), await read(made.id), made.user], [types, types, "u"]);
+  }));

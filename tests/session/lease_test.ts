@@ -5,9 +5,9 @@ import { delay } from "#/lib/delay.ts";
 import { SqlEventLog } from "#/memory/event_log.ts";
 import { migrate } from "#/memory/migrations.ts";
 import { SqliteDriver } from "#/memory/sqlite_driver.ts";
-import { awaitLease, keepLease } from "#/session/lease.ts";
+import { awaitLease, ignoreTaken, keepLease, requireLease, watchLeft } from "#/session/lease.ts";
 import { openSessions, type Sessions } from "#/session/session.ts";
-import { RecordingSandbox } from "../fake/recording_sandbox.ts";
+import { asks, RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
 import { collect, never, toMessage, toSendDeps, types } from "./session_kit.ts";
 
@@ -32,7 +32,7 @@ async function withTwo(
         now: Date.now,
         report: (error) => assert.fail(String(error)),
         // Looks and renews all the time, whatever a lease lasts.
-        lease: { owner: `${node}:${crypto.randomUUID()}`, ttlMs, delay: (_ms, signal) => delay(3, signal) },
+        lease: { owner: `${node}:${crypto.randomUUID()}`, node, ttlMs, delay: (_ms, signal) => delay(3, signal) },
       });
     return { log, open };
   };
@@ -146,7 +146,7 @@ Deno.test("keepLease() renews until it is told to stop, also when the store says
   const stop = new AbortController();
   let renewals = 0;
   const log = {
-    claim(session: string, owner: string, ttlMs: number) {
+    renew(session: string, owner: string, ttlMs: number) {
       assert.deepEqual([session, owner, ttlMs], ["s", "n:1", 30]);
       if (++renewals === 3) stop.abort();
       return Promise.reject(new AppError("store_failed", "busy"));
@@ -154,4 +154,108 @@ Deno.test("keepLease() renews until it is told to stop, also when the store says
   };
   await keepLease(log, { owner: "n:1", ttlMs: 30, delay: () => Promise.resolve() }, "s", stop.signal);
   assert.equal(renewals, 3);
+});
+
+Deno.test("Sessions of two gateways: one that stood still does not get back what another one has finished since", () =>
+  withTwo(async ([one, two]) => {
+    const wakes = Promise.withResolvers<void>();
+    const still = await openSessions({
+      log: one!.log,
+      lanes: { runningMax: 4, queuedMax: 4 },
+      now: Date.now,
+      report: () => assert.fail("nothing is reported"),
+      lease: { owner: "node1:a", ttlMs: 20, delay: (_ms, signal) => wakes.promise.then(() => delay(1, signal)) },
+    });
+    const { gate, turn } = await hangIn(still);
+    const second = await two!.open("node2");
+    const deps = toSendDeps(scriptedProvider(says("Done")), new RecordingSandbox({ file_write: () => "once" }));
+    assert.equal((await collect(second.resume(PLACE, undefined, deps, never))).at(-1)!.type, "turn_done");
+    wakes.resolve();
+    // It renews, all the time.
+    await delay(30, never);
+    gate.resolve("too late");
+    await assert.rejects(turn, { code: "session_taken" });
+    assert.deepEqual(types(await one!.log.turn("s", "t1")).slice(-1), ["turn_done"]);
+  }));
+
+Deno.test("Sessions of two gateways: what the runner of the other one was asked for is not asked of ours", () =>
+  withTwo(async ([one, two]) => {
+    const dead = await openSessions({
+      log: one!.log,
+      lanes: { runningMax: 4, queuedMax: 4 },
+      now: Date.now,
+      report: () => {},
+      lease: { owner: "node1:a", node: "node1", ttlMs: 20, delay: () => new Promise(() => {}) },
+    });
+    await hangIn(dead);
+    const second = await two!.open("node2");
+    const sandbox = new RecordingSandbox({ file_write: () => "twice" });
+    const deps = toSendDeps(scriptedProvider(says("Done")), sandbox);
+    const events = await collect(second.resume(PLACE, undefined, deps, never));
+    assert.equal(events.at(-1)!.type, "turn_done");
+    assert.equal(sandbox.requests.length, 0);
+    const [result] = (await two!.log.turn("s", "t1")).filter((event) => event.type === "tool_result");
+    assert.equal(result!.payload.code, "tool_interrupted");
+    assert.match(result!.payload.text, /another gateway.*unknown.*not run a second time/);
+  }));
+
+Deno.test("Sessions.takeLeft() finds what another gateway left later, and nothing that runs", () =>
+  withTwo(async ([one, two]) => {
+    const second = await two!.open("node2");
+    const lost = await openSessions({
+      log: one!.log,
+      lanes: { runningMax: 4, queuedMax: 4 },
+      now: Date.now,
+      report: () => {},
+      lease: { owner: "node1:a", ttlMs: 60, delay: () => new Promise(() => {}) },
+    });
+    await hangIn(lost);
+    assert.deepEqual(await second.takeLeft(), [], "it runs there");
+    const stop = new AbortController();
+    const found: unknown[] = [];
+    await watchLeft(second, () => delay(5, never), (place) => {
+      found.push(place);
+      stop.abort();
+    }, stop.signal);
+    assert.deepEqual([found, second.open], [[PLACE], [PLACE]]);
+    const deps = toSendDeps(scriptedProvider(says("Done")), new RecordingSandbox({ file_write: () => "once" }));
+    assert.equal((await collect(second.resume(PLACE, undefined, deps, never))).at(-1)!.type, "turn_done");
+    assert.deepEqual([await second.takeLeft(), second.open], [[], []]);
+  }));
+
+Deno.test("Sessions of two gateways: a question that both know is answered once, and ended by neither while it goes on", () =>
+  withTwo(async ([one, two]) => {
+    const world = { isOpen: true };
+    const gate = Promise.withResolvers<string>();
+    const sandbox = new RecordingSandbox({
+      file_read: (request) => world.isOpen ? asks(request) : gate.promise,
+    });
+    const deps = () =>
+      toSendDeps(scriptedProvider(calls(["file_read", { path: "/vault/b" }, "b"]), says("done")), sandbox);
+    const first = await one!.open("node1");
+    await collect(first.send(toMessage("t1"), deps(), never));
+    const second = await two!.open("node2");
+    const third = await two!.open("node3");
+    assert.deepEqual([...third.parked], [["s", "t1"]]);
+    world.isOpen = false;
+    const answer = { id: "card-b", ...PLACE, callId: "b", answer: "once", by: "owner" } as const;
+    const goesOn = collect(first.resume(PLACE, answer, toSendDeps(scriptedProvider(says("done")), sandbox), never));
+    while (sandbox.requests.length < 2) await delay(1, never);
+    await assert.rejects(second.endParked("s", "t1", "a new message came"), { code: "session_taken" });
+    gate.resolve("secret");
+    assert.equal((await goesOn).at(-1)!.type, "turn_done");
+    assert.deepEqual(await collect(third.resume(PLACE, answer, deps(), never)), []);
+    const all = await one!.log.turn("s", "t1");
+    assert.equal(all.filter((event) => event.type === "approval_answered").length, 1);
+    assert.deepEqual([types(all).at(-1), third.parked.size], ["turn_done", 0]);
+    assert.equal(await one!.log.claim("s", "node4:x", 1), true, "nobody keeps the session");
+  }));
+
+Deno.test("requireLease() takes a lease or throws session_taken, which ignoreTaken() alone lets pass", async () => {
+  const terms = { owner: "n:1", ttlMs: 30, delay: () => Promise.resolve() };
+  const log = (isOurs: boolean) => ({ claim: () => Promise.resolve(isOurs) });
+  await requireLease(log(true), terms, "s");
+  await requireLease(log(false), undefined, "s");
+  await requireLease(log(false), terms, "s").then(() => assert.fail("taken"), ignoreTaken);
+  assert.throws(() => ignoreTaken(new AppError("store_failed", "busy")), { code: "store_failed" });
 });
