@@ -81,7 +81,7 @@ const POWERS: Readonly<Record<string, string>> = {
 
 /** How it is refused: by a flag, or by what SQLite and WASI are given without one. */
 const REFUSED =
-  /^(NotCapable|\w*Error): (?!late)[^]*(Requires \w+ access|--no-remote|--no-npm|--cached-only|too many attached databases|failed to open preopen)/;
+  /^(NotCapable|\w*Error): (?!late)[^]*(Requires \w+ access|--no-remote|--no-npm|--cached-only|too many attached databases|failed to open preopen|it is not there)/;
 
 /** Names and places in the texts above. */
 type Places = Readonly<Record<"URL" | "OWN" | "DIR" | "SRC" | "PORT" | "PID", string>>;
