@@ -60,10 +60,12 @@ const POWERS: Readonly<Record<string, string>> = {
   "connect inside": `(await Deno.connect({ hostname: "127.0.0.1", port: PORT })).close()`,
   "node:fs, reading": `(await import("node:fs")).readFileSync("/etc/passwd")`,
   "node:fs, writing": `(await import("node:fs")).writeFileSync("DIR/written", "x")`,
-  "node:child_process": `(await import("node:child_process")).execFileSync("/bin/true", { env: {} })`,
+  "node:child_process": `const { spawn } = await import("node:child_process");
+    await new Promise((resolve, reject) => spawn("/bin/true", { env: {} }).on("error", reject).on("exit", resolve))`,
   "node:net": `const { connect } = await import("node:net"); await new Promise((resolve, reject) => {
     const socket = connect(PORT, "127.0.0.1", () => { socket.destroy(); resolve(); }).on("error", reject); })`,
-  "node:process, environment": `const { env } = await import("node:process"); env.HOME.length`,
+  "node:process, environment": `const { env } = await import("node:process");
+    if (env.HOME === undefined) throw new Deno.errors.NotCapable("it is not there")`,
   "node:process, a signal": `(await import("node:process")).kill(PID, 0)`,
   "node:os": `(await import("node:os")).hostname()`,
   "node:sqlite": `new (await import("node:sqlite")).DatabaseSync("DIR/new.db").close()`,
