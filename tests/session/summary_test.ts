@@ -1,8 +1,11 @@
 /** Summaries in a log that others write as well, and that is cut off. */
 import assert from "node:assert/strict";
 import type { EventLog } from "#/core/store.ts";
-import { says, type ScriptedCall, scriptedProvider } from "../fake/scripted_provider.ts";
-import { collect, LOGS, never, open, readAll, toMessage, toSendDeps } from "./session_kit.ts";
+import { calls, says, type ScriptedCall, scriptedProvider } from "../fake/scripted_provider.ts";
+import { isTurnEnd, type StoredEvent } from "#/core/event.ts";
+import { MemoryLog } from "../fake/memory_log.ts";
+import { RecordingSandbox } from "../fake/recording_sandbox.ts";
+import { collect, LOGS, never, open, readAll, toMessage, toSendDeps, types } from "./session_kit.ts";
 
 const WINDOW = {
   limitTokens: 4_000,
@@ -72,3 +75,68 @@ Deno.test("Sessions.send() writes the summary again that a reader, or a crash, c
     assert.equal(provider.requests.length, asked + 2);
     assert.equal((await log.lastSummary("s"))!.payload.epoch, 1);
   }));
+
+/** A model that writes a summary when asked, one file for "Go", and is steered once that file is written. */
+function steered(known: readonly StoredEvent[]) {
+  const has = (type: string) => known.some((event) => event.type === type);
+  const sandbox = new RecordingSandbox({ file_write: () => "written" });
+  const provider = scriptedProvider(({ messages }) => {
+    if (messages[0]!.content.startsWith("You write the notes")) return says("Notes.");
+    const last = messages.findLast(({ role }) => role !== "tool")!;
+    if (last.role !== "user") return says("Done");
+    if (last.content.includes("Also this")) return says("Done");
+    return last.content.startsWith("Go") ? calls(["file_write", { n: 1 }, "w"]) : says(`Good. ${FILLER}`);
+  });
+  let isSaid = has("steering");
+  const steering = {
+    take() {
+      if (isSaid || !has("tool_result") && sandbox.requests.length === 0) return [];
+      isSaid = true;
+      return [{ id: "x", text: "Also this" }];
+    },
+  };
+  return { provider, sandbox, deps: { ...toSendDeps(provider, sandbox, { window: WINDOW }), steering } };
+}
+
+async function replay(recorded: readonly StoredEvent[]): Promise<EventLog> {
+  const log = new MemoryLog();
+  await log.ensureSession({ id: "s", user: "default", agent: "a", channel: "x", displayName: null, parent: null });
+  for (const { turn, type, v, payload } of recorded) {
+    await log.append("s", turn, [{ type, v, payload } as never], { durability: "normal" });
+  }
+  return log;
+}
+
+Deno.test("Sessions.resume() behind every event of a turn with a summary, a call and steering shows the model the same, once", async () => {
+  let [before, whole]: (readonly StoredEvent[])[] = [[], []];
+  let shown: unknown;
+  for (let n = 1; n < 40; n++) {
+    const log = await replay(before!);
+    const go = steered([]);
+    const { sessions } = await open(log);
+    await collect(sessions.send(toMessage("go", `Go ${FILLER}`), go.deps, never));
+    whole = await readAll(log);
+    shown = go.provider.requests.at(-1)!.messages;
+    if (whole.some(({ type }) => type === "summary")) break;
+    const fact = await replay(before!);
+    const more = await open(fact);
+    await collect(more.sessions.send(toMessage(`t${n}`, `Fact ${n}. ${FILLER}`), steered([]).deps, never));
+    before = await readAll(fact);
+  }
+  const own = whole!.filter(({ turn }) => turn === "go");
+  assert.ok(types(own).includes("summary") && types(own).includes("steering") && types(own).includes("tool_result"));
+  for (let length = before!.length + 1; length < whole!.length; length++) {
+    const known = whole!.slice(0, length);
+    const where = `behind ${known.at(-1)!.type}`;
+    const log = await replay(known);
+    const go = steered(known);
+    const { sessions } = await open(log);
+    await collect(sessions.resume({ session: "s", turn: "go" }, undefined, go.deps, never));
+    const all = (await readAll(log)).filter(({ turn }) => turn === "go");
+    assert.ok(isTurnEnd(all.at(-1)!) && all.at(-1)!.type === "turn_done", where);
+    for (const type of ["summary", "steering", "tool_intent", "tool_result"]) {
+      assert.equal(all.filter((event) => event.type === type).length, 1, `${type} ${where}`);
+    }
+    if (go.provider.requests.length > 0) assert.deepEqual(go.provider.requests.at(-1)!.messages, shown, where);
+  }
+});
