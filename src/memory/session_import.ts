@@ -1,4 +1,5 @@
 import type { AppError } from "#/core/error.ts";
+import type { EventPayloads } from "#/core/event.ts";
 import { uuidv7 } from "#/core/id.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { splitLines } from "#/lib/byte_lines.ts";
@@ -35,6 +36,8 @@ export class SessionImport {
   #id: string | undefined;
   #lastSeq = 0;
   #oldSeq = 0;
+  /** Of the last summary. */
+  #epoch = 0;
   /** Where places moved: from this old one on, by so many. */
   readonly #moves: { readonly from: number; readonly by: number }[] = [];
   /** Blobs that wait for their event. */
@@ -133,11 +136,16 @@ export class SessionImport {
   #toPayload({ type, v, payload }: FileEvent): string {
     const made = this.#moved(type, payload);
     const text = JSON.stringify(made);
+    let read: unknown;
     try {
-      toPayload(type, v, text);
+      read = toPayload(type, v, text);
     } catch (error) {
       throw this.#wrong(`what the event of kind ${type} says is not what such an event holds`, error);
     }
+    if (type !== "summary") return text;
+    const { epoch } = read as EventPayloads["summary"];
+    if (epoch <= this.#epoch) throw this.#wrong("its summaries are not in their order");
+    this.#epoch = epoch;
     return text;
   }
 

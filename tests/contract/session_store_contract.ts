@@ -3,6 +3,7 @@ import type { NewEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { SessionStore } from "#/core/session_store.ts";
 import type { EventLog } from "#/core/store.ts";
+import { SessionFileWriter } from "#/memory/session_file.ts";
 import { toHistory } from "#/turn/history.ts";
 import { ALL, clock, NORMAL, type OpenEventLog } from "./event_log_probes.ts";
 import { blobOf, messageOf, SAMPLES, sessionOf } from "./event_samples.ts";
@@ -316,6 +317,18 @@ function testRefusals(test: Test): void {
         return true;
       },
     );
+
+  test("importLines() refuses summaries that no log has: of one epoch twice", async (log, store) => {
+    const row = await store.overview(ID);
+    const writer = new SessionFileWriter(0);
+    const lines = [...writer.begin(row)];
+    for (const seq of [1, 2]) {
+      const { payload, v, type } = SAMPLES.summary;
+      lines.push(writer.event({ seq, turn: "t", type, v, at: 1, payload: { ...payload }, blobs: [] }));
+    }
+    await refuses(store, [...lines, writer.end()], /^line 4: its summaries are not in their order/);
+    assert.equal((await log.listSessions("default", { includeArchived: true })).length, 1);
+  });
 
   test(
     "importLines() refuses each file that is not whole and unchanged, with the line, and nothing of it stays",
