@@ -130,6 +130,8 @@ export interface EventPayloads {
     readonly id?: string;
     readonly answer: string;
     readonly by: string;
+    /** As in `tool_intent`: whose runner is asked from now on. */
+    readonly node?: string | undefined;
   };
   /** The turn waits for a person and runs no further until the call is answered; the next event of the turn, if any, is that answer. */
   parked: { readonly callId: string; readonly reason: string };

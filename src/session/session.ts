@@ -321,11 +321,10 @@ export class Sessions {
       recorded = await turnLog.append({
         type: "approval_answered",
         v: 1,
-        payload: { callId, id, answer: answer.answer, by },
+        payload: { callId, id, answer: answer.answer, by, node: lease?.node },
       });
       yield recorded;
     }
-    this.#parked.delete(session);
     yield* this.#drive(place, deps, { ...run, turnLog, recorded, resume });
   }
 
@@ -352,6 +351,7 @@ export class Sessions {
   }
 
   #drive(place: TurnPlace, deps: SendDeps, run: Omit<TurnRun, "onParked">): Events {
+    this.#parked.delete(place.session);
     const onParked = () => void this.#parked.set(place.session, place.turn);
     return driveTurn(this.#options, place, deps, { ...run, onParked });
   }

@@ -133,13 +133,15 @@ function toKnown(behind: readonly StoredEvent[]): KnownCalls {
   const asked = new Set(decisions.filter(({ decision }) => decision.kind === "ask").map(({ callId }) => callId));
   // A question that nobody has answered: it never began, so whoever has the turn now may ask.
   const waits = asked.difference(toCallIds(behind, "approval_answered"));
-  const intents = behind.filter((event) => event.type === "tool_intent").map((event) => event.payload);
+  // The last one that was told to run it.
+  const asking = behind.filter((event) => event.type === "tool_intent" || event.type === "approval_answered")
+    .map((event) => event.payload);
   const cards = behind.filter((event) => event.type === "approval_asked").map((event) => event.payload.card);
   return {
     intended: toCallIds(behind, "tool_intent"),
     answered: toCallIds(behind, "tool_result"),
     decided: new Map(decisions.map(({ callId, decision }) => [callId, decision.kind])),
-    nodes: new Map(intents.flatMap(({ callId, node }) => node && !waits.has(callId) ? [[callId, node]] : [])),
+    nodes: new Map(asking.flatMap(({ callId, node }) => node && !waits.has(callId) ? [[callId, node]] : [])),
     cards: new Set(cards.map((card) => String((card as { id?: unknown } | null)?.id))),
   };
 }

@@ -199,6 +199,32 @@ Deno.test("Sessions of two gateways: what the runner of the other one was asked 
     assert.match(result!.payload.text, /another gateway.*unknown.*not run a second time/);
   }));
 
+Deno.test("Sessions of two gateways: what one asked about and the other one ran is not run by the first", () =>
+  withTwo(async ([one, two]) => {
+    const asking = new RecordingSandbox({ file_write: (request) => asks(request) });
+    const script = calls(["file_write", { n: 1 }, "w"]);
+    await collect(
+      (await one!.open("node1")).send(toMessage("t1"), toSendDeps(scriptedProvider(script), asking), never),
+    );
+    const dying = await openSessions({
+      log: two!.log,
+      lanes: { runningMax: 4, queuedMax: 4 },
+      now: Date.now,
+      report: () => {},
+      lease: { owner: "node2:a", node: "node2", ttlMs: 20, delay: () => new Promise(() => {}) },
+    });
+    const running = new RecordingSandbox({ file_write: () => new Promise(() => {}) });
+    const answer = { id: "card-w", ...PLACE, callId: "w", answer: "once", by: "owner" } as const;
+    void collect(dying.resume(PLACE, answer, toSendDeps(scriptedProvider(says("no")), running), never)).catch(() => {});
+    while (running.requests.length === 0) await delay(1, never);
+    const again = await one!.open("node1");
+    while ((await again.takeLeft()).length === 0) await delay(1, never);
+    const sandbox = new RecordingSandbox({ file_write: () => "twice" });
+    const deps = toSendDeps(scriptedProvider(says("Done")), sandbox);
+    assert.equal((await collect(again.resume(PLACE, undefined, deps, never))).at(-1)!.type, "turn_done");
+    assert.deepEqual([sandbox.requests.length, again.parked.size], [0, 0]);
+  }));
+
 Deno.test("Sessions.takeLeft() finds what another gateway left later, and nothing that runs", () =>
   withTwo(async ([one, two]) => {
     const second = await two!.open("node2");
