@@ -90,6 +90,12 @@ export class TurnTeller {
     this.publish(turn, outgoing);
   }
 
+  /** It goes on, but nothing more of it is told here. */
+  tellLeft(turn: RunningTurn, error: AppError): void {
+    const frame = toFrame("error", { ...this.address(turn, "running"), ...this.#public(error) });
+    this.publish(turn, [{ frame, droppable: false }]);
+  }
+
   /** Nothing became of a message: told to its sender alone. */
   refuse(sender: Subscriber, message: InboundTurn, error: unknown): void {
     const session = { user_id: this.#deps.user, session_id: message.session };
