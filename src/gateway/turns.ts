@@ -290,7 +290,8 @@ export class Turns {
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
-      if (isInherited) await recall(turn, this.#deps.log);
+      // Without it no retry is known as one; the session must hear of the turn all the same, or what comes next waits for it.
+      if (isInherited) await recall(turn, this.#deps.log).catch(() => {});
       if (!isResumed) {
         knownSeq = (await this.#deps.log.turn(turn.session, turn.turn)).at(-1)?.seq ?? 0;
         turn.replay = knownSeq > 0;

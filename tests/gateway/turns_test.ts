@@ -532,3 +532,13 @@ Deno.test("a turn that another gateway took over is no riddle to those who watch
   assert.deepEqual([code, which, request_id], ["session_taken", { turn_id: "t", state: "running" }, "r-t"]);
   assert.deepEqual([turns.active("s"), turns.outcome("s")], [undefined, []]);
 });
+
+Deno.test("resume() reaches the session also when the log cannot be read for a moment: others wait for that turn there", async () => {
+  const source = new ScriptedSource();
+  const log = { turn: () => Promise.reject(new AppError("store_failed", "busy")), blob: noBlob };
+  const turns = new Turns({ source, log, hub: new Hub(), user: "ann", report: (error) => assert.fail(String(error)) });
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  await (await source.next()).finish(turnDone("done"));
+  await turns.stop();
+  assert.deepEqual(source.resumed, [undefined]);
+});
