@@ -57,21 +57,21 @@ const TABLES: ReadonlySet<string> = new Set(["core/limits.ts"]);
  * one folder grow on what another saved; a reviewer reads a folder.
  */
 const FOLDER_LINES_MAX: Readonly<Record<string, number>> = {
-  core: 1_200,
+  core: 1_300,
   lib: 1_400,
   provider: 3_800,
   sandbox: 6_500,
-  memory: 2_000,
+  memory: 2_400,
   tools: 800,
   channel: 1_000,
-  turn: 2_800,
+  turn: 3_000,
   session: 1_000,
-  gateway: 3_500,
+  gateway: 4_500,
   scheduler: 1_000,
   config: 2_100,
   app: 1_000,
   runner: 3_500,
-  cli: 6_800,
+  cli: 7_000,
 };
 
 /** Units of src/sandbox and the code lines that each may have. What no row names is the broker core: it decides, opens and audits. */

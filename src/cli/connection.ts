@@ -48,6 +48,8 @@ export interface Connection {
   next(): Promise<ServerFrame | undefined>;
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<void>;
+  /** Why this side ended it: the gateway sent what is no frame. Whoever does that is not talked to again. */
+  readonly broken: AppError | undefined;
   close(): void;
 }
 
@@ -100,6 +102,9 @@ export async function openConnection(
     send: (type, payload) => socket.send(JSON.stringify({ type, payload })),
     next: () => queue.next(),
     closed: queue.closed,
+    get broken() {
+      return queue.broken;
+    },
     close: () => socket.close(1000),
   };
 }

@@ -43,6 +43,10 @@ export class SteadyConnection implements Connection {
     return this.#current.closed;
   }
 
+  get broken(): AppError | undefined {
+    return this.#current.broken;
+  }
+
   send(type: string, payload: Readonly<Record<string, unknown>>): void {
     this.#current.send(type, payload);
   }
@@ -57,10 +61,11 @@ export class SteadyConnection implements Connection {
 
   /**
    * Connects again, in the same session, once a gateway is there. False when none comes: the runner has ended, or nothing listened within
-   * `reconnectMs`. Throws AppError `gateway_refused`, and `gateway_unreachable` when it is at another port: this process may reach the first one only.
+   * `reconnectMs`. Throws AppError `protocol` after what was no frame, `gateway_refused`, and `gateway_unreachable` when it is at another port: this process may reach the first one only.
    */
   async reconnect(): Promise<boolean> {
     const { endpoint, hello, isRunnerThere, reconnectMs = LIMITS.reconnectMs } = this.#options;
+    if (this.broken !== undefined) throw this.broken;
     this.#current.close();
     const end = performance.now() + reconnectMs;
     while (performance.now() < end) {

@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode } from "#/core/error.ts";
+import { LIMITS } from "#/core/limits.ts";
 import type { SessionEvent } from "#/core/event.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import { type Connection, NOT_TAKEN, type ServerFrame } from "#/cli/connection.ts";
@@ -83,6 +84,8 @@ class Follower {
   readonly #feed = new TurnFeed();
   #render = RENDER_START;
   #askedAgain = false;
+  /** Times that the connection was made again since an event of this turn came. */
+  #returns = 0;
 
   constructor(connection: TurnConnection, followed: FollowedTurn, screen: Screen, watch: TurnWatch) {
     this.#connection = connection;
@@ -103,6 +106,9 @@ class Follower {
   /** The connection broke: undefined when there is another one, and the turn goes on. */
   async #comeBack(): Promise<number | undefined> {
     const { turn, ask, isOpen } = this.#followed;
+    if (++this.#returns > LIMITS.reconnectsInVainMax) {
+      return this.#lose("the gateway breaks every connection; what this turn had recorded is kept");
+    }
     try {
       if (await this.#connection.reconnect?.()) {
         if (ask === undefined) {
@@ -144,6 +150,7 @@ class Follower {
       return undefined;
     }
     if (type !== "turn_event" || payload.turn?.turn_id !== turn || event === undefined) return undefined;
+    this.#returns = 0;
     return this.#showAll(this.#feed.take(event)) ?? this.#catchUp();
   }
 

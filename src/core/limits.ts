@@ -294,6 +294,8 @@ export const LIMITS = {
   reconnectLongestMs: 15_000,
   /** Tries in a row that find neither gateway nor runner, before a terminal client ends. */
   reconnectOverTriesMax: 4,
+  /** Times that a line client connects again for one turn without hearing of it. */
+  reconnectsInVainMax: 16,
   /** Name of a session or of its agent, in UTF-16 code units. */
   sessionNameCharsMax: 200,
   /** Sessions whose last outcome is kept for a client that comes back. */

@@ -184,7 +184,8 @@ export class Live {
   #planGuest(port: number): ProcessPlan {
     const { input: { program, bind: { listen: _, ...bind } = {} }, env, lockPath } = this.#deps;
     const { folders, hosts } = this.#settings;
-    return planGuest({ program, env, internalDir: folders.internal, lockPath, port, hosts, ...bind });
+    // Last: a guest that follows another one has its port, whatever the person wanted.
+    return planGuest({ ...bind, program, env, internalDir: folders.internal, lockPath, hosts, port });
   }
 
   #spawn(port: number, startToken: string): GuestProcess {

@@ -52,17 +52,20 @@ const OTHER_WAYS: Readonly<Record<string, string>> = {
 const POWERS: Readonly<Record<string, string>> = {
   "read a file": `Deno.readTextFileSync("/etc/passwd")`,
   "write a file": `Deno.writeTextFileSync("DIR/written", "x")`,
-  "read the environment": `Deno.env.get("HOME")`,
+  // With --ignore-env nothing is refused, and nothing is there.
+  "read the environment": `if (Deno.env.get("HOME") === undefined) throw new Deno.errors.NotCapable("it is not there")`,
   "start a program": `new Deno.Command("/bin/true").outputSync()`,
   "load a library": `Deno.dlopen("libc.so.6", {}).close()`,
   "listen to everyone": `Deno.listen({ hostname: "0.0.0.0", port: 0 }).close()`,
   "connect inside": `(await Deno.connect({ hostname: "127.0.0.1", port: PORT })).close()`,
   "node:fs, reading": `(await import("node:fs")).readFileSync("/etc/passwd")`,
   "node:fs, writing": `(await import("node:fs")).writeFileSync("DIR/written", "x")`,
-  "node:child_process": `(await import("node:child_process")).execFileSync("/bin/true", { env: {} })`,
+  "node:child_process": `const { spawn } = await import("node:child_process");
+    await new Promise((resolve, reject) => spawn("/bin/true", { env: {} }).on("error", reject).on("exit", resolve))`,
   "node:net": `const { connect } = await import("node:net"); await new Promise((resolve, reject) => {
     const socket = connect(PORT, "127.0.0.1", () => { socket.destroy(); resolve(); }).on("error", reject); })`,
-  "node:process, environment": `const { env } = await import("node:process"); env.HOME.length`,
+  "node:process, environment": `const { env } = await import("node:process");
+    if (env.HOME === undefined) throw new Deno.errors.NotCapable("it is not there")`,
   "node:process, a signal": `(await import("node:process")).kill(PID, 0)`,
   "node:os": `(await import("node:os")).hostname()`,
   "node:sqlite": `new (await import("node:sqlite")).DatabaseSync("DIR/new.db").close()`,
@@ -80,7 +83,7 @@ const POWERS: Readonly<Record<string, string>> = {
 
 /** How it is refused: by a flag, or by what SQLite and WASI are given without one. */
 const REFUSED =
-  /^(NotCapable|\w*Error): (?!late)[^]*(Requires \w+ access|--no-remote|--no-npm|--cached-only|too many attached databases|failed to open preopen)/;
+  /^(NotCapable|\w*Error): (?!late)[^]*(Requires \w+ access|--no-remote|--no-npm|--cached-only|too many attached databases|failed to open preopen|it is not there)/;
 
 /** Names and places in the texts above. */
 type Places = Readonly<Record<"URL" | "OWN" | "DIR" | "SRC" | "PORT" | "PID", string>>;
@@ -238,6 +241,7 @@ Deno.test("modules: no process gets code from outside, and code out of a text ga
       "inspector",
       "log reader",
       "tool child",
+      "tui",
     ]);
     for (const [process, places] of Object.entries(found)) {
       // That a place is there is what an import of a text came to: it ran.
@@ -284,7 +288,7 @@ Deno.test("modules: of npm a process gets what our lock pins, from a URL what is
     };
     const processes = await probeProcesses(source, own, write, {});
     for (const [process, { found }] of Object.entries(processes)) {
-      const hasNpm = process === "guest" || process.startsWith("egress");
+      const hasNpm = process === "guest" || process === "tui" || process.startsWith("egress");
       for (const [name, expected] of Object.entries(OF_NPM[source])) {
         assert.match(found![name]!, hasNpm ? expected : /--no-npm/, `${source}, ${process}: ${name}`);
       }

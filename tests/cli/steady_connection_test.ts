@@ -32,6 +32,27 @@ function serve(port = 0) {
 
 const unreachable = () => new AppError("gateway_unreachable", "the endpoint file is gone");
 
+Deno.test("reconnect() does not go back to a gateway that sent what is no frame", async () => {
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onmessage = () => {
+      socket.send(JSON.stringify({ type: "hello_ack", payload: { session: { session_id: "s" } } }));
+      socket.send(JSON.stringify({ type: "gateway_info", payload: {} }));
+      socket.send("garbage");
+    };
+    return response;
+  });
+  const connection = await SteadyConnection.open({
+    endpoint: () => ({ origin: `ws://127.0.0.1:${server.addr.port}`, token: "t" }),
+    hello: { user: "ann" },
+    isRunnerThere: () => Promise.resolve(true),
+  });
+  await connection.closed;
+  await assert.rejects(connection.reconnect(), { code: "protocol" });
+  assert.equal(connection.broken?.code, "protocol");
+  await server.shutdown();
+});
+
 Deno.test("reconnect() waits for the next address, and says hello in the same session with its token", async () => {
   const gateway = serve();
   let tries = 0;

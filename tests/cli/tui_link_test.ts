@@ -13,6 +13,7 @@ function connectionOf(session: string, ...frames: string[]): Connection {
     send() {},
     next: () => Promise.resolve(left.shift()),
     closed: Promise.resolve(),
+    broken: undefined,
     close() {},
   };
 }

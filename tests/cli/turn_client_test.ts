@@ -22,6 +22,7 @@ function script(frames: readonly ServerFrame[]) {
     send: (type, payload) => void sent.push({ type, payload }),
     next: async () => (await answers.next()).value as ServerFrame | undefined,
     closed: new Promise(() => {}),
+    broken: undefined,
     close: () => {},
   };
   return { connection, sent };

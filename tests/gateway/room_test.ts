@@ -6,7 +6,7 @@ Deno.test("makeRoom() archives before it counts, by the time that is idle", asyn
   const asked: unknown[] = [];
   const log = {
     sessions: () => Promise.resolve({ archiveIdle: (...args: unknown[]) => Promise.resolve(void asked.push(args)) }),
-    listSessions: () => Promise.resolve(asked.length === 1 ? [{}] : [{}, {}]),
+    listSessions: () => Promise.resolve([{ channel: "tui" }, { channel: "api:x" }]),
   } as unknown as Parameters<typeof makeRoom>[0]["log"];
   const bounds = { log, user: "ann", sessionIdleMs: 10, now: () => 100 };
   await makeRoom({ ...bounds, sessionsMax: 2 });

@@ -4,7 +4,7 @@ import { checkFrame } from "#/gateway/scope.ts";
 import type { Scope } from "#/gateway/token.ts";
 
 const READ = ["hello", "list_sessions", "switch_session", "resume", "health_check"];
-const CHANNEL = [...READ, "send_turn", "cancel_active_turn", "cancel_all_active_turns", "create_session"];
+const CHANNEL = [...READ, "send_turn", "steer", "cancel_active_turn", "cancel_all_active_turns", "create_session"];
 
 Deno.test("checkFrame() lets each scope send its frames and no other", () => {
   const types = ClientFrame.options.map((option) => option.shape.type.value);
