@@ -188,12 +188,16 @@ export class Turns {
     return turns.length;
   }
 
-  /** Cancels what a session runs or has queued, also what was said to its turns and is not on record. */
-  drop(session: string, reason: string): void {
-    for (const turn of [...this.#turns.get(session)?.values() ?? []]) {
+  /**
+   * Cancels what a session runs or has queued, also what was said to its turns and is not on record. Resolves when the end of one that waited for a
+   * person is recorded.
+   */
+  async drop(session: string, reason: string): Promise<void> {
+    const ends = [...this.#turns.get(session)?.values() ?? []].map((turn) => {
       this.#steering.drop(turn, reason);
-      this.#cancel(turn, reason);
-    }
+      return this.#cancel(turn, reason);
+    });
+    await Promise.all(ends);
   }
 
   /** Forgets how the last turn of a session ended. */
@@ -265,9 +269,11 @@ export class Turns {
     this.#deps.onTurns?.(this.#running.size);
   }
 
-  #cancel(turn: Turn, reason: string): void {
-    if (turn.parked) this.#track(this.#endParked(turn, reason));
-    else turn.abort.abort(reason);
+  #cancel(turn: Turn, reason: string): Promise<void> | undefined {
+    if (!turn.parked) return void turn.abort.abort(reason);
+    const end = this.#endParked(turn, reason);
+    this.#track(end);
+    return end;
   }
 
   async #endParked(turn: Turn, reason: string): Promise<void> {
