@@ -25,6 +25,9 @@ export interface ServerFrame {
   };
 }
 
+/** Why a gateway that is about to go refuses a message: it is for the next one, under the same turn id. */
+export const NOT_TAKEN: ReadonlySet<string> = new Set(["gateway_restarting", "turn_suspended", "cancelled"]);
+
 /** Address and token in an endpoint file. Throws AppError `gateway_unreachable` when it is gone: the gateway just stopped. */
 export function readEndpointFile(path: string): Endpoint {
   try {

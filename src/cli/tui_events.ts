@@ -58,6 +58,7 @@ function applyShown(state: TuiState, event: SessionEvent, turn: string): TuiStat
   const live = liveOf(state, turn);
   switch (event.type) {
     case "user_message":
+    case "steering":
       return print({ ...state, live }, [], ...toUserLines(event.payload.text, state.width));
     case "model_request":
       return {

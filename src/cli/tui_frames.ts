@@ -1,4 +1,4 @@
-import type { ServerFrame } from "#/cli/connection.ts";
+import { NOT_TAKEN, type ServerFrame } from "#/cli/connection.ts";
 import { type ListedSession, toSessionLines, toStatusLines } from "#/cli/tui_commands.ts";
 import { setDraft } from "#/cli/tui_editor.ts";
 import { applyEvent, catchSaid } from "#/cli/tui_events.ts";
@@ -58,12 +58,12 @@ function applyError(state: TuiState, payload: ServerFrame["payload"]): Step {
   }
   const sent = state.sent.find((each) => each.request === request_id);
   // It is closing: the message goes to the next one.
-  if (sent !== undefined && code === "cancelled") return { state, effects: [] };
+  if (sent !== undefined && turn === undefined && NOT_TAKEN.has(code ?? "")) return { state, effects: [] };
   const told = print(state, ...toNote(`✗ ${what === undefined ? "" : `${what}: `}${message}`, state.width));
   if (sent === undefined) return { state: told, effects: [] };
   const kept = { ...told, sent: told.sent.filter((each) => each !== sent) };
-  // What was refused is not lost.
-  const draft = kept.draft.text === "" ? setDraft(kept.draft, sent.prompt) : kept.draft;
+  // What was refused is not lost; what had begun is not said twice.
+  const draft = kept.draft.text === "" && turn === undefined ? setDraft(kept.draft, sent.prompt) : kept.draft;
   return { state: { ...kept, draft }, effects: [] };
 }
 

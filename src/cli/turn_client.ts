@@ -2,7 +2,7 @@ import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { SessionEvent } from "#/core/event.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
-import type { Connection, ServerFrame } from "#/cli/connection.ts";
+import { type Connection, NOT_TAKEN, type ServerFrame } from "#/cli/connection.ts";
 import type { CardDesk } from "#/cli/card_desk.ts";
 import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import { RENDER_START, renderEvent, type RenderState } from "#/cli/render.ts";
@@ -75,9 +75,6 @@ export async function followTurn(
     watch.desk.closeAll();
   }
 }
-
-/** Why a gateway that is about to go refuses a message. */
-const NOT_TAKEN: ReadonlySet<string> = new Set(["gateway_restarting", "turn_suspended", "cancelled"]);
 
 class Follower {
   readonly #connection: TurnConnection;

@@ -1,11 +1,8 @@
-import { SESSION_LIMITS } from "#/core/session_limits.ts";
-
 /**
  * Every bound of the system, by name, with its unit last. No package, so that a process without packages can read it.
  * A test at each limit lives beside the part that obeys it.
  */
 export const LIMITS = {
-  ...SESSION_LIMITS,
   /** One user message, in UTF-16 code units. */
   promptCharsMax: 400_000,
   /** Arguments of one tool call as JSON text. What a model writes beyond this is dropped while it streams. */
@@ -517,6 +514,34 @@ export const LIMITS = {
   egressGraceMs: 10_000,
   /** Between two looks at what an exchange has used. */
   egressWatchMs: 50,
+  /** Sessions of one page of the HTTP API, and events of one. */
+  sessionsPageMax: 200,
+  eventsPageMax: 1_000,
+  /** What a list shows of a session's last message, in UTF-16 code units. */
+  sessionTextCharsMax: 120,
+  /** Payloads of the events of one such page, and of what an export reads at once, unless one alone is larger. */
+  eventsPageBytesMax: 4_194_304,
+  /** A file that is made a session; one line of it; the blobs that one event may bring; and its events. */
+  importBytesMax: 1_073_741_824,
+  importLineBytesMax: 100_663_296,
+  importEventsMax: 200_000,
+  /** Imports at the same time. */
+  importsMax: 2,
+  importBlobBytesMax: 67_108_864,
+  /** What an import records at once, unless one event alone is larger. */
+  importBatchBytesMax: 8_388_608,
+  /** What an import that was cut off left behind goes when nothing was added for this long. */
+  importStaleMs: 600_000,
+  /** Between two looks for idle sessions. */
+  idleSweepMs: 3_600_000,
+  /** Pages of 4 KiB that are given back to the system at once after a session was deleted. */
+  vacuumPagesMax: 2_048,
+  /** What a person says to a running turn, in UTF-16 code units. */
+  steeringCharsMax: 65_536,
+  /** Messages to one turn that it has not recorded yet. */
+  steeringWaitingMax: 16,
+  /** Messages to one turn, over all its time. */
+  steeringsPerTurnMax: 64,
 } as const;
 
 /** Name of one limit. */

@@ -52,7 +52,11 @@ export async function streamAnswer(
     cancel();
   }
   const pieces = async function* () {
-    for (let got = await first; !got.done; got = await turn.pieces.next()) yield got.value;
+    try {
+      for (let got = await first; !got.done; got = await turn.pieces.next()) yield got.value;
+    } finally {
+      await turn.pieces.return(undefined);
+    }
   };
   const texts = async function* () {
     try {

@@ -151,7 +151,8 @@ class Desk {
 
   async forget(id: string) {
     const { turns, exclusive } = this.deps;
-    turns.drop(id, "its session is deleted");
+    // What is recorded behind the deletion would stay.
+    await turns.drop(id, "its session is deleted");
     return await exclusive(id, async () => {
       turns.dropOutcome(id);
       const forgotten = await (await this.store()).forget(id);

@@ -172,7 +172,7 @@ async function goOn(
   if (last === undefined) throw unknownSession(session);
   const [next] = await deps.log.read(session, { fromSeq: last.seq + 1, limit: 1, types: ["user_message"] });
   if (next === undefined || next.turn === key) return { session, turn: key, text: conversation.text };
-  const types = ["user_message", "model_result"] as const;
+  const types = ["user_message", "steering", "model_result"] as const;
   const events = await deps.log.read(session, { fromSeq: 1, limit: LIMITS.historyEventsMax, types });
   const earlier = toEarlier(events.filter(({ seq }) => seq <= last.seq));
   const branch = await freshId(caller, `${session} ${key}`);
@@ -184,7 +184,7 @@ function toEarlier(events: readonly StoredEvent[]): SaidMessage[] {
   const earlier: SaidMessage[] = [];
   let reply = new ReplyText();
   for (const event of events) {
-    if (event.type === "user_message") {
+    if (event.type === "user_message" || event.type === "steering") {
       earlier.push({ role: "user", text: event.payload.text, media: [] });
       reply = new ReplyText();
       continue;

@@ -137,6 +137,7 @@ class House implements Gateway {
   #meter: UsageMeter | undefined;
   #cancelCheck: () => void = () => {};
   #cancelSweep: () => void = () => {};
+  #draining = false;
   #closing = false;
 
   constructor(deps: GatewayDeps) {
@@ -196,7 +197,10 @@ class House implements Gateway {
 
   readonly resume: Gateway["resume"] = (place, answer) => this.#turns.resume(place, answer);
 
-  readonly drain: Gateway["drain"] = () => this.#turns.drain();
+  readonly drain: Gateway["drain"] = () => {
+    this.#draining = true;
+    return this.#turns.drain();
+  };
 
   #letGo(session: string): void {
     this.#turns.dropOutcome(session);
@@ -213,6 +217,7 @@ class House implements Gateway {
   async #ready(c: Context): Promise<Response> {
     const reasons = [...this.#deps.lacking?.() ?? []];
     if (this.#closing) reasons.push(CLOSING);
+    else if (this.#draining) reasons.push("the gateway restarts");
     try {
       await this.#deps.log.session("readyz");
     } catch {

@@ -77,8 +77,9 @@ export class Conversations {
     if (tip === undefined) return undefined;
     this.#tips.delete(key);
     remember(this.#taken, key, tip);
-    // Somebody else may have gone on in this session meanwhile.
-    const [more] = await this.#deps.log.read(tip.session, { fromSeq: tip.seq + 1, limit: 1, types: ["user_message"] });
+    // Somebody else may have gone on in this session meanwhile, or deleted it.
+    const types = ["user_message", "forgotten"] as const;
+    const [more] = await this.#deps.log.read(tip.session, { fromSeq: tip.seq + 1, limit: 1, types });
     return more === undefined ? tip.session : undefined;
   }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AppError } from "#/core/error.ts";
-import { isStored, type StoredEvent } from "#/core/event.ts";
+import { isStored, type SessionEvent, type StoredEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toTokenChannel } from "#/gateway/directory.ts";
 import { type DoorDeps, keyOf, unknownSession, visibleTo } from "#/gateway/api_turn.ts";
@@ -20,7 +20,7 @@ const Message = z.strictObject({
   turn_id: z.string().regex(/^[\x21-\x7e]{1,128}$/).optional(),
 });
 
-const Taken = z.object({ session_id: z.string(), turn_id: z.string() });
+const Taken = z.object({ session_id: z.string(), turn_id: z.string(), recorded: z.boolean() });
 
 /** The doors to one session's events and to its next turn, for programs. */
 export function toFeedRoutes(deps: DoorDeps): readonly AnyRoute[] {
@@ -32,7 +32,8 @@ export function toFeedRoutes(deps: DoorDeps): readonly AnyRoute[] {
  * live ones beside them. Ends when the session is deleted or the gateway closes.
  */
 function toFeedRoute(deps: DoorDeps): AnyRoute {
-  let feeds = 0;
+  /** Whose feeds are open, by the id of the token. */
+  const readers: string[] = [];
   return defineRoute({
     method: "get",
     path: "/api/v1/sessions/:id/feed",
@@ -46,10 +47,14 @@ function toFeedRoute(deps: DoorDeps): AnyRoute {
       if (visibleTo(caller, await deps.log.session(id), deps.user) === undefined) throw unknownSession(id);
       const position = Position.safeParse(headers.get("last-event-id") ?? query.after ?? 0);
       if (!position.success) throw new AppError("usage", "Last-Event-ID is the id of an event of this feed");
-      if (feeds >= LIMITS.feedsMax) {
-        throw new AppError("queue_full", `at most ${LIMITS.feedsMax} feeds are open at once`);
+      // One token takes none of the owner's.
+      const isOwner = caller.scope === "owner";
+      const max = isOwner ? LIMITS.feedsMax : LIMITS.connectionsPerTokenMax;
+      const own = isOwner ? readers : readers.filter((reader) => reader === caller.id);
+      if (own.length >= max || readers.length >= LIMITS.feedsMax) {
+        throw new AppError("queue_full", `at most ${max} feeds are open at once`);
       }
-      feeds++;
+      readers.push(caller.id);
       const queue = new EventQueue({ missed: true });
       const unobserve = deps.hub.observe(id, queue);
       const leave = () => queue.end();
@@ -57,7 +62,7 @@ function toFeedRoute(deps: DoorDeps): AnyRoute {
       if (signal.aborted) leave();
       const stopLooking = lookOften(deps, id, queue);
       const close = () => {
-        feeds--;
+        readers.splice(readers.indexOf(caller.id), 1);
         stopLooking();
         unobserve();
         signal.removeEventListener("abort", leave);
@@ -128,7 +133,12 @@ function toMessageRoute(deps: DoorDeps): AnyRoute {
       "Sends a message to a session; the turn runs on its own. `turn_id` or `Idempotency-Key` makes a repeated request the same turn",
     params: SessionParams,
     body: Message,
-    answer: { about: "202: the message is taken", schema: Taken, status: 202 },
+    answer: {
+      about:
+        "202: the message is taken. While it is not `recorded` it waits, and a restart loses it: send it again then",
+      schema: Taken,
+      status: 202,
+    },
     async run({ params: { id }, body, caller, headers, signal }) {
       if (visibleTo(caller, await deps.log.session(id), deps.user) === undefined) throw unknownSession(id);
       const attachments = toInlineMedia(body.attachments);
@@ -143,19 +153,22 @@ function toMessageRoute(deps: DoorDeps): AnyRoute {
         attachments,
         asked: { origin: "api" } as const,
       };
-      await accept(followTurn(message, deps, { signal, cancels: false }), deps);
-      return Response.json({ session_id: id, turn_id: turn }, { status: 202 });
+      const recorded = await accept(followTurn(message, deps, { signal, cancels: false }), deps);
+      return Response.json({ session_id: id, turn_id: turn, recorded }, { status: 202 });
     },
   });
 }
 
-/** Waits until the turn has begun or it is clear that it waits for its place; throws what it is refused with. */
-async function accept(events: AsyncGenerator<unknown>, { after }: DoorDeps): Promise<void> {
+/** Waits until the turn has begun, which is true, or it is clear that it waits for its place; throws what it is refused with. */
+async function accept(events: AsyncGenerator<SessionEvent>, { after }: DoorDeps): Promise<boolean> {
   const first = events.next();
   const waits = Promise.withResolvers<void>();
   const cancel = after(LIMITS.acceptMs, waits.resolve);
   try {
-    await Promise.race([first, waits.promise]);
+    const event = await Promise.race([first.then(({ value }) => value), waits.promise]);
+    const isRecorded = event !== undefined && isStored(event) && event.seq > 0;
+    if (!isRecorded && event?.type === "turn_failed") throw new AppError(event.payload.code, event.payload.message);
+    return isRecorded;
   } finally {
     cancel();
     // The turn goes on; nobody follows it here.

@@ -26,8 +26,8 @@ export interface RunningTurn extends TurnPlace, Pick<InboundTurn, "asked"> {
   parked: boolean;
   /** The event that said so. */
   parkedSeq: number;
-  /** An answer that came before it waited. */
-  early: ApprovalResolution | undefined;
+  /** It is to go on as soon as it waits: with an answer that came before, or to look whether there is one. */
+  early: { readonly answer: ApprovalResolution | undefined } | undefined;
   /** A finished turn, told again to its sender alone: the others have seen it. */
   replay: boolean;
   waiting: string;

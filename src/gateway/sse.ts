@@ -43,6 +43,11 @@ export function toSseResponse(texts: AsyncIterator<string>, { headers, after, le
   const encoder = new TextEncoder();
   let next: Promise<IteratorResult<string>> | undefined;
   let cancelStall = () => {};
+  const leave = () => {
+    left();
+    // A source that has said something nobody took waits at that place, and for nothing that `left` could end.
+    texts.return?.().catch(() => {});
+  };
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       cancelStall();
@@ -54,13 +59,13 @@ export function toSseResponse(texts: AsyncIterator<string>, { headers, after, le
       if (got !== undefined) next = undefined;
       controller.enqueue(encoder.encode(got === undefined ? ": keep-alive\n\n" : got.value));
       cancelStall = after(LIMITS.sseStallMs, () => {
-        left();
+        leave();
         controller.error(new Error("the reader takes nothing"));
       });
     },
     cancel() {
       cancelStall();
-      left();
+      leave();
     },
   });
   return new Response(body, { headers: { ...HEADERS, ...headers } });

@@ -30,7 +30,10 @@ export function endWhen(response: Response, signal: AbortSignal, onEnd: () => vo
       signal.addEventListener("abort", revoke, { once: true });
     },
     async pull(controller) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((error) => {
+        finish();
+        throw error;
+      });
       if (isOver) return;
       if (value !== undefined) controller.enqueue(value);
       if (done && finish()) controller.close();

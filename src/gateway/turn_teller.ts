@@ -70,11 +70,12 @@ export class TurnTeller {
     if (isTurnEnd(event) && !turn.replay) this.#deps.onEnd?.(address);
   }
 
-  /** What one who sends a running turn again has missed; events of the next moment may come before these, and say their place. */
+  /** What one who sends a running turn again, and has not resumed, has missed; events of the next moment may come before these, and say their place. */
   async tellAgain(turn: RunningTurn, sender: Subscriber): Promise<void> {
     const address = this.address(turn, "running");
     this.#deps.hub.deliver(sender, toFrame("turn_started", address));
-    if (!sender.knows.turnEvents) return;
+    // Whoever resumed is told of each event once, and has been or will be told of these.
+    if (!sender.knows.turnEvents || sender.catchUp !== undefined) return;
     const events = await this.#deps.log.turn(turn.session, turn.turn).catch(() => []);
     for (const event of events) this.#deps.hub.deliver(sender, toTurnFrames(event, address)[0]!.frame);
   }
@@ -88,6 +89,12 @@ export class TurnTeller {
     const outgoing = [{ frame, droppable: false }];
     this.#keep(turn, outgoing);
     this.publish(turn, outgoing);
+  }
+
+  /** It goes on, but nothing more of it is told here. */
+  tellLeft(turn: RunningTurn, error: AppError): void {
+    const frame = toFrame("error", { ...this.address(turn, "running"), ...this.#public(error) });
+    this.publish(turn, [{ frame, droppable: false }]);
   }
 
   /** Nothing became of a message: told to its sender alone. */

@@ -128,8 +128,8 @@ export class Turns {
     // Whoever comes after this process asks the runner, which has the answer.
     if (this.#stopped || this.#draining) return;
     if (known !== undefined && !known.parked) {
-      // It has been told that the question is open and has not parked yet: kept until then.
-      if (answer !== undefined) known.early = answer;
+      // It has been told that the question is open, or is told again, and has not parked yet: kept until then.
+      known.early = { answer: answer ?? known.early?.answer };
       return;
     }
     const unknown = { ...place, text: "", channel: "", requestId: "", attachments: [] };
@@ -148,6 +148,7 @@ export class Turns {
     if (this.#stopped) throw new AppError("cancelled", CLOSING);
     const known = this.#turns.get(message.session)?.get(message.turn);
     if (known !== undefined) return known;
+    if (this.#draining) throw new AppError("gateway_restarting", RESTARTING);
     const turn = this.#register({ ...message, sender: undefined, followers: new Set() });
     this.#track(this.#run(turn, () => this.#send(turn), () => {}));
     return turn;
@@ -179,16 +180,24 @@ export class Turns {
   cancelAll(reason = CANCELLED, isTheirs: (session: string) => boolean = () => true): number {
     const sessions = [...this.#turns].filter(([session]) => isTheirs(session));
     const turns = sessions.flatMap(([, session]) => [...session.values()]);
-    for (const turn of turns) this.#cancel(turn, reason);
-    return turns.length;
-  }
-
-  /** Cancels what a session runs or has queued, also what was said to its turns and is not on record. */
-  drop(session: string, reason: string): void {
-    for (const turn of [...this.#turns.get(session)?.values() ?? []]) {
+    for (const turn of turns) {
+      // What was said to it and is not on record would begin a turn of its own.
       this.#steering.drop(turn, reason);
       this.#cancel(turn, reason);
     }
+    return turns.length;
+  }
+
+  /**
+   * Cancels what a session runs or has queued, also what was said to its turns and is not on record. Resolves when the end of one that waited for a
+   * person is recorded.
+   */
+  async drop(session: string, reason: string): Promise<void> {
+    const ends = [...this.#turns.get(session)?.values() ?? []].map((turn) => {
+      this.#steering.drop(turn, reason);
+      return this.#cancel(turn, reason);
+    });
+    await Promise.all(ends);
   }
 
   /** Forgets how the last turn of a session ended. */
@@ -260,9 +269,11 @@ export class Turns {
     this.#deps.onTurns?.(this.#running.size);
   }
 
-  #cancel(turn: Turn, reason: string): void {
-    if (turn.parked) this.#track(this.#endParked(turn, reason));
-    else turn.abort.abort(reason);
+  #cancel(turn: Turn, reason: string): Promise<void> | undefined {
+    if (!turn.parked) return void turn.abort.abort(reason);
+    const end = this.#endParked(turn, reason);
+    this.#track(end);
+    return end;
   }
 
   async #endParked(turn: Turn, reason: string): Promise<void> {
@@ -281,15 +292,22 @@ export class Turns {
     let parked = false;
     let waits = false;
     let isAsked = false;
+    let knownSeq = 0;
     const isResumed = turn.started;
     const isInherited = isResumed && turn.sender === undefined && turn.parkedSeq === 0;
     try {
-      if (isInherited) await recall(turn, this.#deps.log);
-      if (!isResumed) turn.replay = (await this.#deps.log.turn(turn.session, turn.turn)).length > 0;
+      // Without it no retry is known as one; the session must hear of the turn all the same, or what comes next waits for it.
+      if (isInherited) await recall(turn, this.#deps.log).catch(() => {});
+      if (!isResumed) {
+        knownSeq = (await this.#deps.log.turn(turn.session, turn.turn)).at(-1)?.seq ?? 0;
+        turn.replay = knownSeq > 0;
+      }
       const events = toEvents();
       // The one who waits for this runs after the first pull, which follows without a pause.
       asked();
       for await (const event of events) {
+        // Sent again before this process looked for what an earlier one left open: from here on it runs, and is everybody's.
+        if (turn.replay && isStored(event) && event.seq > knownSeq) turn.replay = false;
         ended ||= isTurnEnd(event);
         parked = event.type === "parked";
         isAsked ||= event.type === "approval_asked";
@@ -309,9 +327,11 @@ export class Turns {
       }
       // A turn that did not wait any more, when it was to go on, yields nothing.
       if (!ended && !parked && !isResumed) throw new Error(`turn ${turn.turn} ended without a result`);
-      waits = parked && !turn.replay;
+      waits = parked;
       turn.parked = waits;
-      if (!parked || !isInherited || isAsked) return;
+      const isRetold = turn.replay;
+      turn.replay &&= !parked;
+      if (!parked || !isRetold && (!isInherited || isAsked)) return;
       // Who came while this process looked whether an earlier one's question is still open has not been told of it.
       const cards = await this.#cards(turn);
       if (turn.parked) this.#teller.publish(turn, cards);
@@ -331,7 +351,7 @@ export class Turns {
     const { early } = turn;
     if (!turn.parked || early === undefined) return;
     turn.early = undefined;
-    this.resume(turn, early);
+    this.resume(turn, early.answer);
   }
 
   #begin(turn: Turn): void {
@@ -346,9 +366,14 @@ export class Turns {
     endFollowers(turn, { thrown: error });
     // A message of nobody who is connected: whoever said it to a turn before hears of it.
     const isTold = this.#steering.failed(turn, error) && !turn.started;
-    // Nothing became of it: its clients see the gateway close, or what the other gateway makes of it.
-    const isLeft = error instanceof AppError && (error.code === "turn_suspended" || error.code === "session_taken");
-    if (isTold || isLeft && (turn.started || turn.sender === undefined)) return this.#remove(turn);
+    // Nothing became of it: its clients see the gateway close, or are told that another one has it.
+    const isTaken = error instanceof AppError && error.code === "session_taken";
+    const isLeft = isTaken || error instanceof AppError && error.code === "turn_suspended";
+    if (isTold || isLeft && (turn.started || turn.sender === undefined)) {
+      this.#remove(turn);
+      if (isTaken && turn.started) this.#teller.tellLeft(turn, error);
+      return;
+    }
     if (!turn.started && !cancelled && isKnown) {
       this.#remove(turn);
       if (turn.sender !== undefined) this.#teller.refuse(turn.sender, toMessage(turn), error);

@@ -155,7 +155,9 @@ export class SqlSessionStore implements SessionStore {
     const writer = new SessionFileWriter(this.#deps.now());
     yield* writer.begin(session);
     const written = new Set<string>();
+    let first = 0;
     for await (const { session: _, ...event } of this.#events(id, lastSeq)) {
+      first ||= event.seq;
       if (event.type === "forgotten") continue;
       for (const ref of event.blobs) {
         if (written.has(ref.sha256)) continue;
@@ -167,6 +169,9 @@ export class SqlSessionStore implements SessionStore {
       const payload = event.payload as unknown as Readonly<Record<string, unknown>>;
       yield writer.event({ ...event, payload, blobs: [...event.blobs] });
     }
+    // Deleted meanwhile: what was read by then is not the whole, and nothing says that it is.
+    const isThere = lastSeq === 0 || first > 0 && await this.#has(id, first);
+    if (!isThere) throw unknown(id);
     yield writer.end();
   }
 
@@ -210,6 +215,10 @@ export class SqlSessionStore implements SessionStore {
       const place = { session: into.id, turn: String(row["turn"]), at: into.now };
       return planAppend(place, [end], this.#deps.name).statements;
     });
+  }
+
+  async #has(id: string, seq: number): Promise<boolean> {
+    return (await this.#deps.driver.all({ sql: SQL.SIZES, values: [id, seq, seq, 1] })).length > 0;
   }
 
   async *#events(id: string, lastSeq: number): AsyncGenerator<StoredEvent, void, void> {

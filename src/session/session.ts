@@ -188,7 +188,10 @@ export class Sessions {
     if (known.some(isTurnEnd)) return yield* known;
     const open = this.#open.get(message.session);
     // What was interrupted comes before what is new.
-    if (open !== undefined && open.turn !== message.turn) await untilAborted(open.taken.promise, signal);
+    if (open !== undefined && open.turn !== message.turn) {
+      const stopping = AbortSignal.any([signal, this.#closing.signal, this.#suspending.signal]);
+      await untilAborted(open.taken.promise, stopping);
+    }
     yield* this.#inLane(message, deps, signal, (run) => this.#sendInLane(message, deps, run));
   }
 

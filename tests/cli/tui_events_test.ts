@@ -71,3 +71,12 @@ Deno.test("toUsage(), toSeconds() and toUserLines() are short and fit", () => {
   assert.deepEqual([toSeconds(-5), toSeconds(59_999), toSeconds(61_000)], ["0 s", "59 s", "1 min 1 s"]);
   assert.deepEqual(toText(toUserLines("one two\nthree", 6)), ["› one", "  two", "  thre", "  e"]);
 });
+
+Deno.test("applyEvent() shows what somebody said to a turn while it ran", () => {
+  const driven = new Driven();
+  driven.connect();
+  driven.printed();
+  driven.event("user_message", { text: "go", channel: "x" });
+  driven.event("steering", { id: "m", text: "and mind\nthe gap" });
+  assert.deepEqual(driven.printed(), ["", "› go", "", "› and mind", "  the gap"]);
+});

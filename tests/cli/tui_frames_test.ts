@@ -114,7 +114,9 @@ Deno.test("applyFrame() gives back a message that was refused, and keeps one tha
   driven.text("go");
   driven.key("enter");
   driven.printed();
-  driven.frame("error", { request_id: "id2", code: "cancelled", message: "the gateway is closing" });
+  for (const code of ["cancelled", "gateway_restarting", "turn_suspended"]) {
+    driven.frame("error", { request_id: "id2", code, message: "the gateway is closing" });
+  }
   assert.equal(driven.state.sent.length, 1);
   driven.frame("error", { request_id: "id2", code: "lane_full", message: "too many" });
   assert.deepEqual([driven.printed(), driven.state.sent, driven.state.draft.text], [["✗ too many"], [], "go"]);

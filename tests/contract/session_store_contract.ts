@@ -292,6 +292,24 @@ function testFiles(test: Test): void {
     },
   );
 
+  test("exportLines() of a session that is deleted meanwhile never says that it is whole", async (log, store) => {
+    const many = Array.from({ length: 100 }, () => SAMPLES.model_request);
+    for (const when of ["before the first event", "between two pages"]) {
+      await log.append(ID, when, [messageOf("hi")], NORMAL);
+      // More than a page.
+      for (let at = 0; at < 12; at++) await log.append(ID, when, many, NORMAL);
+      const lines: string[] = [];
+      const reading = async () => {
+        for await (const line of store.exportLines(ID)) {
+          lines.push(line);
+          if (lines.length === (when === "between two pages" ? 10 : 1)) await store.forget(ID);
+        }
+      };
+      await assert.rejects(reading(), { code: "session_unknown" }, when);
+      assert.ok(lines.every((line) => JSON.parse(line).type !== "end"), when);
+    }
+  });
+
   /** Another log, for what moves from one to the other. */
   async function openOther() {
     const folder = await Deno.makeTempDir();

@@ -77,7 +77,7 @@ type Captured = Pick<Pty, "all" | "cursor">;
 function toCapture(pty: Captured, columns: number): string {
   const lines = pty.all().map((line) =>
     line.replace(/\b\d+ (ms|s|min)\b/g, (time) => time.replace(/^\d+/, (digits) => "0".padStart(digits.length)))
-      .replace(/\([0-9a-f-]{36}\)/, "(…)").replace(/(no gateway; ).*/, "$1…").trimEnd()
+      .replace(/\( +0 ms\)$/, "(0 ms)").replace(/\([0-9a-f-]{36}\)/, "(…)").replace(/(no gateway; ).*/, "$1…").trimEnd()
   );
   while (lines.at(-1) === "") lines.pop();
   const { x, y } = pty.cursor();

@@ -227,3 +227,17 @@ Deno.test("a conversation whose next message was refused is taken up by the one 
   await other;
   assert.equal(sessionOf(await doors.post(CHAT, chat("two", {}, earlier))), sessionOf(first));
 });
+
+Deno.test("a conversation whose session was deleted goes on in a new one, with all that was said", async () => {
+  const provider = scriptedProvider((request) => [{ type: "text", text: `${request.messages.length}` }]);
+  await using doors = await openDoorHouse(provider);
+  const first = await doors.post(CHAT, chat("one"));
+  await (await doors.house.log.sessions()).forget(sessionOf(first));
+  const said = first.body.choices[0].message.content;
+  const second = await doors.post(
+    CHAT,
+    chat("two", {}, [{ role: "user", content: "one" }, { role: "assistant", content: said }]),
+  );
+  assert.notEqual(sessionOf(second), sessionOf(first));
+  assert.match(provider.requests[1]!.messages.at(-1)!.content, /"content":"one"[^]*two$/);
+});

@@ -132,6 +132,38 @@ Deno.test("a feed of what is not there, from no position, or beyond feedsMax is 
   await (await open() as Response).text();
 });
 
+Deno.test("one token that is no owner's has at most connectionsPerTokenMax feeds: the others are the person's", async () => {
+  await using doors = await openDoorHouse();
+  await say(doors, "one");
+  const [route] = toFeedRoutes({ log: doors.house.log, user: "ann", hub: new Hub(), after: () => () => {} } as never);
+  const left = new AbortController();
+  const open = (id: string, scope: string) => {
+    const input = { params: { id: "mine" }, query: {}, caller: { id, scope }, headers: new Headers() };
+    return route!.run({ ...input, body: undefined, signal: left.signal } as never) as Promise<Response>;
+  };
+  const feeds = await Promise.all(Array.from({ length: LIMITS.connectionsPerTokenMax }, () => open("eyes", "read")));
+  await assert.rejects(open("eyes", "read"), { code: "queue_full" });
+  feeds.push(await open("other", "read"), await open("test", "owner"));
+  left.abort();
+  await Promise.all(feeds.map((feed) => feed.text()));
+  await (await open("eyes", "read")).text();
+});
+
+Deno.test("POST messages says that a message which waits is not on record: a restart loses it", async () => {
+  const gate = Promise.withResolvers<never>();
+  const provider = scriptedProvider(says("one"), [gate.promise], says("three"));
+  await using doors = await openDoorHouse(provider);
+  await say(doors, "one");
+  const path = "/api/v1/sessions/mine/messages";
+  assert.equal((await doors.post(path, { text: "two", turn_id: "t2" })).body.recorded, true);
+  assert.deepEqual((await doors.post(path, { text: "three", turn_id: "t3" })).body, {
+    session_id: "mine",
+    turn_id: "t3",
+    recorded: false,
+  });
+  gate.resolve({ type: "text", text: "done" } as never);
+});
+
 Deno.test("POST messages starts a turn, answers 202, and takes the same turn id once", async () => {
   const gate = Promise.withResolvers<never>();
   const provider = scriptedProvider(says("one"), [gate.promise]);
@@ -139,7 +171,7 @@ Deno.test("POST messages starts a turn, answers 202, and takes the same turn id 
   await say(doors, "one");
   const path = "/api/v1/sessions/mine/messages";
   const first = await doors.post(path, { text: "two", turn_id: "t2" });
-  assert.deepEqual([first.status, first.body], [202, { session_id: "mine", turn_id: "t2" }]);
+  assert.deepEqual([first.status, first.body], [202, { session_id: "mine", turn_id: "t2", recorded: true }]);
   assert.equal((await doors.post(path, { text: "two" }, { headers: { "idempotency-key": "t2" } })).status, 202);
   assert.equal((await doors.post(path, { text: "other", turn_id: "t2" })).status, 409);
   // Its place is taken and nobody may wait: refused, and nothing is left behind.

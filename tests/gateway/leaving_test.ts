@@ -59,3 +59,14 @@ Deno.test("a stream that is read slowly has the whole text in the end, and holds
   assert.equal(length, "one".length + piece.length * count);
   assert.ok(events < count, `${events} events: none was left out`);
 });
+
+Deno.test("a client that reads nothing of its stream and then leaves cancels its turn as well", async () => {
+  await using house = await openHouse();
+  const { leave, turn } = await begin(house, true);
+  // Far beyond what sockets hold, so that a piece waits to be taken.
+  for (let at = 0; at < 6_000; at++) await turn.emit(delta("y".repeat(4_096)));
+  await leave();
+  await once(turn.signal);
+  assert.equal(turn.signal.reason, "the client left");
+  await turn.finish(stored("turn_cancelled", { reason: "the client left", steps: 1 }, 3));
+});

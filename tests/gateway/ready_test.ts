@@ -46,3 +46,12 @@ Deno.test("a gateway that closes is not ready and takes no request; a stream tha
   await closing;
   assert.match(await text, /"code":"cancelled"[^]*data: \[DONE\]/);
 });
+
+Deno.test("a gateway that is drained is not ready: it takes no new turn", async () => {
+  await using house = await openHouse();
+  await house.drain();
+  assert.deepEqual(await ready(house.port), {
+    status: 503,
+    body: { status: "not ready", reasons: ["the gateway restarts"] },
+  });
+});

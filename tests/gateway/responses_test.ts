@@ -188,3 +188,16 @@ Deno.test("toResponseObject() and the writers make what the client's types say",
     /^event: error\ndata: \{/,
   );
 });
+
+Deno.test("a response that goes on from an older one is told what was said to its turn while that ran", async () => {
+  await using doors = await openDoorHouse();
+  const first = await doors.post(RESPONSES, { model: "oxydra", input: "one" });
+  const session = first.headers.get("x-oxydra-session")!;
+  const turn = decodeURIComponent(first.headers.get("x-oxydra-turn")!);
+  const steering = { type: "steering", v: 1, payload: { id: "m", text: "and more" } } as const;
+  await doors.house.log.append(session, turn, [steering], { durability: "normal" });
+  const from = { model: "oxydra", previous_response_id: first.body.id };
+  await doors.post(RESPONSES, { ...from, input: "two" });
+  const branch = await doors.post(RESPONSES, { ...from, input: "three" });
+  assert.match(branch.body.output[0].content[0].text, /"content":"and more"}\n\[The message:\]\nthree$/);
+});

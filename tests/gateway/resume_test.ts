@@ -277,3 +277,27 @@ Deno.test("a client 100,000 events behind gets them all in order, and neither wa
   const live = await other.until("turn_cancelled");
   assert.ok(live.length > 5, `${live.length} frames of the other's turn meanwhile`);
 });
+
+Deno.test("a client that resumes and sends its running turn again is told of each event once", async () => {
+  await using house = await openHouse();
+  const log = house.log;
+  await using first = await house.client({ capabilities: OURS });
+  await first.next("hello_ack");
+  first.turn("t", "hi");
+  const turn = await house.source.next();
+  const [asked] = await log.append("runtime-ann", "t", [{
+    type: "user_message",
+    v: 1,
+    payload: { text: "hi", channel: "tui" },
+  }], { durability: "normal" });
+  await turn.emit(asked!);
+  await using back = await house.client({ capabilities: OURS, hello: { resume_from: 0 } });
+  back.turn("t", "hi");
+  const frames = await back.until("resumed");
+  back.turn("t", "hi");
+  frames.push(...await back.drain());
+  await turn.finish({ ...stored("turn_cancelled", { reason: "x", steps: 0 }), seq: 2 });
+  frames.push(...await back.until("turn_cancelled"));
+  assert.equal(frames.filter(({ type }) => type === "turn_started").length, 2);
+  assert.deepEqual(positions(frames), [1, 2]);
+});

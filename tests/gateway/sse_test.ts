@@ -67,3 +67,29 @@ Deno.test("toSseResponse() lets a reader go that leaves, and one that takes noth
   assert.equal(left, 2);
   await assert.rejects(new Response(stalled).text(), /takes nothing/);
 });
+
+Deno.test("toSseResponse() ends a source that waits with what nobody took: what it holds is let go", async () => {
+  const clock = makeClock();
+  let open = 0;
+  const endless = async function* () {
+    open++;
+    try {
+      for (;;) yield await Promise.resolve("data: 1\n\n");
+    } finally {
+      open--;
+    }
+  };
+  const make = () => toSseResponse(endless(), { after: clock.after, left: () => {} }).body!;
+  const left = make();
+  const stalled = make();
+  await clock.fire(LIMITS.sseStallMs);
+  await clock.fire(LIMITS.sseStallMs);
+  await assert.rejects(new Response(stalled).text());
+  await left.cancel().catch(() => {});
+  const gone = make();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(open, 1);
+  await gone.cancel();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(open, 0);
+});

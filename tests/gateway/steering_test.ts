@@ -155,6 +155,10 @@ Deno.test("steer to a turn that has ended, or to none, starts a turn; the same m
     steer(client, id, { turn_id: "t" });
     assert.equal((await client.next("steer_accepted")).payload.how, "queued");
   }
+  // To a turn that still ran it would be said.
+  do client.send("health_check", { request_id: "h" }); while (
+    (await client.next("health_status")).payload.active_turn !== undefined
+  );
   steer(client, "b");
   assert.equal((await client.next("steer_accepted")).payload.how, "queued");
   await client.next("turn_completed");

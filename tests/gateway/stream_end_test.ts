@@ -51,3 +51,11 @@ Deno.test("endWhen() passes nothing on of a stream whose token is gone already",
   const source = ReadableStream.from([new TextEncoder().encode("data: a\n\n")]);
   assert.match(await endWhen(new Response(source), AbortSignal.abort(), () => {}).text(), /^event: error\n/);
 });
+
+Deno.test("endWhen() says that a stream is over which breaks off", async () => {
+  let ended = 0;
+  const body = new ReadableStream({ pull: () => Promise.reject(new Error("broken")) });
+  const response = endWhen(new Response(body), new AbortController().signal, () => ended++);
+  await assert.rejects(response.text(), /broken/);
+  assert.equal(ended, 1);
+});

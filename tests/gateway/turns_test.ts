@@ -487,3 +487,58 @@ Deno.test("resume() keeps an answer that comes while the turn is about to wait f
   assert.equal(turns.active("s"), undefined);
   await turns.stop();
 });
+
+Deno.test("drain() begins no turn for what was said to one and is not on record: it is said again", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source);
+  await turns.start(watch(), message());
+  const turn = await source.next();
+  await turn.emit(userMessage());
+  const said = { id: "m", text: "and", channel: "tui", requestId: "r" };
+  const steered = assert.rejects(turns.steer({ session: "s", turn: "t" }, said), { code: "gateway_restarting" });
+  const drained = turns.drain();
+  await assert.rejects(turns.steer({ session: "other", turn: "" }, said), { code: "gateway_restarting" });
+  await turn.finish(turnDone("done"));
+  await steered;
+  await drained;
+  assert.equal(source.turns.length, 1);
+});
+
+Deno.test("cancelAll() begins no turn for what was said to one that it cancels", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source);
+  await turns.start(watch(), message());
+  const turn = await source.next();
+  await turn.emit(userMessage());
+  const said = { id: "m", text: "and", channel: "tui", requestId: "r" };
+  const steered = assert.rejects(turns.steer({ session: "s", turn: "t" }, said), { code: "cancelled" });
+  assert.equal(turns.cancelAll(), 1);
+  await steered;
+  await turn.finish(stored("turn_cancelled", { reason: "asked", steps: 0 }));
+  await turns.stop();
+  assert.equal(source.turns.length, 1);
+});
+
+Deno.test("a turn that another gateway took over is no riddle to those who watch it here", async () => {
+  const source = new ScriptedSource();
+  const { turns, watch } = open(source);
+  const client = watch("s", true);
+  await turns.start(client, message());
+  const turn = await source.next();
+  await turn.emit(userMessage());
+  await turn.fail(new AppError("session_taken", "another gateway works on this session"));
+  await client.outlet.until("error");
+  const { code, turn: which, request_id } = client.outlet.frames.at(-1)!.payload;
+  assert.deepEqual([code, which, request_id], ["session_taken", { turn_id: "t", state: "running" }, "r-t"]);
+  assert.deepEqual([turns.active("s"), turns.outcome("s")], [undefined, []]);
+});
+
+Deno.test("resume() reaches the session also when the log cannot be read for a moment: others wait for that turn there", async () => {
+  const source = new ScriptedSource();
+  const log = { turn: () => Promise.reject(new AppError("store_failed", "busy")), blob: noBlob };
+  const turns = new Turns({ source, log, hub: new Hub(), user: "ann", report: (error) => assert.fail(String(error)) });
+  turns.resume({ session: "s", turn: "t" }, undefined);
+  await (await source.next()).finish(turnDone("done"));
+  await turns.stop();
+  assert.deepEqual(source.resumed, [undefined]);
+});

@@ -225,3 +225,17 @@ Deno.test("Sessions.stop() with cancel ends a turn that a suspend would leave op
   const end = (await readAll(log)).at(-1)!;
   assert.ok(end.type === "turn_cancelled" && end.payload.reason === "enough");
 });
+
+Deno.test("Sessions.stop() waits for no message that waits behind a turn which nobody goes on with", async () => {
+  for (const how of ["suspend", "cancel"] as const) {
+    const log = new MemoryLog();
+    await begin(log);
+    const { sessions } = await open(log);
+    const waiting = collect(sessions.send(toMessage("t2"), toSendDeps(scriptedProvider(says("x"))), never))
+      .then((events) => types(events.filter(isStored)), (error) => [error.code]);
+    // It has asked what it is, and waits.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    await sessions.stop(how, "stop");
+    assert.deepEqual(await waiting, [how === "suspend" ? "turn_suspended" : "turn_cancelled"]);
+  }
+});
