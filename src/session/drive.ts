@@ -173,6 +173,13 @@ async function recordFailure(
 /** An end of a turn that says how. */
 export type EarlyEnd = Extract<NewEvent, { type: "turn_failed" | "turn_cancelled" }>;
 
+/** Of a message that never left the queue. */
+export const CANCELLED_IN_QUEUE: EarlyEnd = {
+  type: "turn_cancelled",
+  v: 1,
+  payload: { reason: "cancelled before its turn came", steps: 0 },
+};
+
 /** An end that the log does not have: `seq` 0. Pure. */
 export function toUnrecorded({ session, turn }: TurnPlace, event: EarlyEnd, at: number): StoredEvent {
   return { seq: 0, session, turn, at, blobs: [], ...event };

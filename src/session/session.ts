@@ -5,6 +5,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { type LaneBounds, Lanes, type Lease } from "#/lib/lane.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import {
+  CANCELLED_IN_QUEUE,
   type DriveOptions,
   driveTurn,
   type EarlyEnd,
@@ -380,12 +381,6 @@ export class Sessions {
     if (row.archived) await (await this.#options.log.sessions()).update(id, { archived: false });
   }
 }
-
-const CANCELLED_IN_QUEUE: EarlyEnd = {
-  type: "turn_cancelled",
-  v: 1,
-  payload: { reason: "cancelled before its turn came", steps: 0 },
-};
 
 function toUserMessage(message: SessionMessage): NewEvent {
   const { text, channel, requestId, attachments, asked } = message;
