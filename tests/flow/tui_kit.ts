@@ -77,7 +77,10 @@ type Captured = Pick<Pty, "all" | "cursor">;
 function toCapture(pty: Captured, columns: number): string {
   const lines = pty.all().map((line) =>
     line.replace(/\b\d+ (ms|s|min)\b/g, (time) => time.replace(/^\d+/, (digits) => "0".padStart(digits.length)))
-      .replace(/\( +0 ms\)$/, "(0 ms)").replace(/\([0-9a-f-]{36}\)/, "(…)").replace(/(no gateway; ).*/, "$1…").trimEnd()
+      .replace(/\( +0 ms\)$/, "(0 ms)").replace(/^── .*/, toBar).replace(/\([0-9a-f-]{36}\)/, "(…)").replace(
+        /(no gateway; ).*/,
+        "$1…",
+      ).trimEnd()
   );
   while (lines.at(-1) === "") lines.pop();
   const { x, y } = pty.cursor();
@@ -90,4 +93,9 @@ const COLOUR = /\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])(?:;\d+)*m/;
 /** True when a colour was set. */
 export function isColoured(bytes: string): boolean {
   return COLOUR.test(bytes);
+}
+
+/** The bar above the input, however many digits its time has. */
+function toBar(line: string): string {
+  return line.replace(/· +0 (s|min)/g, "· 0 $1").replace(/─+$/, "─");
 }
