@@ -7,7 +7,7 @@ import type { GatewayToken, Scope } from "#/gateway/token.ts";
 import { newToken } from "#/lib/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { makeMachine as makeFolders } from "../config/layers_on_disk.ts";
-import { makeMachine, runOxydra, startGateway } from "../fixture/system.ts";
+import { makeMachine, runOxydra, startGateway, waitUntil } from "../fixture/system.ts";
 import { Client, type House, openHouse, rawUpgrade, statusOf } from "../gateway/house.ts";
 import { turnDone, userMessage } from "../gateway/scripted_source.ts";
 
@@ -103,7 +103,10 @@ Deno.test("a revoked token's connections are closed with a code, and no other", 
     await using goes = await open(token);
     assert.equal((await runOxydra(["tokens", "revoke", "t"], machine)).code, 0);
     // The guest hears of it a moment after the command has ended.
-    assert.equal((await goes.closed).code, CLOSE.revoked);
+    let code: number | undefined;
+    void goes.closed.then((end) => code = end.code);
+    await waitUntil(() => code !== undefined, "it stays open");
+    assert.equal(code, CLOSE.revoked);
     await stays.drain();
     assert.equal(await statusWith(gateway.port, token), 401);
   } finally {
