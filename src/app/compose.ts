@@ -223,13 +223,10 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
   const node = bootstrap.node ?? crypto.randomUUID();
   const sessions = await openSessions({
     log,
-    lease: {
-      owner: `${node}:${crypto.randomUUID()}`,
-      // Nobody else has the file.
-      node: bootstrap.store === undefined ? undefined : node,
-      ttlMs: LIMITS.leaseMs,
-      delay,
-    },
+    // Of a local file its lock says that nobody else has it; then no event pays for a lease.
+    ...(bootstrap.store === undefined
+      ? {}
+      : { lease: { owner: `${node}:${crypto.randomUUID()}`, node, ttlMs: LIMITS.leaseMs, delay } }),
     lanes: { runningMax: settings.concurrentTurnsMax, queuedMax: LIMITS.queuedTurnsMax },
     now: deps.now,
     report: deps.report,
