@@ -107,9 +107,11 @@ export class SqlSessionStore implements SessionStore {
     const { driver } = this.#deps;
     const source = await this.overview(from);
     const end = at ?? source.lastSeq;
-    const [row] = await driver.all({ sql: SQL.PREFIX, values: [from, end] });
+    const isPlace = Number.isSafeInteger(end) && end >= 1 && end <= source.lastSeq;
+    // A driver takes no number that is none.
+    const [row] = await driver.all({ sql: SQL.PREFIX, values: [from, isPlace ? end : 0] });
     const { events, seq } = Prefix.parse(row);
-    if (!Number.isSafeInteger(end) || end < 1 || end > source.lastSeq || seq === null) {
+    if (!isPlace || seq === null) {
       const range = source.lastSeq === 0 ? "it has none yet" : `it has 1 to ${source.lastSeq}`;
       throw new AppError("usage", `session ${from} has no event ${end} to branch at; ${range}`);
     }
