@@ -2,6 +2,7 @@
  * The terminal client with a screen: a process as narrow as the other client, with Ink and React in it, which read no environment and no
  * file. The launcher starts it where stdin and stdout are a terminal.
  */
+import { delay } from "#/lib/delay.ts";
 import { AppError } from "#/core/error.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, toClientRequest } from "#/cli/client_request.ts";
@@ -125,18 +126,6 @@ function listen(app: TuiApp, view: TuiView, leave: (code: number, text?: string)
   for (const signal of ["SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => void leave(EXIT.interrupted));
   }
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }
 
 await main();
