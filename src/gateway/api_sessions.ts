@@ -6,7 +6,7 @@ import type { SessionOverview, SessionStore } from "#/core/session_store.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub } from "#/gateway/hub.ts";
 import { toPrintable } from "#/lib/printable.ts";
-import { toTokenChannel } from "#/gateway/directory.ts";
+import { isVisibleTo, toTokenChannel } from "#/gateway/directory.ts";
 import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
 import { toPublicEvent } from "#/gateway/public_event.ts";
 import { type AnyRoute, defineRoute } from "#/gateway/route.ts";
@@ -127,8 +127,7 @@ class Desk {
       throw error;
     });
     // What a store makes of an odd id (a NUL cuts it off) must not be another session.
-    if (row.id !== id || row.user !== this.deps.user) throw unknown;
-    if (caller.scope === "channel" && row.channel !== toTokenChannel(caller)) throw unknown;
+    if (row.id !== id || !isVisibleTo(caller, row, this.deps.user)) throw unknown;
     return row;
   }
 

@@ -8,7 +8,7 @@ import type { After } from "#/gateway/connection.ts";
 import { type Conversation, type SaidMessage, toChain, withEarlier } from "#/gateway/conversation.ts";
 import { type Conversations, toTurnId } from "#/gateway/conversations.ts";
 import type { Hub } from "#/gateway/hub.ts";
-import { toTokenChannel } from "#/gateway/directory.ts";
+import { isVisibleTo, toTokenChannel } from "#/gateway/directory.ts";
 import { followTurn } from "#/gateway/follow.ts";
 import { ReplyText } from "#/gateway/reply_text.ts";
 import type { RouteInput } from "#/gateway/route.ts";
@@ -65,10 +65,9 @@ export interface ApiTurn extends TurnPlace {
 const NEW_SESSION_ID = /^(?!runtime-|api-)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const KEY = /^[\x21-\x7e]{1,128}$/;
 
-/** A session that the caller may see, or undefined. A channel's token sees those that it began; nobody sees another user's. Pure. */
+/** A session that the caller may see (`isVisibleTo`), or undefined. Pure. */
 export function visibleTo(caller: Caller, row: SessionRow | undefined, user: string): SessionRow | undefined {
-  if (row?.user !== user || caller.scope === "channel" && row.channel !== toTokenChannel(caller)) return undefined;
-  return row;
+  return row !== undefined && isVisibleTo(caller, row, user) ? row : undefined;
 }
 
 /** The client's own name for its request (`Idempotency-Key`), or a new one. Throws AppError `usage`. */

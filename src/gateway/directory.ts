@@ -21,6 +21,15 @@ export function toTokenChannel(caller: Caller): string {
   return `api:${caller.id}`;
 }
 
+/** True when the caller may see a session of `user`'s: a channel's token sees those that it began, nobody sees another user's. Pure. */
+export function isVisibleTo(
+  caller: Caller | undefined,
+  row: Pick<SessionRow, "user" | "channel">,
+  user: string,
+): boolean {
+  return row.user === user && (caller?.scope !== "channel" || row.channel === toTokenChannel(caller));
+}
+
 const DEFAULT_AGENT = "default";
 /** What a client may name a session that is not there yet: it ends up in listings and file names. */
 const NEW_SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -105,7 +114,7 @@ export class Directory {
 
   #isTheirs(row: SessionRow): boolean {
     const { caller, user } = this.#deps;
-    return row.user === user && (caller?.scope !== "channel" || row.channel === toTokenChannel(caller));
+    return isVisibleTo(caller, row, user);
   }
 
   #own(row: SessionRow | undefined, asked: string): SessionRow {
