@@ -47,6 +47,10 @@ export type Capability =
   | { readonly kind: "secret"; readonly name: string; readonly hosts: readonly string[] }
   /** Reads the settings of one section, e.g. `web_search`. */
   | { readonly kind: "config"; readonly section: string }
+  /** Runs this text in the session's shell, inside the walls of its tier and nowhere else. */
+  | { readonly kind: "shell"; readonly command: string }
+  /** Lets what the call runs behind a tier's walls open connections to this host, through the egress process. `host` as in http. */
+  | { readonly kind: "connect"; readonly host: string; readonly port: number }
   | { readonly kind: "clock" }
   | { readonly kind: "random" }
   | { readonly kind: "log" };

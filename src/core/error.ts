@@ -33,6 +33,8 @@ export type ErrorCode =
   | "tool_timeout"
   | "tool_crashed"
   | "tool_interrupted"
+  | "tier_unavailable"
+  | "shell_ended"
   | "path_invalid"
   | "path_outside"
   | "file_not_found"

@@ -52,5 +52,13 @@ export const DEFAULT_POLICY: readonly PolicyRule[] = [
     effect: "ask",
     reason: "this session has read from the vault or spent a secret, and the address could carry it out",
   },
+  { id: "default:shell", kinds: ["shell"], effect: "ask", reason: "a command changes what it can reach" },
+  {
+    id: "default:connect",
+    kinds: ["connect"],
+    hosts: ["*"],
+    effect: "ask",
+    reason: "what runs behind these walls could carry out what it sees",
+  },
   { id: "default:secret", kinds: ["secret"], hosts: ["*"], effect: "ask", reason: "this spends a secret" },
 ];

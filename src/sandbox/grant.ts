@@ -30,6 +30,8 @@ export function intersect(a: Capability, b: Capability): Capability | undefined 
     const hosts = a.hosts.filter((host) => b.hosts.includes(host));
     return a.name === b.name && hosts.length > 0 ? { ...a, hosts } : undefined;
   }
+  if (a.kind === "shell" && b.kind === "shell") return a.command === b.command ? a : undefined;
+  if (a.kind === "connect" && b.kind === "connect") return a.host === b.host && a.port === b.port ? a : undefined;
   if (a.kind === "config" && b.kind === "config") return a.section === b.section ? a : undefined;
   return a.kind === b.kind && (a.kind === "clock" || a.kind === "random" || a.kind === "log") ? a : undefined;
 }
@@ -69,6 +71,10 @@ export function describeCapability(capability: Capability): string {
       return `secret ${capability.name} on ${capability.hosts.join(", ")}`;
     case "config":
       return `config ${capability.section}`;
+    case "shell":
+      return `shell ${capability.command}`;
+    case "connect":
+      return `connect ${capability.host.includes(":") ? `[${capability.host}]` : capability.host}:${capability.port}`;
     default:
       return capability.kind;
   }

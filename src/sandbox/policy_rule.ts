@@ -12,10 +12,11 @@ const HostPattern = z.string().regex(/^(?:\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]
   message: 'must be "*", a host name in lower case, or "*." and a host name',
 });
 const PortRange = z.string().regex(/^\d{1,5}(?:-\d{1,5})?$/, "must be a port or a range such as 1-1023");
+const NET_KINDS: readonly CapabilityKind[] = ["http", "connect", "secret"];
 const Names = z.array(line()).min(1);
 
 /**
- * One rule. It is for a capability when every field that it has fits: `under` for fs.*, `hosts`, `methods` and `ports` for http, `names`
+ * One rule. It is for a capability when every field that it has fits: `under` for fs.*, `hosts`, `methods` and `ports` for http and connect, `names`
  * for secrets and settings, `tools`, `agents` and `users` for who asks, `when` for a session that has seen something private. An agent's
  * name is the guest's claim (DESIGN), so `agents` narrows what an honest guest does and is no wall against a broken one.
  */
@@ -43,14 +44,14 @@ export const PolicyRule = z.strictObject({
   reason: z.string().max(LIMITS.idCharsMax).optional(),
 }).superRefine((rule, context) => {
   const isFs = rule.kinds.some((kind) => kind.startsWith("fs."));
-  const isNet = rule.kinds.some((kind) => kind === "http" || kind === "secret");
+  const isNet = rule.kinds.some((kind) => NET_KINDS.includes(kind));
   const need = (field: "under" | "hosts", wanted: boolean, of: string) => {
     if ((rule[field] !== undefined) === wanted) return;
     const message = wanted ? `is needed for ${of}` : `is only for ${of}`;
     context.addIssue({ code: "custom", path: [field], message });
   };
   need("under", isFs, "fs.read, fs.list and fs.write");
-  need("hosts", isNet, "http and secret");
+  need("hosts", isNet, "http, connect and secret");
   if (isFs && rule.kinds.some((kind) => !kind.startsWith("fs."))) {
     const message = "a rule is for files or for something else, not both";
     context.addIssue({ code: "custom", path: ["kinds"], message });
@@ -89,8 +90,10 @@ export function isFor(rule: PolicyRule, need: Capability, asker: Asker): boolean
     case "http": {
       const fits = (methods: readonly string[]) => need.methods[howMany(rule)]((method) => methods.includes(method));
       if (!isHostIn(need.host, rule.hosts!) || (rule.methods !== undefined && !fits(rule.methods))) return false;
-      return rule.ports === undefined || rule.ports.some((range) => isPortIn(need.port, range));
+      return isPortOf(rule, need.port);
     }
+    case "connect":
+      return isHostIn(need.host, rule.hosts!) && isPortOf(rule, need.port);
     case "secret": {
       const hosts = need.hosts[howMany(rule)]((host) => isHostIn(host, rule.hosts!));
       return hosts && (rule.names?.includes(need.name) ?? true);
@@ -114,6 +117,10 @@ export function isHostIn(host: string, patterns: readonly string[]): boolean {
   );
 }
 
+function isPortOf({ ports }: PolicyRule, port: number): boolean {
+  return ports === undefined || ports.some((range) => isPortIn(port, range));
+}
+
 function isPortIn(port: number, range: string): boolean {
   const [low, high = low] = range.split("-").map(Number);
   return port >= low! && port <= high!;
@@ -133,6 +140,8 @@ function toConditions(need: Capability): string {
       return `under = ${JSON.stringify(need.path)}, `;
     case "http":
       return `hosts = ${list([need.host])}, methods = ${list(need.methods)}, ports = ${list([need.port])}, `;
+    case "connect":
+      return `hosts = ${list([need.host])}, ports = ${list([need.port])}, `;
     case "secret":
       return `hosts = ${list(need.hosts)}, names = ${list([need.name])}, `;
     case "config":

@@ -175,3 +175,15 @@ Deno.test("GrantMeter bounds what goes up, what comes down, and where a secret g
   const leak = fetchOf("https://b.com/", { secrets: [{ header: "x-key", name: "k" }] });
   assert.throws(() => elsewhere.take(leak, 0), { code: "tool_denied" });
 });
+
+Deno.test("a shell's command and a connection are granted as they are, or not at all", () => {
+  const command = { kind: "shell", command: "ls -l" } as const;
+  const target = { kind: "connect", host: "::1", port: 443 } as const;
+  assert.deepEqual(intersect(command, command), command);
+  assert.equal(intersect(command, { ...command, command: "ls" }), undefined);
+  assert.deepEqual(intersect(target, target), target);
+  assert.equal(intersect(target, { ...target, port: 80 }), undefined);
+  assert.equal(intersect(command, target), undefined);
+  assert.equal(describeCapability(command), "shell ls -l");
+  assert.equal(describeCapability(target), "connect [::1]:443");
+});

@@ -127,3 +127,22 @@ Deno.test("stricter() and describeRule()", () => {
   });
   assert.equal(describeRule(rule), "http to * port 1-79 by t once the session has seen something private");
 });
+
+Deno.test("isFor() opens a connection by host and port, and toGrantingLine() names both", () => {
+  const rule: PolicyRule = {
+    id: "mine",
+    kinds: ["connect"],
+    hosts: ["*.example.com"],
+    ports: ["443"],
+    effect: "allow",
+  };
+  const asker = { user: "default", agent: ["default"], tool: "shell_exec", isPrivate: false };
+  const need = { kind: "connect", host: "a.example.com", port: 443 } as const;
+  assert.equal(isFor(rule, need, asker), true);
+  assert.equal(isFor(rule, { ...need, port: 80 }, asker), false);
+  assert.equal(isFor(rule, { ...need, host: "example.com" }, asker), false);
+  assert.equal(
+    toGrantingLine(need),
+    'policy.rules = [{ id = "mine", kinds = ["connect"], hosts = ["a.example.com"], ports = ["443"], effect = "allow" }]',
+  );
+});
