@@ -2,6 +2,7 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import { toPrintable } from "#/lib/printable.ts";
 import type { SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
+import { addLifecycleCommands } from "#/cli/lifecycle_commands.ts";
 import { reportError } from "#/cli/report_error.ts";
 
 /** Options that every command which needs a configuration takes. */
@@ -53,15 +54,12 @@ Exit codes: 0 done · 1 internal · 2 usage or configuration · 3 the model's pr
             5 policy refused a tool call · 130 interrupted
 
 Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it back"
+      oxydra start --detach
       oxydra doctor
 `;
 
-const STATUS_EXITS = `
-Exit codes: 0 it runs · 3 it does not, or not yet · 1 the audit log is not what its runner wrote · 2 usage or configuration
-`;
-
 /** The files of the commands. Each is loaded when it is wanted, so that a command costs what it uses. */
-interface Files {
+export interface Files {
   "./approvals.ts": typeof import("#/cli/approvals.ts");
   "./audit_show.ts": typeof import("#/cli/audit_show.ts");
   "./audit_verify.ts": typeof import("#/cli/audit_verify.ts");
@@ -72,11 +70,16 @@ interface Files {
   "./config_show.ts": typeof import("#/cli/config_show.ts");
   "./doctor.ts": typeof import("#/cli/doctor.ts");
   "./launch.ts": typeof import("#/cli/launch.ts");
+  "./logs.ts": typeof import("#/cli/logs.ts");
   "./posture.ts": typeof import("#/cli/posture.ts");
+  "./restart.ts": typeof import("#/cli/restart.ts");
   "./restore.ts": typeof import("#/cli/restore.ts");
   "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
   "./sessions.ts": typeof import("#/cli/sessions.ts");
+  "./service.ts": typeof import("#/cli/service.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
+  "./start.ts": typeof import("#/cli/start.ts");
+  "./stop.ts": typeof import("#/cli/stop.ts");
   "./reload.ts": typeof import("#/cli/reload.ts");
   "./status.ts": typeof import("#/cli/status.ts");
   "./tokens.ts": typeof import("#/cli/tokens.ts");
@@ -86,7 +89,7 @@ interface Files {
 }
 
 /** Makes the action of a command: loads its file, calls it with what stood on the command line, and keeps the exit code. */
-type Run = <Path extends keyof Files, Args extends unknown[]>(
+export type Run = <Path extends keyof Files, Args extends unknown[]>(
   path: Path,
   action: (file: Files[Path], ...args: Args) => Promise<number>,
 ) => (...args: Args) => Promise<void>;
@@ -120,15 +123,18 @@ const HANDED = [
     .argParser((entry: string, before: readonly string[] = []) => [...before, entry]),
   new Option("--env-file <file>", "set the variables of this file, one NAME=VALUE a line"),
 ];
-const SESSION = [
+const GATEWAY = [
   ...COMMON,
   ...HANDED,
-  new Option("--session <id>", "continue or start this session"),
   new Option(
     "--plain-text-to-the-network",
     "with [gateway] plain_text_to_the_network: serve other machines without TLS, readable by whoever is between",
   ),
   new Option("--model <provider/model>", "use this model for the gateway that this command starts"),
+];
+const SESSION = [
+  ...GATEWAY,
+  new Option("--session <id>", "continue or start this session"),
   new Option("--gateway <url>", "use the gateway at this ws:// or wss:// address (its token: OXYDRA_GATEWAY_TOKEN)"),
   new Option("--token-file <file>", "the file with that token"),
 ];
@@ -161,6 +167,7 @@ function toProgram(version: string, run: Run): Command {
     .configureOutput({ outputError: (text, write) => write(toPrintable(text)) })
     .exitOverride();
   addTurnCommands(program, run, version);
+  addLifecycleCommands({ program, run, add, common: COMMON, gateway: GATEWAY, document: DOCUMENT }, version);
   addConfigCommands(program, run);
   addToolsCommands(program, run);
   addCatalogCommands(program, run);
@@ -174,9 +181,6 @@ function toProgram(version: string, run: Run): Command {
     .option("--base-url <url>", "a server that speaks OpenAI's protocol, or that of the vendor named by --provider")
     .action(run("./setup.ts", (file, options) => file.runSetup(options)));
   const json = [...COMMON, DOCUMENT];
-  add(program, "status", "say whether it runs, what waits for you, and the audit log's head", json)
-    .addHelpText("after", STATUS_EXITS)
-    .action(run("./status.ts", (file, options) => file.runStatus(options)));
   add(program, "reload", "have what runs read its configuration again; it also does so when a file changes", COMMON)
     .action(run("./reload.ts", (file, options) => file.runReload(options)));
   add(program, "doctor", "show each process, its exact flags and what it can reach; check this machine", json)

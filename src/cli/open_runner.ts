@@ -1,5 +1,6 @@
 import type { UserFolders } from "#/config/user.ts";
 import { listConfigFiles } from "#/config/watched_files.ts";
+import type { StartedWith } from "#/runner/control_frames.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { planBind } from "#/runner/plan_bind.ts";
 import { planTools } from "#/runner/plan_tools.ts";
@@ -17,6 +18,8 @@ export interface RunnerPlace extends Place {
   readonly since: number;
   /** `--plain-text-to-the-network`. */
   readonly plainText: boolean;
+  /** How `oxydra start` was asked. */
+  readonly startedWith?: StartedWith;
   /** Told what the log is told of an edit of the configuration. */
   readonly onNote: (line: string) => void;
 }
@@ -38,6 +41,7 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
       bind,
       tools: planTools(loaded.config, env),
       lock,
+      ...(place.startedWith === undefined ? {} : { startedWith: place.startedWith }),
       bootstrap: () => tellGuest(place, plan, version),
       reload: toReloadInput(place),
     });

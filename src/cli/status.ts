@@ -5,7 +5,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
-import { controlPath } from "#/runner/endpoint.ts";
+import { toOwnSocket } from "#/runner/own_socket.ts";
 import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
 import { checkFolders } from "#/runner/prepare.ts";
 import { peekApprovals } from "#/sandbox/approval_state.ts";
@@ -14,7 +14,7 @@ import { readAuditHead } from "#/cli/audit_log.ts";
 import { toRow } from "#/cli/columns.ts";
 import { ifReached, readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { JsonOptions } from "#/cli/main.ts";
+import type { CommonOptions, JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
 import { toCount, toMinute } from "#/cli/wording.ts";
 
@@ -61,7 +61,7 @@ export async function runStatus(options: JsonOptions): Promise<number> {
 
 async function readStatus(options: JsonOptions, now: number): Promise<Status> {
   const { user, folders } = await findUser(options);
-  const health = await ifReached(readHealth(controlPath(folders.ipc)));
+  const health = await ifReached(readHealth(toOwnSocket(folders)));
   const isThere = health !== undefined || isRunnerLockHeld(folders.run);
   const holder = isThere ? readLockHolder(folders.run) : null;
   // After the runner's word: the log only grows, so what was its last entry then is in it now.
@@ -88,7 +88,9 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
  * Whose status it is, and where. While a runner lives, an edit that nobody can start with is told in its status: it is looked for where a start
  * without a configuration would have put it. Throws what is wrong with the configuration when none lives there.
  */
-async function findUser(options: JsonOptions): Promise<{ user: { id: string; tier: Tier }; folders: UserFolders }> {
+export async function findUser(
+  options: CommonOptions,
+): Promise<{ user: { id: string; tier: Tier }; folders: UserFolders }> {
   try {
     const place = await findPlace(options);
     return { user: place.user, folders: checkFolders(place.user, place.loaded, place) };
@@ -96,7 +98,7 @@ async function findUser(options: JsonOptions): Promise<{ user: { id: string; tie
     if (!(error instanceof AppError) || !error.code.startsWith("config_")) throw error;
     const id = options.user ?? "default";
     const folders = toFolders(join(options.config === undefined ? ".oxydra" : options.config, "workspaces", id));
-    const health = await ifReached(readHealth(controlPath(folders.ipc)));
+    const health = await ifReached(readHealth(toOwnSocket(folders)));
     if (health?.user_id !== id) throw error;
     return { user: { id, tier: health.sandbox_tier }, folders };
   }

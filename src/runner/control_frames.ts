@@ -123,6 +123,8 @@ export const ShutdownStatus = z.strictObject({
   already_stopped: z.boolean(),
   message: z.string(),
 });
+/** One of them. */
+export type ShutdownStatus = z.infer<typeof ShutdownStatus>;
 
 /**
  * An answer: the request's `op` with what it brought; `health_status` to a `health_check` and `shutdown_status` to a `shutdown_user`, as the

@@ -61,6 +61,7 @@ class Tail {
     const lines = (this.#pending + this.#decoder.decode(bytes, { stream: true })).split("\n");
     this.#pending = lines.pop()!.slice(0, LIMITS.logLineBytesMax);
     for (const line of lines) if (line !== "") yield toEntry(line, this.#place.file);
+    return bytes.length;
   }
 }
 
