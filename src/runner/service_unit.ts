@@ -50,6 +50,10 @@ AmbientCapabilities=`;
 
 /** A systemd unit (systemd.service(5), systemd.exec(5), systemd.kill(5)). Pure. Throws AppError `usage` for a path that cannot be written down. */
 export function toSystemdUnit({ command, folder, user, env, system }: ServiceInput): string {
+  // systemd refuses such a program by itself ("contains special characters"), but only when it is to start.
+  if (/["'\\]/.test(command[0] ?? "")) {
+    throw new AppError("usage", `${command[0]}: systemd starts no program with quotes in its path`);
+  }
   const variables = Object.entries(system === undefined ? env : { HOME: system.home, ...env });
   const place = system === undefined ? "~/.config/systemd/user" : "/etc/systemd/system";
   const systemctl = system === undefined ? "systemctl --user" : "sudo systemctl";
