@@ -57,8 +57,12 @@ export async function stopRunner(
     const who = pid === undefined ? "it" : `process ${pid}`;
     throw new AppError("guest_failed", `${who} does not end; \`oxydra stop --now\` ends it in any case`);
   }
-  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
-  const rest = left ? `; ${toCount(left, "turn")} did not end in time and will go on at the next start` : "";
+  const tookMs = performance.now() - startedAt;
+  const seconds = (tookMs / 1_000).toFixed(1);
+  // Before that time, the last turn had ended, or somebody else was in a hurry.
+  const rest = left && tookMs >= drainMs
+    ? `; ${toCount(left, "turn")} did not end in time and will go on at the next start`
+    : "";
   console.error(`oxydra has stopped for ${user.id} (${seconds} s)${rest}`);
   return true;
 }
