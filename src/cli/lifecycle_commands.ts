@@ -1,47 +1,20 @@
 import { type Command, Option } from "commander";
-import type { CommonOptions, Run, TurnOptions } from "#/cli/main.ts";
+import type { Run } from "#/cli/options.ts";
 
-/** Options of `start`. */
-export interface StartOptions extends TurnOptions {
-  readonly detach?: boolean;
-  /** The reference's word; it means the tier `process`. */
-  readonly insecure?: boolean;
-  /** Between our own processes: the options come on stdin, where `ps` does not show them. */
-  readonly optionsOnStdin?: boolean;
-}
-
-/** Options of `stop`. */
-export interface StopOptions extends CommonOptions {
-  /** Seconds, decimal digits. */
-  readonly timeout?: string;
-  readonly now?: boolean;
-}
-
-/** Options of `restart`. */
-export type RestartOptions = StartOptions & StopOptions;
-
-/** Options of `logs`. */
-export interface LogsOptions extends CommonOptions {
-  readonly role: "runtime" | "sidecar" | "all";
-  readonly stream: "stdout" | "stderr" | "both";
-  /** Decimal digits; true for the flag alone. */
-  readonly tail?: string | true;
-  readonly since?: string;
-  readonly format: "text" | "json";
-  readonly follow?: boolean;
-}
-
-/** Options of `service`. */
-export interface ServiceOptions extends CommonOptions {
-  readonly for?: "systemd" | "launchd";
-  readonly system?: boolean;
-  readonly envFile?: string;
+/** The files of these commands. */
+export interface LifecycleFiles {
+  "./logs.ts": typeof import("#/cli/logs.ts");
+  "./restart.ts": typeof import("#/cli/restart.ts");
+  "./service.ts": typeof import("#/cli/service.ts");
+  "./start.ts": typeof import("#/cli/start.ts");
+  "./status.ts": typeof import("#/cli/status.ts");
+  "./stop.ts": typeof import("#/cli/stop.ts");
 }
 
 /** What commands are added with. */
 export interface CommandKit {
   readonly program: Command;
-  readonly run: Run;
+  readonly run: Run<LifecycleFiles>;
   readonly add: (parent: Command, name: string, about: string, options: readonly Option[]) => Command;
   /** Options of every command that needs a configuration; of one that starts a gateway; and `--json`. */
   readonly common: readonly Option[];

@@ -6,7 +6,7 @@ import { followLogs } from "#/runner/follow_logs.ts";
 import { readLogs } from "#/runner/read_logs.ts";
 import { toOwnSocket } from "#/runner/own_socket.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { LogsOptions } from "#/cli/lifecycle_commands.ts";
+import type { LogsOptions } from "#/cli/options.ts";
 import { findUser } from "#/cli/status.ts";
 
 /**

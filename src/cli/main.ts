@@ -2,20 +2,11 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import { toPrintable } from "#/lib/printable.ts";
 import type { SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import { addLifecycleCommands } from "#/cli/lifecycle_commands.ts";
+import { addLifecycleCommands, type LifecycleFiles } from "#/cli/lifecycle_commands.ts";
+import type { CommonOptions, JsonOptions, Run } from "#/cli/options.ts";
 import { reportError } from "#/cli/report_error.ts";
 
-/** Options that every command which needs a configuration takes. */
-export interface CommonOptions {
-  readonly config?: string;
-  readonly user?: string;
-  readonly tier?: string;
-}
-
-/** Options of a command that can also answer with one JSON document. */
-export interface JsonOptions extends CommonOptions {
-  readonly json?: boolean;
-}
+export type { CommonOptions, JsonOptions, TurnOptions } from "#/cli/options.ts";
 
 /** Options of `tools add`. */
 export interface AddOptions extends CommonOptions {
@@ -33,22 +24,6 @@ export interface SessionsOptions extends JsonOptions {
   readonly output?: string;
 }
 
-/** Options of `run`, `chat`, `tui` and `ask`. */
-export interface TurnOptions extends JsonOptions {
-  readonly session?: string;
-  readonly model?: string;
-  /** Folder for the pictures and sounds that the model makes. */
-  readonly saveMedia?: string;
-  /** The second of the two words that let the gateway listen on the network without TLS. */
-  readonly plainTextToTheNetwork?: boolean;
-  /** Variables handed to this start. */
-  readonly env?: readonly string[];
-  readonly envFile?: string;
-  /** A gateway elsewhere, and the file with its token. */
-  readonly gateway?: string;
-  readonly tokenFile?: string;
-}
-
 const EXITS = `
 Exit codes: 0 done · 1 internal · 2 usage or configuration · 3 the model's provider failed · 4 a budget ended the turn ·
             5 policy refused a tool call · 130 interrupted
@@ -59,7 +34,7 @@ Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it 
 `;
 
 /** The files of the commands. Each is loaded when it is wanted, so that a command costs what it uses. */
-export interface Files {
+interface Files extends LifecycleFiles {
   "./approvals.ts": typeof import("#/cli/approvals.ts");
   "./audit_show.ts": typeof import("#/cli/audit_show.ts");
   "./audit_verify.ts": typeof import("#/cli/audit_verify.ts");
@@ -70,34 +45,22 @@ export interface Files {
   "./config_show.ts": typeof import("#/cli/config_show.ts");
   "./doctor.ts": typeof import("#/cli/doctor.ts");
   "./launch.ts": typeof import("#/cli/launch.ts");
-  "./logs.ts": typeof import("#/cli/logs.ts");
   "./posture.ts": typeof import("#/cli/posture.ts");
-  "./restart.ts": typeof import("#/cli/restart.ts");
   "./restore.ts": typeof import("#/cli/restore.ts");
   "./selfcheck.ts": typeof import("#/cli/selfcheck.ts");
   "./sessions.ts": typeof import("#/cli/sessions.ts");
-  "./service.ts": typeof import("#/cli/service.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
-  "./start.ts": typeof import("#/cli/start.ts");
-  "./stop.ts": typeof import("#/cli/stop.ts");
   "./reload.ts": typeof import("#/cli/reload.ts");
-  "./status.ts": typeof import("#/cli/status.ts");
   "./tokens.ts": typeof import("#/cli/tokens.ts");
   "./tools.ts": typeof import("#/cli/tools.ts");
   "./trust.ts": typeof import("#/cli/trust.ts");
   "./usage.ts": typeof import("#/cli/usage.ts");
 }
 
-/** Makes the action of a command: loads its file, calls it with what stood on the command line, and keeps the exit code. */
-export type Run = <Path extends keyof Files, Args extends unknown[]>(
-  path: Path,
-  action: (file: Files[Path], ...args: Args) => Promise<number>,
-) => (...args: Args) => Promise<void>;
-
 /** Runs one command line and returns its exit code. Nothing but this function reads Deno.env, and it passes on what it read. */
 export async function main(args: readonly string[], version: string): Promise<number> {
   let code: number = EXIT.done;
-  const run: Run = (path, action) => async (...args) => {
+  const run: Run<Files> = (path, action) => async (...args) => {
     // The specifier is no literal, so that Deno reads the file now and not before (--help: 30 ms).
     code = await action(await import(new URL(path, import.meta.url).href), ...args);
   };
@@ -158,7 +121,7 @@ function add(
 }
 
 /** The command tree. */
-function toProgram(version: string, run: Run): Command {
+function toProgram(version: string, run: Run<Files>): Command {
   const program = new Command("oxydra")
     .description("A self-hosted, sandboxed agent: the model plans, WASM tools act, and nothing acts without a grant.")
     .version(`oxydra ${version} (deno ${Deno.version.deno})`)
@@ -204,7 +167,7 @@ function toProgram(version: string, run: Run): Command {
   return program;
 }
 
-function addTurnCommands(program: Command, run: Run, version: string): void {
+function addTurnCommands(program: Command, run: Run<Files>, version: string): void {
   add(program, "run", "send one message, show the turn, exit with its result", TURN)
     .argument("<prompt...>", "the message")
     .action(run("./launch.ts", (file, words, options) => file.launchClient("run", words.join(" "), options, version)));
@@ -219,7 +182,7 @@ function addTurnCommands(program: Command, run: Run, version: string): void {
     }));
 }
 
-function addConfigCommands(program: Command, run: Run): void {
+function addConfigCommands(program: Command, run: Run<Files>): void {
   const config = add(program, "config", "the configuration, layer by layer");
   add(config, "show", "print each value and the layer it comes from; secrets are masked", COMMON)
     .option("--effective", "every value, defaults included (what is shown without it too)")
@@ -230,7 +193,7 @@ function addConfigCommands(program: Command, run: Run): void {
     .action(run("./trust.ts", (file, path) => file.runTrust(path)));
 }
 
-function addToolsCommands(program: Command, run: Run): void {
+function addToolsCommands(program: Command, run: Run<Files>): void {
   const tools = add(program, "tools", "tool packages of others: WASM components with a manifest");
   add(tools, "add <file.wasm>", "show what a package asks for, and install it", COMMON)
     .requiredOption("--manifest <file.json>", "the package's manifest")
@@ -244,7 +207,7 @@ function addToolsCommands(program: Command, run: Run): void {
     .action(run("./tools.ts", (file, name, options) => file.runToolsReinstall(name, options)));
 }
 
-function addCatalogCommands(program: Command, run: Run): void {
+function addCatalogCommands(program: Command, run: Run<Files>): void {
   const catalog = add(program, "catalog", "what is known about models: limits, abilities, prices");
   const json = [...CONFIG, DOCUMENT];
   add(catalog, "show", "print the vendors, the models of one, or all about one model", json)
@@ -257,7 +220,7 @@ function addCatalogCommands(program: Command, run: Run): void {
     .action(run("./catalog_fetch.ts", (file, options) => file.runCatalogFetch(options)));
 }
 
-function addAuditCommands(program: Command, run: Run): void {
+function addAuditCommands(program: Command, run: Run<Files>): void {
   const audit = add(program, "audit", "what tools were allowed to do, and did");
   add(audit, "verify", "check the log's chain, and what turns saw of it; exit 1 when it is broken", [
     ...COMMON,
@@ -274,7 +237,7 @@ function addAuditCommands(program: Command, run: Run): void {
     .action(run("./audit_show.ts", (file, options) => file.runAuditShow(options)));
 }
 
-function addSessionCommands(program: Command, run: Run, version: string): void {
+function addSessionCommands(program: Command, run: Run<Files>, version: string): void {
   const sessions = add(program, "sessions", "list, name, archive, delete, branch, export and import conversations");
   const json = [...COMMON, DOCUMENT];
   const ID = "its id, or as much of it as no other one begins with";
@@ -306,7 +269,7 @@ function addSessionCommands(program: Command, run: Run, version: string): void {
     .argument("<file>", "the file; - is stdin").action(ask("import"));
 }
 
-function addApprovalCommands(program: Command, run: Run): void {
+function addApprovalCommands(program: Command, run: Run<Files>): void {
   const approvals = add(program, "approvals", "see which calls wait for you, and answer them");
   add(approvals, "list", "show the calls that wait for an answer", [...COMMON, DOCUMENT], true)
     .action(run("./approvals.ts", (file, options) => file.runApprovalsList(options)));
@@ -320,7 +283,7 @@ function addApprovalCommands(program: Command, run: Run): void {
     .action(run("./approvals.ts", (file, id, answer, options) => file.runApprovalsAnswer(id, answer, options)));
 }
 
-function addTokenCommands(program: Command, run: Run): void {
+function addTokenCommands(program: Command, run: Run<Files>): void {
   const tokens = add(program, "tokens", "who else may speak to the gateway: tokens that you make and end");
   add(tokens, "create", "make a token and print it, this once", [...COMMON, DOCUMENT])
     .requiredOption("--name <name>", "what you call it")

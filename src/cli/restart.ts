@@ -1,6 +1,6 @@
 import { toOwnSocket } from "#/runner/own_socket.ts";
 import { ifReached, readStartedWith } from "#/cli/control_client.ts";
-import type { RestartOptions, StartOptions } from "#/cli/lifecycle_commands.ts";
+import type { RestartOptions, StartOptions } from "#/cli/options.ts";
 import { findPlace } from "#/cli/place.ts";
 import { runStart } from "#/cli/start.ts";
 import { findUser } from "#/cli/status.ts";

@@ -1,9 +1,9 @@
 import { AppError } from "#/core/error.ts";
-import { resolve } from "node:path";
+import { join } from "#/lib/path.ts";
 import { toOwnCommand } from "#/runner/plan_daemon.ts";
 import { toLaunchdPlist, toSystemdUnit } from "#/runner/service_unit.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { ServiceOptions } from "#/cli/lifecycle_commands.ts";
+import type { ServiceOptions } from "#/cli/options.ts";
 import { findPlace, openProgram } from "#/cli/place.ts";
 
 /** Variables that decide where things are found, and are no secrets. */
@@ -17,7 +17,7 @@ export async function runService(options: ServiceOptions, mainUrl: string = Deno
   const { user, env } = await findPlace(options);
   const words = ["start", "--user", user.id];
   for (const [flag, path] of [["--config", options.config], ["--env-file", options.envFile]] as const) {
-    if (path !== undefined) words.push(flag, resolve(path));
+    if (path !== undefined) words.push(flag, path.startsWith("/") ? path : join(Deno.cwd(), path));
   }
   if (options.tier !== undefined) words.push("--tier", options.tier);
   const input = {

@@ -9,7 +9,7 @@ import { prepareWorkspace } from "#/runner/prepare.ts";
 import type { Runner } from "#/runner/runner.ts";
 import { toRow } from "#/cli/columns.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { StartOptions } from "#/cli/lifecycle_commands.ts";
+import type { StartOptions } from "#/cli/options.ts";
 import { openRunner, type RunnerPlace } from "#/cli/open_runner.ts";
 import { findPlace, openProgram } from "#/cli/place.ts";
 

@@ -11,7 +11,7 @@ import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { ifReached, readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { StartOptions } from "#/cli/lifecycle_commands.ts";
+import type { StartOptions } from "#/cli/options.ts";
 import { findPlace, openProgram } from "#/cli/place.ts";
 import { toHeld, toStartText } from "#/cli/start.ts";
 

@@ -8,7 +8,7 @@ import { signalLockHolder } from "#/runner/lock_owner.ts";
 import { toOwnSocket } from "#/runner/own_socket.ts";
 import { ifReached, readHealth, stopUser } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { StopOptions } from "#/cli/lifecycle_commands.ts";
+import type { StopOptions } from "#/cli/options.ts";
 import { findUser } from "#/cli/status.ts";
 import { toCount } from "#/cli/wording.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { runLogs, toRequest, toText } from "#/cli/logs.ts";
-import type { LogsOptions } from "#/cli/lifecycle_commands.ts";
+import type { LogsOptions } from "#/cli/options.ts";
 import { denoEnv, makeMachine } from "../fixture/system.ts";
 import { enterRealm } from "./realm.ts";
 

@@ -103,7 +103,7 @@ Deno.test("toLaunchdPlist() holds the same command, with every name as text", ()
     assert.match(plist, /<key>KeepAlive<\/key><dict><key>SuccessfulExit<\/key><false\/><\/dict>/);
     assert.equal(plist.includes("<key>UserName</key><string>501</string>"), system !== undefined);
     // XML: comments have no double hyphen, every tag that opens closes, nothing else is a tag.
-    for (const [, comment] of plist.matchAll(/<!--([^]*?)-->/g)) assert.ok(!comment!.includes("--"), comment);
+    for (const [, comment] of plist.matchAll(/<!--([^]*?)-->/g)) assert.ok(!comment!.includes("--"), comment!);
     const open: string[] = [];
     for (
       const [, close, name, empty] of plist.replace(/<!--[^]*?-->|<[?!][^>]*>/g, "").matchAll(
