@@ -5,7 +5,7 @@
  * @module
  */
 import manifest from "./deno.json" with { type: "json" };
-import { toPlainTurn } from "#/cli/plain_args.ts";
+import { toPlainStatus, toPlainTurn } from "#/cli/plain_args.ts";
 
 export { AppError, type ErrorCode, type ErrorParams } from "#/core/error.ts";
 export type {
@@ -42,14 +42,20 @@ if (import.meta.main) {
   if (Deno.args.length === 1 && (Deno.args[0] === "--version" || Deno.args[0] === "-V")) {
     console.log(`oxydra ${manifest.version} (deno ${Deno.version.deno})`);
   } else {
-    const plain = toPlainTurn(Deno.args);
+    const turn = toPlainTurn(Deno.args);
+    const status = toPlainStatus(Deno.args);
     // Not literals: Deno would read the whole program behind them before the first line of this one runs (20 ms for --version).
-    const entry = new URL(plain === null ? "./src/cli/main.ts" : "./src/cli/launch.ts", import.meta.url).href;
-    if (plain === null) {
-      const { main }: typeof import("#/cli/main.ts") = await import(entry);
-      Deno.exit(await main(Deno.args, manifest.version));
+    const plain = turn !== null ? "./src/cli/launch.ts" : "./src/cli/status.ts";
+    const entry = new URL(turn !== null || status !== null ? plain : "./src/cli/main.ts", import.meta.url).href;
+    if (turn !== null) {
+      const { runPlainTurn }: typeof import("#/cli/launch.ts") = await import(entry);
+      Deno.exit(await runPlainTurn(turn, manifest.version));
     }
-    const { runPlainTurn }: typeof import("#/cli/launch.ts") = await import(entry);
-    Deno.exit(await runPlainTurn(plain, manifest.version));
+    if (status !== null) {
+      const { runPlainStatus }: typeof import("#/cli/status.ts") = await import(entry);
+      Deno.exit(await runPlainStatus(status));
+    }
+    const { main }: typeof import("#/cli/main.ts") = await import(entry);
+    Deno.exit(await main(Deno.args, manifest.version));
   }
 }

@@ -5,7 +5,7 @@ export interface Row {
   readonly name: string;
   /** What was measured, in the unit of `unit`. */
   readonly value: number;
-  readonly unit: "×" | "ms" | "s" | "MB" | "MB/s" | "/s";
+  readonly unit: "×" | "ms" | "s" | "MB" | "MB/s" | "/s" | "%";
   /** At most this; absent where a number is only to be stated. */
   readonly target?: number;
   /** At least this. */

@@ -3,7 +3,7 @@ import type { ApprovalAnswer, ApprovalCard, GivenAnswer } from "#/core/capabilit
 import { AppError } from "#/core/error.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
-import { controlPath } from "#/runner/endpoint.ts";
+import { toOwnSocket } from "#/runner/own_socket.ts";
 import { checkFolders } from "#/runner/prepare.ts";
 import { peekApprovals } from "#/sandbox/approval_state.ts";
 import { toCardLines } from "#/cli/approval_prompt.ts";
@@ -23,7 +23,7 @@ const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86
 /** Shows the calls that wait for an answer; without a runner those that will ask again when one starts. Exit 0. */
 export async function runApprovalsList(options: JsonOptions): Promise<number> {
   const folders = await findPlaces(options);
-  const live = await ifReached(readApprovals(controlPath(folders.ipc)));
+  const live = await ifReached(readApprovals(toOwnSocket(folders)));
   const waiting = live ?? peekApprovals(join(folders.run, "approvals.json"))?.pending ?? [];
   if (options.json) {
     console.log(toPrintableJson({ live: live !== undefined, approvals: waiting }, 2));
@@ -47,13 +47,13 @@ export async function runApprovalsAnswer(
 ): Promise<number> {
   const given = toGiven(answer, options.until, Date.now());
   const folders = await findPlaces(options);
-  const waiting = await ifReached(readApprovals(controlPath(folders.ipc)));
+  const waiting = await ifReached(readApprovals(toOwnSocket(folders)));
   if (waiting === undefined) {
     const reason = "no oxydra runs in this workspace, so nobody can take an answer; start one first";
     throw new AppError("gateway_unreachable", reason);
   }
   const card = findCard(waiting, id);
-  await answerApproval(controlPath(folders.ipc), { ...given, id: card.id });
+  await answerApproval(toOwnSocket(folders), { ...given, id: card.id });
   console.log(toOneLine(`answered ${answer}: ${card.tool.name}, ${card.lines.join("; ")}`, 2_000));
   return EXIT.done;
 }

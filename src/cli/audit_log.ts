@@ -2,7 +2,6 @@ import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { resolveUser, type UserFolders } from "#/config/user.ts";
-import { parseChainedLine } from "#/lib/chained_line.ts";
 import { listSegments, openSegment, readSegment, type Segment, segmentName } from "#/sandbox/audit_segment.ts";
 import type { AuditSegment, KnownHead } from "#/sandbox/audit_verify.ts";
 import type { CommonOptions } from "#/cli/main.ts";
@@ -27,24 +26,6 @@ export function* readAuditSegments(dir: string): Generator<AuditSegment> {
     using file = openSegment(dir, segment);
     yield { segment, name: segmentName(segment), chunks: toChunks(file) };
   }
-}
-
-/** The last whole entry of the log in `dir`, or null when there is none. It is read, not verified. Throws AppError `audit_failed`. */
-export function readAuditHead(
-  dir: string,
-): { readonly seq: number; readonly sha256: string; readonly at: number } | null {
-  if (!isThere(dir)) return null;
-  for (const segment of listSegments(dir).reverse()) {
-    using file = openSegment(dir, segment);
-    const bytes = readSegment(file, Math.max(0, file.size - LIMITS.auditTornBytesMax), file.size);
-    for (let end = bytes.length; end > 0;) {
-      const start = bytes.lastIndexOf(10, end - 1) + 1;
-      const entry = parseChainedLine(bytes.subarray(start, end));
-      if (typeof entry !== "string") return { seq: entry.seq, sha256: entry.sha256, at: entry.at };
-      end = start - 1;
-    }
-  }
-  return null;
 }
 
 function* toChunks(file: Segment): Generator<Uint8Array> {

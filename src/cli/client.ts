@@ -69,7 +69,9 @@ async function runSession(request: ClientRequest, connection: SteadyConnection, 
   if (request.model !== undefined && request.model !== `${provider}/${model}`) {
     const running = toPrintable(`${provider}/${model}`);
     const wanted = toPrintable(request.model);
-    screen.err(`oxydra: the running gateway uses ${running}; end its clients to start one with ${wanted}\n`);
+    screen.err(
+      `oxydra: the running gateway uses ${running}; end its clients, or \`oxydra restart --model ${wanted}\`\n`,
+    );
     return EXIT.usage;
   }
   screen.err(`oxydra: ${toOneLine(`${provider}/${model}. ${reason ?? ""}`, 600)}\n`);

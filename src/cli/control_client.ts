@@ -3,7 +3,16 @@ import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
-import type { ControlReply, ControlRequest, HealthStatus } from "#/runner/control_frames.ts";
+import type {
+  ControlReply,
+  ControlRequest,
+  HealthStatus,
+  ShutdownStatus,
+  StartedWith,
+} from "#/runner/control_frames.ts";
+
+/** The reference's codes for what it knows; ours are in `ErrorCode`. */
+const REFERENCE_CODES: Readonly<Record<string, ErrorCode>> = { invalid_request: "usage", unknown_user: "usage" };
 
 /** Cards that wait at the runner of this socket. Throws AppError `gateway_unreachable` when nobody listens there. */
 export async function readApprovals(path: string): Promise<readonly ApprovalCard[]> {
@@ -38,6 +47,23 @@ export async function reloadConfig(path: string): Promise<HealthStatus["config"]
   throw new AppError("gateway_unreachable", "what listens at the control socket is no runner of this version");
 }
 
+/**
+ * Has the runner of this socket stop; turns that run have so long, or what the runner gives them. Resolves when the stop begins. Throws AppError
+ * `usage` when it is another user's, `gateway_unreachable` as `readHealth`.
+ */
+export async function stopUser(path: string, user: string, drainMs?: number): Promise<ShutdownStatus> {
+  const payload = { user_id: user, ...(drainMs === undefined ? {} : { drain_ms: drainMs }) };
+  const reply = await ask(path, { op: "shutdown_user", payload });
+  if (reply.op === "shutdown_status") return reply.payload;
+  throw new AppError("gateway_unreachable", "what listens at the control socket is no runner of this version");
+}
+
+/** How the runner of this socket was asked to start, or null for one that lives as long as its clients. Throws as `readHealth`. */
+export async function readStartedWith(path: string): Promise<StartedWith | null> {
+  const reply = await ask(path, { op: "start_options" });
+  return reply.op === "start_options" ? reply.payload : null;
+}
+
 /** What a runner answered, or undefined when none could be reached. Throws what else the question throws. */
 export async function ifReached<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
   try {
@@ -66,7 +92,10 @@ async function ask(
   }, timeoutMs);
   try {
     const reply = await Promise.race([exchange(connection, bytes), silent.promise]);
-    if (reply.op === "error") throw new AppError(reply.payload.code as ErrorCode, reply.payload.message);
+    if (reply.op === "error") {
+      const { code, message } = reply.payload;
+      throw new AppError(REFERENCE_CODES[code] ?? code as ErrorCode, message);
+    }
     return reply;
   } finally {
     clearTimeout(timer);

@@ -12,6 +12,7 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/cli/reread.ts"),
     () => import("#/provider/catalog_snapshot.json", { with: { type: "json" } }),
     () => import("#/runner/describe_start.ts"),
+    () => import("#/runner/read_logs.ts"),
     () => import("#/runner/reload.ts"),
     () => import("#/runner/watch_files.ts"),
     () => import("#/sandbox/child.ts"),

@@ -27,6 +27,8 @@ export function toExitCode(code: ErrorCode): number {
 
 const USAGE: ReadonlySet<string> = new Set([
   "usage",
+  // Somebody else has it: another try finds the same, so a service is not to start again for it.
+  "lock_held",
   "config_invalid",
   "config_untrusted",
   "platform_unsupported",

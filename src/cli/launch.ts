@@ -3,26 +3,22 @@ import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import { spawn } from "#/lib/spawn_piped.ts";
-import type { UserFolders } from "#/config/user.ts";
-import { listConfigFiles } from "#/config/watched_files.ts";
 import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
-import { planBind } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
-import { planTools } from "#/runner/plan_tools.ts";
 import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import type { Environment, PlanInput } from "#/runner/process_plan.ts";
-import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
+import type { Runner } from "#/runner/runner.ts";
 import type { ClientRequest, SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { TurnOptions } from "#/cli/main.ts";
-import { findPlace, openProgram, type Place, readEnvironment } from "#/cli/place.ts";
+import { findPlace, openProgram, readEnvironment } from "#/cli/place.ts";
 import type { PlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
 import { prepareMediaFolder } from "#/cli/save_media.ts";
-import { describePlan, tellGuest } from "#/cli/start_plan.ts";
+import { openRunner, type RunnerPlace } from "#/cli/open_runner.ts";
 
 /** A command line that needed no parser, from its options to its exit code. */
 export async function runPlainTurn(turn: PlainTurn, version: string): Promise<number> {
@@ -34,18 +30,11 @@ export async function runPlainTurn(turn: PlainTurn, version: string): Promise<nu
 }
 
 /** What every attempt of one launch shares. */
-interface Launch extends Place {
-  readonly folders: UserFolders;
+interface Launch extends Omit<RunnerPlace, "onNote"> {
   readonly request: ClientRequest;
   /** The message of `run`. */
   readonly prompt: string | undefined;
-  readonly version: string;
-  readonly options: TurnOptions;
-  /** When its configuration began to be read, integer ms UTC. */
-  readonly since: number;
   readonly sessions: SessionsCall | undefined;
-  /** `--plain-text-to-the-network`. */
-  readonly plainText: boolean;
 }
 
 /** What goes in and out of the client process beside its terminal. */
@@ -168,7 +157,11 @@ async function attachOrStart(launch: Launch): Promise<number> {
 }
 
 async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
-  const runner = await start(launch, lock);
+  // A client that paints the whole screen has it to itself.
+  const onNote = (line: string) => {
+    if (LINE_MODES.has(launch.request.mode)) console.error(`oxydra: ${toPrintable(line)}`);
+  };
+  const runner = await openRunner({ ...launch, onNote }, lock);
   // The client has the same terminal and does with Ctrl-C what is right there; this process ends when its clients have.
   let interrupts = 0;
   const onInterrupt = () => {
@@ -193,52 +186,6 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
     await runner.close();
     for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
   }
-}
-
-async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
-  const { loaded, env, folders, version } = launch;
-  try {
-    const bind = planBind(loaded.config.gateway, { plainText: launch.plainText });
-    const plan = await describePlan(launch);
-    return await startRunner({
-      program: launch.program,
-      version,
-      env,
-      user: launch.request.user,
-      folders,
-      hosts: plan.hosts,
-      port: bind.port,
-      bind,
-      tools: planTools(loaded.config, env),
-      lock,
-      bootstrap: () => tellGuest(launch, plan, version),
-      reload: toReloadInput(launch),
-    });
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-}
-
-/** What reads the configuration again is loaded when it is first wanted. */
-function toReloadInput({ options, loaded, since, version, request }: Launch): ReloadInput {
-  let latest = loaded;
-  return {
-    since,
-    files: () => listConfigFiles(latest),
-    async load(settings) {
-      const { rereadSettings }: typeof import("#/cli/reread.ts") = await import(
-        new URL("./reread.ts", import.meta.url).href
-      );
-      const reread = await rereadSettings({ options, user: request.user, version, settings });
-      latest = reread.loaded;
-      return reread;
-    },
-    onNote(line) {
-      // A client that paints the whole screen has it to itself.
-      if (LINE_MODES.has(request.mode)) console.error(`oxydra: ${toPrintable(line)}`);
-    },
-  };
 }
 
 /** Our own client has left; others may still be connected, and their work goes on. */

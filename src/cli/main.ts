@@ -2,19 +2,11 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import { toPrintable } from "#/lib/printable.ts";
 import type { SessionsAsk } from "#/cli/client_request.ts";
 import { EXIT } from "#/cli/exit_code.ts";
+import { addLifecycleCommands, type LifecycleFiles } from "#/cli/lifecycle_commands.ts";
+import type { CommonOptions, JsonOptions, Run } from "#/cli/options.ts";
 import { reportError } from "#/cli/report_error.ts";
 
-/** Options that every command which needs a configuration takes. */
-export interface CommonOptions {
-  readonly config?: string;
-  readonly user?: string;
-  readonly tier?: string;
-}
-
-/** Options of a command that can also answer with one JSON document. */
-export interface JsonOptions extends CommonOptions {
-  readonly json?: boolean;
-}
+export type { CommonOptions, JsonOptions, TurnOptions } from "#/cli/options.ts";
 
 /** Options of `tools add`. */
 export interface AddOptions extends CommonOptions {
@@ -32,36 +24,17 @@ export interface SessionsOptions extends JsonOptions {
   readonly output?: string;
 }
 
-/** Options of `run`, `chat`, `tui` and `ask`. */
-export interface TurnOptions extends JsonOptions {
-  readonly session?: string;
-  readonly model?: string;
-  /** Folder for the pictures and sounds that the model makes. */
-  readonly saveMedia?: string;
-  /** The second of the two words that let the gateway listen on the network without TLS. */
-  readonly plainTextToTheNetwork?: boolean;
-  /** Variables handed to this start. */
-  readonly env?: readonly string[];
-  readonly envFile?: string;
-  /** A gateway elsewhere, and the file with its token. */
-  readonly gateway?: string;
-  readonly tokenFile?: string;
-}
-
 const EXITS = `
 Exit codes: 0 done · 1 internal · 2 usage or configuration · 3 the model's provider failed · 4 a budget ended the turn ·
             5 policy refused a tool call · 130 interrupted
 
 Try:  oxydra run "write a haiku about rivers to /shared/haiku.txt, then read it back"
+      oxydra start --detach
       oxydra doctor
 `;
 
-const STATUS_EXITS = `
-Exit codes: 0 it runs · 3 it does not, or not yet · 1 the audit log is not what its runner wrote · 2 usage or configuration
-`;
-
 /** The files of the commands. Each is loaded when it is wanted, so that a command costs what it uses. */
-interface Files {
+interface Files extends LifecycleFiles {
   "./approvals.ts": typeof import("#/cli/approvals.ts");
   "./audit_show.ts": typeof import("#/cli/audit_show.ts");
   "./audit_verify.ts": typeof import("#/cli/audit_verify.ts");
@@ -78,23 +51,16 @@ interface Files {
   "./sessions.ts": typeof import("#/cli/sessions.ts");
   "./setup.ts": typeof import("#/cli/setup.ts");
   "./reload.ts": typeof import("#/cli/reload.ts");
-  "./status.ts": typeof import("#/cli/status.ts");
   "./tokens.ts": typeof import("#/cli/tokens.ts");
   "./tools.ts": typeof import("#/cli/tools.ts");
   "./trust.ts": typeof import("#/cli/trust.ts");
   "./usage.ts": typeof import("#/cli/usage.ts");
 }
 
-/** Makes the action of a command: loads its file, calls it with what stood on the command line, and keeps the exit code. */
-type Run = <Path extends keyof Files, Args extends unknown[]>(
-  path: Path,
-  action: (file: Files[Path], ...args: Args) => Promise<number>,
-) => (...args: Args) => Promise<void>;
-
 /** Runs one command line and returns its exit code. Nothing but this function reads Deno.env, and it passes on what it read. */
 export async function main(args: readonly string[], version: string): Promise<number> {
   let code: number = EXIT.done;
-  const run: Run = (path, action) => async (...args) => {
+  const run: Run<Files> = (path, action) => async (...args) => {
     // The specifier is no literal, so that Deno reads the file now and not before (--help: 30 ms).
     code = await action(await import(new URL(path, import.meta.url).href), ...args);
   };
@@ -120,15 +86,18 @@ const HANDED = [
     .argParser((entry: string, before: readonly string[] = []) => [...before, entry]),
   new Option("--env-file <file>", "set the variables of this file, one NAME=VALUE a line"),
 ];
-const SESSION = [
+const GATEWAY = [
   ...COMMON,
   ...HANDED,
-  new Option("--session <id>", "continue or start this session"),
   new Option(
     "--plain-text-to-the-network",
     "with [gateway] plain_text_to_the_network: serve other machines without TLS, readable by whoever is between",
   ),
   new Option("--model <provider/model>", "use this model for the gateway that this command starts"),
+];
+const SESSION = [
+  ...GATEWAY,
+  new Option("--session <id>", "continue or start this session"),
   new Option("--gateway <url>", "use the gateway at this ws:// or wss:// address (its token: OXYDRA_GATEWAY_TOKEN)"),
   new Option("--token-file <file>", "the file with that token"),
 ];
@@ -152,7 +121,7 @@ function add(
 }
 
 /** The command tree. */
-function toProgram(version: string, run: Run): Command {
+function toProgram(version: string, run: Run<Files>): Command {
   const program = new Command("oxydra")
     .description("A self-hosted, sandboxed agent: the model plans, WASM tools act, and nothing acts without a grant.")
     .version(`oxydra ${version} (deno ${Deno.version.deno})`)
@@ -161,6 +130,7 @@ function toProgram(version: string, run: Run): Command {
     .configureOutput({ outputError: (text, write) => write(toPrintable(text)) })
     .exitOverride();
   addTurnCommands(program, run, version);
+  addLifecycleCommands({ program, run, add, common: COMMON, gateway: GATEWAY, document: DOCUMENT }, version);
   addConfigCommands(program, run);
   addToolsCommands(program, run);
   addCatalogCommands(program, run);
@@ -174,9 +144,6 @@ function toProgram(version: string, run: Run): Command {
     .option("--base-url <url>", "a server that speaks OpenAI's protocol, or that of the vendor named by --provider")
     .action(run("./setup.ts", (file, options) => file.runSetup(options)));
   const json = [...COMMON, DOCUMENT];
-  add(program, "status", "say whether it runs, what waits for you, and the audit log's head", json)
-    .addHelpText("after", STATUS_EXITS)
-    .action(run("./status.ts", (file, options) => file.runStatus(options)));
   add(program, "reload", "have what runs read its configuration again; it also does so when a file changes", COMMON)
     .action(run("./reload.ts", (file, options) => file.runReload(options)));
   add(program, "doctor", "show each process, its exact flags and what it can reach; check this machine", json)
@@ -200,7 +167,7 @@ function toProgram(version: string, run: Run): Command {
   return program;
 }
 
-function addTurnCommands(program: Command, run: Run, version: string): void {
+function addTurnCommands(program: Command, run: Run<Files>, version: string): void {
   add(program, "run", "send one message, show the turn, exit with its result", TURN)
     .argument("<prompt...>", "the message")
     .action(run("./launch.ts", (file, words, options) => file.launchClient("run", words.join(" "), options, version)));
@@ -215,7 +182,7 @@ function addTurnCommands(program: Command, run: Run, version: string): void {
     }));
 }
 
-function addConfigCommands(program: Command, run: Run): void {
+function addConfigCommands(program: Command, run: Run<Files>): void {
   const config = add(program, "config", "the configuration, layer by layer");
   add(config, "show", "print each value and the layer it comes from; secrets are masked", COMMON)
     .option("--effective", "every value, defaults included (what is shown without it too)")
@@ -226,7 +193,7 @@ function addConfigCommands(program: Command, run: Run): void {
     .action(run("./trust.ts", (file, path) => file.runTrust(path)));
 }
 
-function addToolsCommands(program: Command, run: Run): void {
+function addToolsCommands(program: Command, run: Run<Files>): void {
   const tools = add(program, "tools", "tool packages of others: WASM components with a manifest");
   add(tools, "add <file.wasm>", "show what a package asks for, and install it", COMMON)
     .requiredOption("--manifest <file.json>", "the package's manifest")
@@ -240,7 +207,7 @@ function addToolsCommands(program: Command, run: Run): void {
     .action(run("./tools.ts", (file, name, options) => file.runToolsReinstall(name, options)));
 }
 
-function addCatalogCommands(program: Command, run: Run): void {
+function addCatalogCommands(program: Command, run: Run<Files>): void {
   const catalog = add(program, "catalog", "what is known about models: limits, abilities, prices");
   const json = [...CONFIG, DOCUMENT];
   add(catalog, "show", "print the vendors, the models of one, or all about one model", json)
@@ -253,7 +220,7 @@ function addCatalogCommands(program: Command, run: Run): void {
     .action(run("./catalog_fetch.ts", (file, options) => file.runCatalogFetch(options)));
 }
 
-function addAuditCommands(program: Command, run: Run): void {
+function addAuditCommands(program: Command, run: Run<Files>): void {
   const audit = add(program, "audit", "what tools were allowed to do, and did");
   add(audit, "verify", "check the log's chain, and what turns saw of it; exit 1 when it is broken", [
     ...COMMON,
@@ -270,7 +237,7 @@ function addAuditCommands(program: Command, run: Run): void {
     .action(run("./audit_show.ts", (file, options) => file.runAuditShow(options)));
 }
 
-function addSessionCommands(program: Command, run: Run, version: string): void {
+function addSessionCommands(program: Command, run: Run<Files>, version: string): void {
   const sessions = add(program, "sessions", "list, name, archive, delete, branch, export and import conversations");
   const json = [...COMMON, DOCUMENT];
   const ID = "its id, or as much of it as no other one begins with";
@@ -302,7 +269,7 @@ function addSessionCommands(program: Command, run: Run, version: string): void {
     .argument("<file>", "the file; - is stdin").action(ask("import"));
 }
 
-function addApprovalCommands(program: Command, run: Run): void {
+function addApprovalCommands(program: Command, run: Run<Files>): void {
   const approvals = add(program, "approvals", "see which calls wait for you, and answer them");
   add(approvals, "list", "show the calls that wait for an answer", [...COMMON, DOCUMENT], true)
     .action(run("./approvals.ts", (file, options) => file.runApprovalsList(options)));
@@ -316,7 +283,7 @@ function addApprovalCommands(program: Command, run: Run): void {
     .action(run("./approvals.ts", (file, id, answer, options) => file.runApprovalsAnswer(id, answer, options)));
 }
 
-function addTokenCommands(program: Command, run: Run): void {
+function addTokenCommands(program: Command, run: Run<Files>): void {
   const tokens = add(program, "tokens", "who else may speak to the gateway: tokens that you make and end");
   add(tokens, "create", "make a token and print it, this once", [...COMMON, DOCUMENT])
     .requiredOption("--name <name>", "what you call it")

@@ -1,4 +1,4 @@
-import type { TurnOptions } from "#/cli/main.ts";
+import type { JsonOptions, TurnOptions } from "#/cli/options.ts";
 
 /** A command line that needs no parser. */
 export interface PlainTurn {
@@ -18,6 +18,7 @@ const VALUES: Readonly<Record<string, Valued>> = {
   "--config": "config",
   "--user": "user",
 };
+const STATUS: ReadonlySet<string> = new Set(["--json", "--config", "--user"]);
 
 /**
  * What `run`, `chat` and `ask` in their plain forms mean, the same as commander finds (tests/cli/plain_args_test.ts); null for everything
@@ -27,6 +28,23 @@ const VALUES: Readonly<Record<string, Valued>> = {
 export function toPlainTurn(args: readonly string[]): PlainTurn | null {
   const [command, ...rest] = args;
   if (command === undefined || !COMMANDS.has(command)) return null;
+  const plain = toPlain(rest);
+  if (plain === null) return null;
+  const { options, words } = plain;
+  if (command === "chat" || (command === "ask" && words.length === 0)) {
+    return command === "chat" && words.length > 0 ? null : { mode: "chat", options };
+  }
+  return words.length === 0 ? null : { mode: "run", prompt: words.join(" "), options };
+}
+
+/** The same for `status`, which scripts ask again and again. Pure. */
+export function toPlainStatus([command, ...rest]: readonly string[]): JsonOptions | null {
+  const plain = command === "status" ? toPlain(rest) : null;
+  if (plain === null || plain.words.length > 0) return null;
+  return rest.every((word) => !word.startsWith("--") || STATUS.has(word)) ? plain.options : null;
+}
+
+function toPlain(rest: readonly string[]): { readonly options: TurnOptions; readonly words: readonly string[] } | null {
   const options: Partial<Record<Valued, string>> = {};
   const words: string[] = [];
   let json = false;
@@ -45,9 +63,5 @@ export function toPlainTurn(args: readonly string[]): PlainTurn | null {
     } else if (word.startsWith("-")) return null;
     else words.push(word);
   }
-  const all = { ...options, ...(json ? { json } : {}) };
-  if (command === "chat" || (command === "ask" && words.length === 0)) {
-    return command === "chat" && words.length > 0 ? null : { mode: "chat", options: all };
-  }
-  return words.length === 0 ? null : { mode: "run", prompt: words.join(" "), options: all };
+  return { options: { ...options, ...(json ? { json } : {}) }, words };
 }

@@ -22,7 +22,7 @@ import { openPolicy } from "#/sandbox/policy.ts";
 import { describeRule, type PolicyRule } from "#/sandbox/policy_rule.ts";
 import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import { toTools } from "#/tools/registry.ts";
-import { readAuditHead } from "#/cli/audit_log.ts";
+import { readAuditHead } from "#/cli/audit_head.ts";
 import { toLogPlace } from "#/cli/read_log.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
@@ -98,7 +98,7 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
     approvals: state === undefined ? null : toApprovals(state),
     policy: { digest: policy.digest, layers: listLayers(loaded, tools) },
     processes,
-    auditHead: readAuditHead(folders.audit),
+    auditHead: await readAuditHead(folders.audit),
     degraded: findDegraded({
       program,
       os: Deno.build.os,

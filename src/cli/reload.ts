@@ -1,5 +1,5 @@
 import { toPrintable } from "#/lib/printable.ts";
-import { controlPath } from "#/runner/endpoint.ts";
+import { toOwnSocket } from "#/runner/own_socket.ts";
 import { checkFolders } from "#/runner/prepare.ts";
 import { reloadConfig } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
@@ -13,8 +13,8 @@ import { findPlace } from "#/cli/place.ts";
  */
 export async function runReload(options: TurnOptions): Promise<number> {
   const place = await findPlace(options);
-  const { ipc } = checkFolders(place.user, place.loaded, place);
-  const { state, note } = await reloadConfig(controlPath(ipc));
+  const folders = checkFolders(place.user, place.loaded, place);
+  const { state, note } = await reloadConfig(toOwnSocket(folders));
   if (state === "refused") {
     console.error(`oxydra: the configuration is refused, and the last good one stays: ${toPrintable(note)}`);
     return EXIT.usage;

@@ -5,17 +5,17 @@ import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
-import { controlPath } from "#/runner/endpoint.ts";
+import { toOwnSocket } from "#/runner/own_socket.ts";
 import { isRunnerLockHeld, type LockHolder, readLockHolder } from "#/runner/lock.ts";
 import { checkFolders } from "#/runner/prepare.ts";
-import { peekApprovals } from "#/sandbox/approval_state.ts";
 import type { Tier } from "#/sandbox/config.ts";
-import { readAuditHead } from "#/cli/audit_log.ts";
+import { readAuditHead } from "#/cli/audit_head.ts";
 import { toRow } from "#/cli/columns.ts";
 import { ifReached, readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
-import type { JsonOptions } from "#/cli/main.ts";
+import type { CommonOptions, JsonOptions } from "#/cli/options.ts";
 import { findPlace } from "#/cli/place.ts";
+import { reportError } from "#/cli/report_error.ts";
 import { toCount, toMinute } from "#/cli/wording.ts";
 
 /** Where the text beside a label begins. */
@@ -59,13 +59,22 @@ export async function runStatus(options: JsonOptions): Promise<number> {
   return status.state === "running" && status.guest?.up ? EXIT.done : EXIT.notRunning;
 }
 
+/** A command line that needed no parser, from its options to its exit code. */
+export async function runPlainStatus(options: JsonOptions): Promise<number> {
+  try {
+    return await runStatus(options);
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
 async function readStatus(options: JsonOptions, now: number): Promise<Status> {
   const { user, folders } = await findUser(options);
-  const health = await ifReached(readHealth(controlPath(folders.ipc)));
+  const health = await ifReached(readHealth(toOwnSocket(folders)));
   const isThere = health !== undefined || isRunnerLockHeld(folders.run);
   const holder = isThere ? readLockHolder(folders.run) : null;
   // After the runner's word: the log only grows, so what was its last entry then is in it now.
-  const auditHead = readAuditHead(folders.audit);
+  const auditHead = await readAuditHead(folders.audit);
   return {
     user: user.id,
     state: health !== undefined ? "running" : isThere ? toUnanswered(holder, now) : "stopped",
@@ -78,17 +87,27 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
     turns: health?.active_turns ?? null,
     restarts: health?.guest_restarts ?? null,
     config: health?.config ?? null,
-    waiting: health?.approvals ?? peekApprovals(join(folders.run, "approvals.json"))?.pending.length ?? null,
+    waiting: health?.approvals ?? await countKept(folders.run),
     auditHead,
     auditAgrees: health === undefined ? null : agrees(auditHead, health.audit_head),
   };
+}
+
+/** Calls that wait in the file. What reads it is not loaded for a runner that says it itself (10 ms). */
+async function countKept(runDir: string): Promise<number | null> {
+  const { peekApprovals }: typeof import("#/sandbox/approval_state.ts") = await import(
+    new URL("../sandbox/approval_state.ts", import.meta.url).href
+  );
+  return peekApprovals(join(runDir, "approvals.json"))?.pending.length ?? null;
 }
 
 /**
  * Whose status it is, and where. While a runner lives, an edit that nobody can start with is told in its status: it is looked for where a start
  * without a configuration would have put it. Throws what is wrong with the configuration when none lives there.
  */
-async function findUser(options: JsonOptions): Promise<{ user: { id: string; tier: Tier }; folders: UserFolders }> {
+export async function findUser(
+  options: CommonOptions,
+): Promise<{ user: { id: string; tier: Tier }; folders: UserFolders }> {
   try {
     const place = await findPlace(options);
     return { user: place.user, folders: checkFolders(place.user, place.loaded, place) };
@@ -96,7 +115,7 @@ async function findUser(options: JsonOptions): Promise<{ user: { id: string; tie
     if (!(error instanceof AppError) || !error.code.startsWith("config_")) throw error;
     const id = options.user ?? "default";
     const folders = toFolders(join(options.config === undefined ? ".oxydra" : options.config, "workspaces", id));
-    const health = await ifReached(readHealth(controlPath(folders.ipc)));
+    const health = await ifReached(readHealth(toOwnSocket(folders)));
     if (health?.user_id !== id) throw error;
     return { user: { id, tier: health.sandbox_tier }, folders };
   }

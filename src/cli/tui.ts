@@ -111,7 +111,8 @@ function connect(request: ClientRequest, session: string | undefined): Promise<C
 
 function checkModel(request: ClientRequest, { provider, model }: Connection["info"]): void {
   if (request.model === undefined || request.model === `${provider}/${model}`) return;
-  const why = `the running gateway uses ${provider}/${model}; end its clients to start one with ${request.model}`;
+  const why =
+    `the running gateway uses ${provider}/${model}; end its clients, or \`oxydra restart --model ${request.model}\``;
   throw new AppError("usage", why);
 }
 

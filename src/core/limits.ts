@@ -108,6 +108,28 @@ export const LIMITS = {
   controlBytesMax: 65_536,
   /** A runner that lives answers at its control socket within this. */
   controlWaitMs: 5_000,
+  /** Lines of the logs that one answer has, and without a word about it. */
+  logTailMax: 1_000,
+  logTailDefault: 200,
+  /** Lines of one answer at the control socket, as JSON: clients of the reference take frames of 128 KiB. */
+  logAnswerBytesMax: 122_880,
+  /** Lines of one `oxydra logs`, as JSON. */
+  logShownBytesMax: 16_777_216,
+  /** One line of a log as it is read, in bytes; what follows is dropped. */
+  logLineBytesMax: 32_768,
+  /** Between two looks of `oxydra logs -f`, and what it reads of one file at one look. */
+  logPollMs: 300,
+  logLookBytesMax: 4_194_304,
+  /** The longest that a stop may be asked to wait for turns that run. */
+  stopDrainMsMax: 3_600_000,
+  /** After its turns had their time, a runner that stops is gone within this. */
+  stopEndMs: 10_000,
+  /** Between two looks at a runner that stops or comes up. */
+  daemonPollMs: 50,
+  /** What is started in the background listens within this. */
+  daemonStartMs: 60_000,
+  /** What a process in the background may have written of its own before its next start turns the page. */
+  daemonLogBytesMax: 1_048_576,
   /** What a runner remembers of approvals, as one file. */
   approvalsBytesMax: 4_194_304,
   /** What a standing answer says of its call, in UTF-16 code units; all of them fit in `approvalsBytesMax`. */

@@ -3,7 +3,14 @@ import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { controlPath, prepareControlDir } from "#/runner/endpoint.ts";
-import { type ControlReply, ControlRequest, type HealthStatus } from "#/runner/control_frames.ts";
+import {
+  type ControlReply,
+  ControlRequest,
+  type HealthStatus,
+  type LogsAnswer,
+  type LogsRequest,
+  type StartedWith,
+} from "#/runner/control_frames.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 
 /** What the socket is asked about. */
@@ -13,6 +20,12 @@ export interface ControlDeps {
   readonly reload: () => Promise<HealthStatus["config"]>;
   /** How this runner is, now. */
   readonly health: () => HealthStatus;
+  /** Lines of the logs. Throws AppError `usage` for a `since` that is no time. */
+  readonly logs: (request: LogsRequest) => Promise<LogsAnswer>;
+  /** Stops the runner, in the background: turns that run have so long to end. Called after the answer is written. */
+  readonly stop: (drainMs?: number) => void;
+  /** How it was asked to start; absent for one that lives as long as its clients. */
+  readonly startedWith?: StartedWith;
   /** Reads the tokens anew and tells the gateway. Throws AppError. */
   readonly onTokens?: () => Promise<void>;
 }
@@ -77,9 +90,11 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
       const parsed = ControlRequest.safeParse(asked);
       const reply = parsed.success
         ? await answer(parsed.data, deps)
-        : toErrorReply(new AppError("protocol", "this is no request of the control socket"));
+        : toErrorReply(new AppError("usage", "this is no request of the control socket"), true);
       await writer.write(encodeLengthJson(reply, LIMITS.approvalsBytesMax));
       if (!parsed.success) return;
+      // Not before: a stop closes this socket.
+      if (reply.op === "shutdown_status" && parsed.data.op === "shutdown_user") deps.stop(parsed.data.payload.drain_ms);
     }
   } catch {
     // Cut off, too large, or gone: whoever it was, the next connection starts anew.
@@ -88,14 +103,18 @@ async function serve(connection: Deno.UnixConn, deps: ControlDeps): Promise<void
   }
 }
 
-async function answer(
-  request: ControlRequest,
-  { approvals, health, reload, onTokens }: ControlDeps,
-): Promise<ControlReply> {
+async function answer(request: ControlRequest, deps: ControlDeps): Promise<ControlReply> {
+  const { approvals, health, reload, onTokens, logs, startedWith } = deps;
   try {
     switch (request.op) {
       case "health_check":
         return { op: "health_status", payload: health() };
+      case "shutdown_user":
+        return toShutdownReply(request.payload.user_id, health());
+      case "logs":
+        return { op: request.op, payload: await logs(request.payload) };
+      case "start_options":
+        return { op: request.op, payload: startedWith ?? null };
       case "approvals":
         return { op: request.op, payload: [...(await approvals()).pending] };
       case "tokens":
@@ -108,12 +127,27 @@ async function answer(
         return { op: request.op };
     }
   } catch (error) {
-    return toErrorReply(error);
+    return toErrorReply(error, request.op === "logs");
   }
 }
 
-function toErrorReply(error: unknown): ControlReply {
-  return { op: "error", payload: toPublicError(error, crypto.randomUUID()) };
+function toShutdownReply(asked: string, { user_id, shutdown, active_turns }: HealthStatus): ControlReply {
+  if (asked !== user_id) {
+    return {
+      op: "error",
+      payload: { code: "unknown_user", message: `this is the runner of ${user_id}, not of ${asked}` },
+    };
+  }
+  const turns = active_turns === 0 ? "no turn is at work" : `turns at work: ${active_turns}`;
+  const message = shutdown ? `it is stopping already; ${turns}` : `it stops; ${turns}`;
+  return { op: "shutdown_status", payload: { user_id, shutdown: true, already_stopped: shutdown, message } };
+}
+
+/** To what the reference asks as well, with one of its three codes: its clients can read no other. */
+function toErrorReply(error: unknown, isReference = false): ControlReply {
+  const { code, message } = toPublicError(error, crypto.randomUUID());
+  if (!isReference) return { op: "error", payload: { code, message } };
+  return { op: "error", payload: { code: code === "usage" ? "invalid_request" : "internal", message } };
 }
 
 function end(connection: Deno.UnixConn): void {
@@ -126,8 +160,10 @@ function end(connection: Deno.UnixConn): void {
 
 function removeOld(path: string): void {
   try {
-    if (!Deno.lstatSync(path).isSocket) {
-      throw new AppError("config_invalid", `${path} is no socket; remove it`);
+    const { isSocket, uid } = Deno.lstatSync(path);
+    if (!isSocket) throw new AppError("config_invalid", `${path} is no socket; remove it`);
+    if (uid !== Deno.uid()) {
+      throw new AppError("config_invalid", `${path} belongs to another user of this machine; remove it`);
     }
     Deno.removeSync(path);
   } catch (error) {

@@ -5,12 +5,63 @@ import { LIMITS } from "#/core/limits.ts";
 
 const Id = z.string().max(LIMITS.idCharsMax);
 
+/** Which lines of the logs are wanted: the reference's `RunnerControlLogsRequest`, with its defaults and its nulls. */
+export const LogsRequest = z.strictObject({
+  role: z.enum(["runtime", "sidecar", "all"]).default("runtime"),
+  stream: z.enum(["stdout", "stderr", "both"]).default("both"),
+  /** Absent: `logTailDefault` of LIMITS. */
+  tail: z.number().int().nonnegative().nullish(),
+  /** RFC 3339, or as in 30s, 15m, 1h, 2d before now. */
+  since: z.string().max(LIMITS.idCharsMax).nullish(),
+  /** Its client writes the lines; what is answered is the same. */
+  format: z.enum(["text", "json"]).default("text"),
+});
+/** One of them. */
+export type LogsRequest = z.infer<typeof LogsRequest>;
+
+/** One line of a log: the reference's `RunnerLogEntry`. */
+export const LogEntry = z.strictObject({
+  /** RFC 3339; absent for a line that nobody gave a time, such as the last words of a process that crashed. */
+  timestamp: z.string().exactOptional(),
+  source: z.enum(["process_file", "docker_api"]),
+  role: z.string(),
+  stream: z.string(),
+  message: z.string(),
+});
+/** One of them. */
+export type LogEntry = z.infer<typeof LogEntry>;
+
+/** The newest lines that were asked for, the oldest of them first: the reference's `RunnerControlLogsResponse`. */
+export const LogsAnswer = z.strictObject({
+  entries: z.array(LogEntry),
+  /** Older ones were left out. */
+  truncated: z.boolean(),
+  warnings: z.array(z.string()),
+});
+/** One of them. */
+export type LogsAnswer = z.infer<typeof LogsAnswer>;
+
+/** How `oxydra start` was asked to start; a restart does it the same way. Kept in memory alone: it may name secrets. */
+export const StartedWith = z.strictObject({ detached: z.boolean(), options: z.record(z.string(), z.unknown()) });
+/** One of them. */
+export type StartedWith = z.infer<typeof StartedWith>;
+
 /**
  * What may be asked at the runner's control socket, in the reference's framing (4-byte big-endian length + JSON) and its form
  * `{op, payload}` (crates/types/src/runner.rs). The approvals are ours: whoever can open this socket is the owner.
  */
 export const ControlRequest = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("health_check") }),
+  z.strictObject({
+    op: z.literal("shutdown_user"),
+    payload: z.strictObject({
+      user_id: Id,
+      /** Ours: what turns that run have to reach their end, instead of what the runner gives them. */
+      drain_ms: z.number().int().nonnegative().max(LIMITS.stopDrainMsMax).exactOptional(),
+    }),
+  }),
+  z.strictObject({ op: z.literal("logs"), payload: LogsRequest }),
+  z.strictObject({ op: z.literal("start_options") }),
   z.strictObject({ op: z.literal("approvals") }),
   /** The file of the tokens has changed. */
   z.strictObject({ op: z.literal("tokens") }),
@@ -64,9 +115,26 @@ export const HealthStatus = z.strictObject({
 /** One of them. */
 export type HealthStatus = z.infer<typeof HealthStatus>;
 
-/** An answer: the request's `op` with what it brought; `health_status` to a `health_check`, as the reference has it; or `error`. */
+/** What becomes of a `shutdown_user`: the reference's `RunnerControlShutdownStatus`. It is answered when the stop begins. */
+export const ShutdownStatus = z.strictObject({
+  user_id: z.string(),
+  shutdown: z.boolean(),
+  /** Somebody has asked for it before. */
+  already_stopped: z.boolean(),
+  message: z.string(),
+});
+/** One of them. */
+export type ShutdownStatus = z.infer<typeof ShutdownStatus>;
+
+/**
+ * An answer: the request's `op` with what it brought; `health_status` to a `health_check` and `shutdown_status` to a `shutdown_user`, as the
+ * reference has it; or `error`, to what the reference knows with one of its codes: `invalid_request`, `unknown_user`, `internal`.
+ */
 export const ControlReply = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("health_status"), payload: HealthStatus }),
+  z.strictObject({ op: z.literal("shutdown_status"), payload: ShutdownStatus }),
+  z.strictObject({ op: z.literal("logs"), payload: LogsAnswer }),
+  z.strictObject({ op: z.literal("start_options"), payload: StartedWith.nullable() }),
   z.strictObject({ op: z.literal("approvals"), payload: z.array(z.unknown()) }),
   z.strictObject({ op: z.literal("answer_approval") }),
   z.strictObject({ op: z.literal("tokens") }),

@@ -2,14 +2,17 @@ import { join } from "#/lib/path.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { UserFolders } from "#/config/user.ts";
+import { LOG_FILES } from "#/runner/log_names.ts";
 
 const PRIVATE = ["root", "ipc", "logs", "internal", "run", "audit"] as const;
 
+type Kind = "file" | "folder" | "socket";
+
 /** What the runner opens by its name, and what must lie there when something does. */
-const OPENED: readonly (readonly [folder: keyof UserFolders, name: string, kind: "file" | "folder"])[] = [
+const OPENED: readonly (readonly [folder: keyof UserFolders, name: string, kind: Kind])[] = [
   ["ipc", "gateway-endpoint", "file"],
-  ["logs", "runtime.log", "file"],
-  ["logs", "runtime.log.1", "file"],
+  ["ipc", "runner-control.sock", "socket"],
+  ...LOG_FILES.flatMap(({ name }) => [["logs", name, "file"], ["logs", `${name}.1`, "file"]] as const),
   ["run", "runner.lock", "file"],
   ["run", "guest.lock", "file"],
   ["run", "tokens.json", "file"],
@@ -55,11 +58,13 @@ function makePrivate(path: string): string | undefined {
     : `${path} cannot be made private (mode 0700); choose a workspace_root on another disk`;
 }
 
-function checkKind(path: string, kind: "file" | "folder"): string | undefined {
+function checkKind(path: string, kind: Kind): string | undefined {
   try {
     const info = Deno.lstatSync(path);
-    if (kind === "file" ? info.isFile : info.isDirectory) return undefined;
-    return `${path} is ${toWords(info)}, where only a plain ${kind} may be; remove it`;
+    const is = { file: info.isFile, folder: info.isDirectory, socket: info.isSocket === true };
+    if (!is[kind]) return `${path} is ${toWords(info)}, where only a plain ${kind} may be; remove it`;
+    // Whoever it belongs to can change it, or holds it, although the folder around it is ours.
+    return info.uid === Deno.uid() ? undefined : `${path} belongs to another user of this machine; remove it`;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     return `${path} cannot be looked at`;

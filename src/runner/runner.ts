@@ -1,8 +1,8 @@
 import { join } from "#/lib/path.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { AppError } from "#/core/error.ts";
-import { openControl } from "#/runner/control.ts";
-import type { HealthStatus } from "#/runner/control_frames.ts";
+import { type ControlDeps, openControl } from "#/runner/control.ts";
+import type { HealthStatus, StartedWith } from "#/runner/control_frames.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
@@ -13,6 +13,7 @@ import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { Reloaded, Reloader } from "#/runner/reload.ts";
 import type { RunnerSettings, Told } from "#/runner/settings.ts";
+import { Stopping } from "#/runner/stopping.ts";
 import { hasTokens } from "#/runner/tokens_path.ts";
 
 /** Everything that one start is made of. */
@@ -27,6 +28,8 @@ export interface RunnerInput extends LiveInput {
   readonly tools: ToolsPlan;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
+  /** How `oxydra start` was asked; absent for a runner that lives as long as its clients. */
+  readonly startedWith?: StartedWith;
   /** Where the configuration is read again; absent where there is none, and then nothing is watched. */
   readonly reload?: ReloadInput;
 }
@@ -55,6 +58,15 @@ export interface Runner {
   whenIdle(): Promise<void>;
   /** Reads the configuration again and says what became of it. Rejects with AppError `usage` when this runner has none. */
   reload(): Promise<HealthStatus["config"]>;
+  /** What the control socket says of it, now. */
+  health(): HealthStatus;
+  /**
+   * Takes no new turn, gives those that run `drainMs` (as `LiveInput` says when absent) to end, then closes: what still runs is suspended, and goes on
+   * at the next start. A further call can only shorten the wait. `oxydra stop` calls it as well.
+   */
+  stop(drainMs?: number): Promise<void>;
+  /** Resolves when it is closed, by whomever. */
+  readonly closed: Promise<void>;
   /** Ends guest and children, removes the endpoint and gives the lock back. A second call waits for the first. */
   close(): Promise<void>;
 }
@@ -76,7 +88,10 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   makeCacheView(await findDenoDir(input.env), folders.run);
   const env = toSandboxEnv(input.env, folders.run);
   const log = openLogFile(join(folders.logs, "runtime.log"));
-  open.defer(() => log.close());
+  open.defer(() => {
+    log.write("runner: it has stopped");
+    log.close();
+  });
   const told = input.bootstrap();
   told.catch(() => {});
   let endpoint: Endpoint | undefined;
@@ -94,12 +109,13 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   open.defer(() => removeEndpoint(folders.ipc));
   await live.open();
   const reloading = new Reloading(input, live, log);
-  const control = openControl(folders.ipc, {
-    approvals: async () => (await live.gate.host()).approvals,
-    health: () => toHealth(input, live, reloading.state),
-    reload: () => reloading.reload(),
-    onTokens: () => live.tellTokens(),
-  });
+  const opened = Promise.withResolvers<AsyncDisposableStack>();
+  const closed = Promise.withResolvers<void>();
+  let closing: Promise<void> | undefined;
+  const close = () => closing ??= opened.promise.then((stack) => stack.disposeAsync()).finally(closed.resolve);
+  const stopping = new Stopping((ms) => live.supervisor.drain(ms), close, input.drainMs);
+  const health = () => toHealth(input, live, { config: reloading.state, shutdown: stopping.isOn });
+  const control = openControl(folders.ipc, toControlDeps(input, live, { reloading, stopping, health }));
   // One that was revoked while the guest came up found nobody to tell.
   if (hasTokens(folders.run)) await live.tellTokens();
   open.defer(() => control.close());
@@ -107,8 +123,8 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   // Not before: what waits for the address does not wait for this, and the first call does.
   live.host.tryWalls();
   reloading.open(await told);
-  const opened = open.move();
-  let closing: Promise<void> | undefined;
+  log.write(`runner: it runs as process ${Deno.pid}; the gateway is at 127.0.0.1:${live.supervisor.port}`);
+  opened.resolve(open.move());
   return {
     get endpoint() {
       return endpoint!;
@@ -119,7 +135,33 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     },
     whenIdle: () => live.presence.whenNone(),
     reload: () => reloading.reload(),
-    close: () => closing ??= opened.disposeAsync(),
+    health,
+    stop: (drainMs) => stopping.stop(drainMs),
+    closed: closed.promise,
+    close,
+  };
+}
+
+/** What the control socket is answered with. */
+function toControlDeps(
+  { folders, startedWith }: RunnerInput,
+  live: Live,
+  { reloading, stopping, health }: { reloading: Reloading; stopping: Stopping; health: () => HealthStatus },
+): ControlDeps {
+  return {
+    approvals: async () => (await live.gate.host()).approvals,
+    health,
+    reload: () => reloading.reload(),
+    logs: async (request) => {
+      // Not a literal import: nobody asks for it before the gateway listens.
+      const { readLogs }: typeof import("#/runner/read_logs.ts") = await import(
+        new URL("./read_logs.ts", import.meta.url).href
+      );
+      return readLogs(folders.logs, request, Date.now()).answer;
+    },
+    stop: (drainMs) => void stopping.stop(drainMs),
+    ...(startedWith === undefined ? {} : { startedWith }),
+    onTokens: () => live.tellTokens(),
   };
 }
 
@@ -190,7 +232,7 @@ class Reloading {
 function toHealth(
   { user, version, folders, bind }: RunnerInput,
   live: Live,
-  config: HealthStatus["config"],
+  { config, shutdown }: Pick<HealthStatus, "config" | "shutdown">,
 ): HealthStatus {
   const { supervisor, host } = live;
   const { guest } = supervisor;
@@ -202,8 +244,7 @@ function toHealth(
     startup_status: startupStatus,
     shell_available: startupStatus.shell_available,
     browser_available: startupStatus.browser_available,
-    // Whoever shuts down has closed the socket.
-    shutdown: false,
+    shutdown,
     log_dir: folders.logs,
     runtime_pid: guest.pid,
     pid: Deno.pid,

@@ -101,6 +101,12 @@ export class Supervisor {
     return job.done.promise;
   }
 
+  /** Before `close`: has the guest take no new turn, and resolves when none runs any more, or after `ms`. Its address is nobody's from now on. */
+  async drain(ms: number): Promise<void> {
+    this.#down(`it stops; turns have ${ms} ms to end`);
+    await this.#guest.drain(ms);
+  }
+
   /** Ends the guest and starts none any more. */
   async close(): Promise<void> {
     this.#closing.abort();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LIMITS } from "#/core/limits.ts";
-import { findFolders, readAuditHead, readAuditSegments, readHeads } from "#/cli/audit_log.ts";
+import { findFolders, readAuditSegments, readHeads } from "#/cli/audit_log.ts";
 import { SqliteDriver } from "#/memory/sqlite_driver.ts";
 import { freshDir, segmentsIn, writeLog } from "../sandbox/audit_kit.ts";
 import { type AuditedMachine, makeAuditedMachine, makeBusyMachine } from "./audit_kit.ts";
@@ -83,16 +83,4 @@ Deno.test("readHeads() opens no link, neither for the folder nor for the file", 
   Deno.removeSync(machine.internal, { recursive: true });
   Deno.symlinkSync(other.internal, machine.internal);
   await assert.rejects(heads(machine), { code: "audit_failed" });
-});
-
-Deno.test("readAuditHead() is the last whole entry, also behind half a line of a crash; null where there is no log", () => {
-  const dir = freshDir();
-  assert.equal(readAuditHead(dir), null);
-  assert.equal(readAuditHead(join(dir, "gone")), null);
-  const last = writeLog(dir, 600, { segmentBytesMax: 10_000 }).at(-1)!;
-  const found = readAuditHead(dir)!;
-  assert.deepEqual([found.seq, found.sha256], [last.seq, last.sha256]);
-  Deno.writeTextFileSync(join(dir, segmentsIn(dir).at(-1)!), '{"half', { append: true });
-  assert.deepEqual(readAuditHead(dir), found);
-  assert.equal(typeof found.at, "number");
 });

@@ -22,7 +22,7 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   // What a start with a real model loads besides; a first start with the demo must not leave it behind.
   const catalog = ["provider/catalog_snapshot.json", "runner/describe_start.ts"];
   // What a runner that lives loads when the gateway listens, and when its configuration changes; it has no network for it by then.
-  const later = ["cli/reread.ts", "runner/reload.ts", "runner/watch_files.ts"];
+  const later = ["cli/reread.ts", "runner/read_logs.ts", "runner/reload.ts", "runner/watch_files.ts"];
   assert.deepEqual(named.sort(), [...entries, ...catalog, ...later].sort());
   // Ink is fetched by whoever starts it, and by nobody else.
   assert.match(nameTuiEntry.toString(), /import\(["']#\/cli\/tui\.ts["']\)/);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { toPlainTurn } from "#/cli/plain_args.ts";
+import { toPlainStatus, toPlainTurn } from "#/cli/plain_args.ts";
 import { reportError } from "#/cli/report_error.ts";
 import { AppError } from "#/core/error.ts";
 import { makeMachine, runOxydra } from "../fixture/system.ts";
@@ -41,6 +41,28 @@ Deno.test("toPlainTurn() leaves help, mistakes and everything else to the parser
     "run -",
   ];
   for (const line of lines) assert.equal(toPlainTurn(line === "" ? [] : line.split(" ")), null, line);
+});
+
+Deno.test("toPlainStatus() reads the plain forms of status and leaves the rest to the parser", () => {
+  const cases: readonly (readonly [string, ReturnType<typeof toPlainStatus>])[] = [
+    ["status", {}],
+    ["status --json", { json: true }],
+    ["status --user u --json --config d", { user: "u", json: true, config: "d" }],
+  ];
+  for (const [line, expected] of cases) assert.deepEqual(toPlainStatus(line.split(" ")), expected, line);
+  const others = [
+    "",
+    "run",
+    "status now",
+    "status --help",
+    "status -h",
+    "status --tier process",
+    "status --model a/b",
+    "status --user",
+    "status -- x",
+    "status --session s",
+  ];
+  for (const line of others) assert.equal(toPlainStatus(line.split(" ")), null, line);
 });
 
 Deno.test("a plain command line and the same one through the parser do the same", async () => {

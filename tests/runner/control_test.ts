@@ -3,10 +3,11 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { ApprovalCard } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { answerApproval, readApprovals, readHealth } from "#/cli/control_client.ts";
-import { openControl } from "#/runner/control.ts";
-import { ControlReply, ControlRequest } from "#/runner/control_frames.ts";
+import { answerApproval, readApprovals, readHealth, readStartedWith, stopUser } from "#/cli/control_client.ts";
+import { type Control, type ControlDeps, openControl } from "#/runner/control.ts";
+import { ControlReply, ControlRequest, type LogsRequest } from "#/runner/control_frames.ts";
 import { controlPath, prepareControlDir } from "#/runner/endpoint.ts";
+import { readLogs } from "#/runner/read_logs.ts";
 import { toStartupStatus } from "#/runner/startup_status.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
@@ -49,6 +50,35 @@ const ReferenceReply = z.object({
     runtime_pid: z.number().int().nullish(),
     runtime_container_name: z.string().nullish(),
   }),
+});
+
+/** The reference's serde shapes of what it asks and is answered: tagged `op` and `payload`, defaults for what is absent, errors of three codes. */
+const ReferenceLogs = z.object({
+  op: z.literal("logs"),
+  payload: z.object({
+    entries: z.array(z.object({
+      timestamp: z.string().optional(),
+      source: z.enum(["process_file", "docker_api"]),
+      role: z.string(),
+      stream: z.string(),
+      message: z.string(),
+    })),
+    truncated: z.boolean(),
+    warnings: z.array(z.string()).default([]),
+  }),
+});
+const ReferenceShutdown = z.object({
+  op: z.literal("shutdown_status"),
+  payload: z.object({
+    user_id: z.string(),
+    shutdown: z.boolean(),
+    already_stopped: z.boolean(),
+    message: z.string().nullish(),
+  }),
+});
+const ReferenceError = z.object({
+  op: z.literal("error"),
+  payload: z.object({ code: z.enum(["invalid_request", "unknown_user", "internal"]), message: z.string() }),
 });
 
 interface Desk extends Disposable {
@@ -202,3 +232,73 @@ Deno.test("ControlRequest knows what the owner may ask and nothing else", () => 
   assert.ok(ControlRequest.safeParse({ op: "approvals" }).success);
   assert.equal(ControlRequest.safeParse({ op: "approvals", payload: {} }).success, false);
 });
+
+Deno.test("openControl() answers the reference's logs as it asks, its nulls and its defaults included", async () => {
+  const dir = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(join(dir, "runtime.log"), "2030-01-31T18:00:00.000Z one\n2030-01-31T18:00:01.000Z two\n");
+  const asked: LogsRequest[] = [];
+  using control = openWith({
+    logs: (request) => {
+      asked.push(request);
+      return Promise.resolve(readLogs(dir, request, Date.now()).answer);
+    },
+  });
+  const ask = (payload: unknown) => exchange(control.path, encodeLengthJson({ op: "logs", payload }, 1_000));
+  // What serde writes of `RunnerControlLogsRequest::default()`, of the least, and of all of it.
+  const least = ReferenceLogs.parse(await ask({ role: "runtime", stream: "both", tail: null, format: "text" }));
+  assert.deepEqual(least.payload.entries.map(({ message }) => message), ["one", "two"]);
+  assert.deepEqual(ReferenceLogs.parse(await ask({})), least);
+  const all = await ask({ role: "all", stream: "stderr", tail: 1, since: "2030-01-31T18:00:00Z", format: "json" });
+  const { payload } = ReferenceLogs.parse(all);
+  assert.deepEqual([payload.entries[0]!.message, payload.truncated, payload.warnings.length], ["two", true, 1]);
+  assert.deepEqual(asked[0], { role: "runtime", stream: "both", tail: null, format: "text" });
+  // The largest number of a Rust usize, as JSON has it here, and what is none of it.
+  for (const tail of [-1, 1.5, "9", 1e300]) {
+    assert.equal(ReferenceError.parse(await ask({ tail })).payload.code, "invalid_request");
+  }
+  assert.equal(ReferenceError.parse(await ask({ since: "yesterday" })).payload.code, "invalid_request");
+  assert.equal(ReferenceError.parse(await ask({ role: "shell" })).payload.code, "invalid_request");
+  assert.equal(
+    ReferenceError.parse(await exchange(control.path, encodeLengthJson({ op: "explode" }, 99))).payload.code,
+    "invalid_request",
+  );
+});
+
+Deno.test("openControl() takes the reference's shutdown_user, stops after it has answered, and only for its own user", async () => {
+  const stops: (number | undefined)[] = [];
+  let shutdown = false;
+  const health = () => healthOf({ shutdown, active_turns: 2 });
+  using control = openWith({ health, stop: (ms) => stops.push(ms) });
+  const ask = (payload: unknown) => exchange(control.path, encodeLengthJson({ op: "shutdown_user", payload }, 1_000));
+  const other = ReferenceError.parse(await ask({ user_id: "mallory" })).payload;
+  assert.deepEqual([other.code, stops], ["unknown_user", []]);
+  await assert.rejects(stopUser(control.path, "mallory"), { code: "usage" });
+  const first = ReferenceShutdown.parse(await ask({ user_id: "default" })).payload;
+  assert.deepEqual([first.shutdown, first.already_stopped, first.message], [true, false, "it stops; turns at work: 2"]);
+  shutdown = true;
+  assert.equal((await stopUser(control.path, "default", 0)).already_stopped, true);
+  assert.deepEqual(stops, [undefined, 0]);
+  for (
+    const payload of [undefined, {}, { user_id: 7 }, { user_id: "default", drain_ms: LIMITS.stopDrainMsMax + 1 }, {
+      user_id: "default",
+      drain_ms: -1,
+    }]
+  ) {
+    assert.equal(ReferenceError.parse(await ask(payload)).payload.code, "invalid_request");
+  }
+  assert.equal(stops.length, 2);
+});
+
+Deno.test("openControl() says how it was asked to start, to the owner alone who can open it", async () => {
+  {
+    using control = openWith({});
+    assert.equal(await readStartedWith(control.path), null);
+  }
+  using control = openWith({ startedWith: { detached: true, options: { env: ["A=b"] } } });
+  assert.deepEqual(await readStartedWith(control.path), { detached: true, options: { env: ["A=b"] } });
+});
+
+function openWith(deps: Partial<ControlDeps>): Control & Disposable {
+  const control = openControl(Deno.makeTempDirSync(), { ...toControlDeps({} as Approvals), ...deps });
+  return { ...control, [Symbol.dispose]: () => control.close() };
+}
