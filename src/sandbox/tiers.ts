@@ -8,6 +8,8 @@ export interface TierOptions {
   readonly user: string;
   /** Folder of this user's runner, 0700, for files that live for moments, e.g. `<user>/run`. A real path. */
   readonly dir: string;
+  /** Path of `setpriv`, where it exists: a walled process dies with its runner (Linux). */
+  readonly pdeathsig?: string | undefined;
 }
 
 const BWRAP = new URL("./tier_bwrap.ts", import.meta.url).href;

@@ -37,7 +37,8 @@ export class WallHouse implements AsyncDisposable {
   /** `root` is removed with everything in it. */
   static async open(root = Deno.makeTempDirSync({ prefix: "oxydra-wall-" })): Promise<WallHouse> {
     for (const name of ["shared", "tmp", "run"]) Deno.mkdirSync(join(root, name), { mode: 0o700 });
-    return new WallHouse(root, await pickTier("process", { user: "alice", dir: join(Deno.realPathSync(root), "run") }));
+    const options = { user: "alice", dir: join(Deno.realPathSync(root), "run"), pdeathsig: "/usr/bin/setpriv" };
+    return new WallHouse(root, await pickTier("process", options));
   }
 
   /** A process of this user, that a test ends itself. */
