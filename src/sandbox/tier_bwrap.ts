@@ -248,9 +248,10 @@ function planSpawn({ spec: { limits, argv }, dir, groups: { dirs }, pdeathsig }:
 
 /** Why a tree of processes has to end. */
 function judgeTree(pid: number, { limits }: WalledSpec): string | undefined {
-  const { processes, memoryBytes } = readTree(pid, limits.processesMax, limits.memoryBytesMax);
   // bwrap itself and the first process of its namespace are not its own doing.
-  if (processes > limits.processesMax + 2) return `It had more than ${limits.processesMax} processes`;
+  const processesMax = limits.processesMax + 2;
+  const { processes, memoryBytes } = readTree(pid, processesMax, limits.memoryBytesMax);
+  if (processes > processesMax) return `It had more than ${limits.processesMax} processes`;
   if (memoryBytes > limits.memoryBytesMax) {
     return `It used more than ${Math.floor(limits.memoryBytesMax / 1_048_576)} MiB of memory`;
   }

@@ -244,7 +244,7 @@ Deno.test("nothing outlives its shell: not what it left behind, not what it made
   const walled = await house.start(["/bin/bash", "-c", `${leave} echo ready; wait`]);
   const reader = walled.stdout.getReader();
   await reader.read();
-  assert.equal(findProcesses(`sleep\0${mark}`).length, 3);
+  await until(() => findProcesses(`sleep\0${mark}`).length === 3);
   await walled.kill();
   assert.deepEqual(findProcesses(`sleep\0${mark}`), []);
   assert.equal((await walled.exited).code, 137);
@@ -260,19 +260,21 @@ Deno.test("a runner that is killed takes its shells along", async () => {
   }).spawn();
   const reader = runner.stdout.getReader();
   await reader.read();
-  const deadline = performance.now() + 10_000;
-  while (findProcesses(`sleep\0${mark}`).length === 0) {
-    assert.ok(performance.now() < deadline);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => findProcesses(`sleep\0${mark}`).length > 0);
   runner.kill("SIGKILL");
   await Promise.all([runner.status, reader.cancel()]);
-  while (findProcesses(`sleep\0${mark}`).length > 0) {
-    assert.ok(performance.now() < deadline, "it lives");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => findProcesses(`sleep\0${mark}`).length === 0);
   Deno.removeSync(root, { recursive: true });
 });
+
+/** Waits until it is so; fails when it does not come to that. */
+async function until(isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!isSo()) {
+    assert.ok(performance.now() < deadline, `not within 10 s: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
 
 /** Processes whose command line begins with these arguments. */
 function findProcesses(line: string): string[] {
