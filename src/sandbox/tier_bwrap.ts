@@ -91,7 +91,6 @@ export class BwrapTier implements TierDriver {
   async #try(): Promise<BwrapTrial> {
     const version = await this.#readVersion();
     if (version === undefined) return { version, failure: "bwrap cannot be started", notes: [] };
-    const mount = await Deno.makeTempDir({ dir: this.#options.dir, prefix: PREFIX });
     const limits = {
       memoryBytesMax: TRIAL_BYTES,
       processesMax: 8,
@@ -101,10 +100,11 @@ export class BwrapTier implements TierDriver {
       tmpBytesMax: TRIAL_BYTES,
       diskFloorBytes: 0,
     };
-    const mounts = { shared: mount, tmp: mount };
+    const { user, dir } = this.#options;
+    const mounts = { shared: dir, tmp: dir };
     const spec = {
       id: "trial",
-      user: this.#options.user,
+      user,
       mounts,
       env: {},
       files: {},
@@ -118,12 +118,17 @@ export class BwrapTier implements TierDriver {
       return { version, failure: undefined, notes: toNotes(holds, isAtLeast(version, 0, 8)) };
     } catch (error) {
       return { version, failure: error instanceof Error ? error.message : String(error), notes: [] };
-    } finally {
-      await Deno.remove(mount, { recursive: true });
     }
   }
 
   #readVersion(): Promise<string | undefined> {
+    this.#version ??= askVersion();
+    return this.#version;
+  }
+}
+
+async function askVersion(): Promise<string | undefined> {
+  try {
     const options: Deno.CommandOptions = {
       args: ["--version"],
       clearEnv: true,
@@ -131,11 +136,10 @@ export class BwrapTier implements TierDriver {
       stdin: "null",
       stderr: "null",
     };
-    this.#version ??= new Deno.Command("bwrap", options).output().then(
-      ({ stdout }) => /\d+\.\d+(\.\d+)?/.exec(new TextDecoder().decode(stdout))?.[0],
-      () => undefined,
-    );
-    return this.#version;
+    const { stdout } = await new Deno.Command("bwrap", options).output();
+    return /\d+\.\d+(\.\d+)?/.exec(new TextDecoder().decode(stdout))?.[0];
+  } catch {
+    return undefined;
   }
 }
 
