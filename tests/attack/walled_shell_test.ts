@@ -1,6 +1,7 @@
 /** What a hostile command tries against the walls that stand around every shell. Rules about commands are not among them. */
 import assert from "node:assert/strict";
 import { join, toFilePath } from "#/lib/path.ts";
+import { BwrapTier } from "#/sandbox/tier_bwrap.ts";
 import { openSmallDisk, WAY } from "../fixture/small_disk.ts";
 import { LIMITS_OF_TESTS, WallHouse } from "../sandbox/wall_kit.ts";
 
@@ -301,11 +302,13 @@ Deno.test("a runner that is killed takes its shells along", async () => {
     stdout: "piped",
   }).spawn();
   const reader = runner.stdout.getReader();
-  await reader.read();
+  const user = new TextDecoder().decode((await reader.read()).value).trim().replace("open ", "");
   await until(() => findProcesses(`sleep\0${mark}`).length > 0);
   runner.kill("SIGKILL");
   await Promise.all([runner.status, reader.cancel()]);
   await until(() => findProcesses(`sleep\0${mark}`).length === 0);
+  const groups = await new BwrapTier({ user, dir: join(Deno.realPathSync(root), "run") }).sweep(user);
+  assert.equal(groups > 0, Deno.uid() === 0, "its control groups, where it could make any");
   Deno.removeSync(root, { recursive: true });
 });
 
