@@ -156,7 +156,7 @@ Deno.test("BwrapTier.sweep() removes what a killed runner left", async () => {
 Deno.test("BwrapTier.probe() tries it once, says what holds less, and never rejects", async () => {
   await using house = await WallHouse.open();
   const status = await house.driver.probe();
-  assert.equal(status.available, true, status.reason);
+  assert.equal(status.available, true, status.reason ?? "");
   assert.match(status.about, /^bubblewrap \d+\.\d+/);
   assert.equal(await house.driver.probe(), status);
   assert.equal(status.notes.some((note) => note.includes("runs as root")), Deno.uid() === 0);

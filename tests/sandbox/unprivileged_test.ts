@@ -5,5 +5,5 @@ const FILES = ["tests/sandbox/tier_bwrap_test.ts", "tests/attack/walled_shell_te
 
 Deno.test("every test of walled processes holds for a user who is not root", async () => {
   const run = await runUnprivileged(FILES, ["zod"]);
-  assert.ok(run === undefined || run.success, run?.text);
+  assert.ok(run === undefined || run.success, run?.text ?? "");
 });
