@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join, toFilePath } from "#/lib/path.ts";
 import { BwrapTier } from "#/sandbox/tier_bwrap.ts";
 import { openSmallDisk, WAY } from "../fixture/small_disk.ts";
+import { openTempFiles } from "../sandbox/temp_files.ts";
 import { LIMITS_OF_TESTS, WallHouse } from "../sandbox/wall_kit.ts";
 
 const MIB = 1_048_576;
@@ -221,6 +222,24 @@ Deno.test("memory that no process has mapped counts as well", async () => {
   const { stdout, code } = await house.run("perl -", { limits }, hog);
   assert.equal(stdout, "");
   assert.notEqual(code, 0);
+});
+
+Deno.test("what a shell plants for the file tools is a file or is refused: links out, pipes, sockets, holes", async () => {
+  await using house = await WallHouse.open();
+  using temp = openTempFiles();
+  const { stderr } = await house.run(
+    `ln -s ${temp.outside} dir; ln -s ${temp.outside}/secret.txt file; ln -s /proc/self/environ env; ln /etc/passwd hard; mkfifo pipe; ` +
+      `perl -MSocket -e 'socket(S, 1, 1, 0); bind(S, pack_sockaddr_un("socket"))'; truncate -s 200M hole; echo fine > fine`,
+    { mounts: { shared: temp.shared, tmp: house.tmp } },
+  );
+  assert.match(stderr, /^ln: .*(cross-device|not permitted)/m);
+  const read = (name: string) => temp.run({ fn: "fs-read.read-text", path: `/shared/${name}` });
+  assert.equal((await read("fine")).text, "fine\n");
+  for (const name of ["dir/secret.txt", "file", "env", "hard", "pipe", "socket", "hole"]) {
+    const error = await read(name).then(({ text }) => assert.fail(`${name}: ${text.slice(0, 40)}`), (thrown) => thrown);
+    const codes = ["path_outside", "file_not_regular", "file_not_found", "file_too_large"];
+    assert.ok(codes.includes(error.code), `${name}: ${error}`);
+  }
 });
 
 Deno.test("kill -9 -1 ends the shell and nothing else", async () => {
