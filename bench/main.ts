@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen, daemon.
+ * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled.
  */
 import { cancel } from "./cancel.ts";
 import { clients } from "./clients.ts";
@@ -23,6 +23,7 @@ import { store } from "./store.ts";
 import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
+import { walled } from "./walled.ts";
 
 const BENCHES = [
   startup,
@@ -43,6 +44,7 @@ const BENCHES = [
   firstStart,
   screen,
   daemon,
+  walled,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
