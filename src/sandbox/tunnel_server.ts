@@ -47,6 +47,8 @@ export class TunnelServer {
   /** Listens for a tunnel; for null, for the other egress process, which names one in each request. Throws what the platform throws. */
   async listen(tunnel: number | null, path: string): Promise<void> {
     await this.end(tunnel);
+    // What a process that was killed left behind.
+    await Deno.remove(path).catch(() => {});
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(tunnel, socket));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);

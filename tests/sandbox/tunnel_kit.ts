@@ -11,9 +11,13 @@ export function toTunnelPlanInput(): TunnelsOptions["plan"] {
 /** Ways out with real processes in a short folder of their own; all of it ends with its scope. */
 export function openRealTunnels(
   options: Partial<TunnelsOptions> = {},
-): OpenTunnels & AsyncDisposable & { readonly dir: string; readonly log: string[]; readonly ends: unknown[] } {
+): OpenTunnels & AsyncDisposable & {
+  readonly dir: string;
+  readonly log: string[];
+  readonly ends: Parameters<TunnelsOptions["onEnd"]>[0][];
+} {
   const log: string[] = [];
-  const ends: unknown[] = [];
+  const ends: Parameters<TunnelsOptions["onEnd"]>[0][] = [];
   const above = Deno.makeTempDirSync({ prefix: "ox-net-" });
   const dir = `${above}/net`;
   const tunnels = openTunnels({
@@ -128,4 +132,9 @@ export async function mirror(connection: Deno.TcpConn): Promise<void> {
     text += new TextDecoder().decode(bytes.subarray(0, n));
   }
   await connection.write(new TextEncoder().encode(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${text}`));
+}
+
+/** Until it is so, looking again after whatever else is due. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
