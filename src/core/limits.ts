@@ -514,6 +514,8 @@ export const LIMITS = {
   egressGraceMs: 10_000,
   /** Between two looks at what an exchange has used. */
   egressWatchMs: 50,
+  /** Trying a tier's walls from inside, the start of a container included. */
+  walledTrialMs: 30_000,
   /** Ways out for processes behind walls at once, one a process. */
   tunnelsMax: 64,
   /** Connections of one of them, and of all of them; more are answered with 503. */
