@@ -13,6 +13,7 @@ import { type LogFile, openLogFile } from "#/runner/log_file.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { Reloaded, Reloader } from "#/runner/reload.ts";
 import type { RunnerSettings, Told } from "#/runner/settings.ts";
+import type { TierFacts, WalledPart } from "#/runner/startup_status.ts";
 import { hasTokens } from "#/runner/tokens_path.ts";
 
 /** Everything that one start is made of. */
@@ -25,6 +26,8 @@ export interface RunnerInput extends LiveInput {
   readonly bootstrap: () => Promise<Told>;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
+  /** What is known of the shell and the browser by now; absent where there are none. */
+  readonly tiers?: () => TierFacts | undefined;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
   /** Where the configuration is read again; absent where there is none, and then nothing is watched. */
@@ -188,13 +191,14 @@ class Reloading {
 
 /** What the control socket says of this runner, each time anew. */
 function toHealth(
-  { user, version, folders, bind }: RunnerInput,
+  { user, version, folders, bind, tiers }: RunnerInput,
   live: Live,
   config: HealthStatus["config"],
 ): HealthStatus {
   const { supervisor, host } = live;
   const { guest } = supervisor;
   const { startupStatus } = live;
+  const known = tiers?.();
   return {
     user_id: user,
     healthy: supervisor.isUp,
@@ -214,6 +218,11 @@ function toHealth(
     active_turns: guest.turns,
     guest_restarts: supervisor.restarts,
     config,
+    ...(known === undefined ? {} : { tiers: { shell: toPart(known.shell), browser: toPart(known.browser) } }),
     audit_head: host.audit.head,
   };
+}
+
+function toPart({ notes, ...part }: WalledPart): NonNullable<HealthStatus["tiers"]>["shell"] {
+  return { ...part, notes: [...notes] };
 }
