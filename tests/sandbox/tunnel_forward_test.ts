@@ -1,12 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  forward,
-  FORWARD_SCRIPT,
-  planForwarder,
-  PROXY_ENV,
-  TUNNEL_PORT,
-  TUNNEL_SOCKET,
-} from "#/sandbox/tunnel_forward.ts";
+import { forward, planForwarder, PROXY_ENV, TUNNEL_PORT, TUNNEL_SOCKET } from "#/sandbox/tunnel_forward.ts";
 import { hasBwrap, runWalled } from "./tunnel_inside.ts";
 import { mirror, openRealTunnels, openServer, readAll, readUntil } from "./tunnel_kit.ts";
 
