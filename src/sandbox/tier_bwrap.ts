@@ -39,7 +39,7 @@ export class BwrapTier implements TierDriver {
   async open(spec: WalledSpec, signal: AbortSignal): Promise<WalledProcess> {
     if (signal.aborted) throw new AppError("cancelled", "The call was cancelled");
     const dir = await Deno.makeTempDir({ dir: this.#options.dir, prefix: PREFIX });
-    const groups = openGroups(toGroupName(spec.user, spec.id), spec.limits);
+    const groups = openGroups(toGroupName(await this.#owner(spec.user), spec.id), spec.limits);
     try {
       await this.#write(dir, spec, signal);
       return await WalledBwrap.open(
@@ -56,13 +56,18 @@ export class BwrapTier implements TierDriver {
   }
 
   async sweep(user: string): Promise<number> {
-    let swept = sweepGroups(user);
+    let swept = sweepGroups(await this.#owner(user));
     for await (const { name } of Deno.readDir(this.#options.dir)) {
       if (!name.startsWith(PREFIX)) continue;
       await Deno.remove(join(this.#options.dir, name), { recursive: true });
       swept++;
     }
     return swept;
+  }
+
+  /** Control groups are a machine's: two runners may have a user of the same name. */
+  async #owner(user: string): Promise<string> {
+    return `${user}.${(await Deno.stat(this.#options.dir)).ino}`;
   }
 
   async #write(dir: string, spec: WalledSpec, signal: AbortSignal): Promise<void> {
@@ -178,12 +183,14 @@ class WalledBwrap implements WalledProcess {
   /** The first process of its namespace: the kernel ends all others with it, and it goes last. */
   readonly #init: number | undefined;
   #reason: string | undefined;
+  /** Its number may be somebody else's then. */
+  #hasEnded = false;
 
-  private constructor(child: Deno.ChildProcess, { spec, groups, watch }: WalledParts) {
+  private constructor(child: Deno.ChildProcess, { spec, dir, groups, watch }: WalledParts) {
     this.#child = child;
     this.groups = groups;
     [this.stdin, this.stdout, this.stderr] = [child.stdin, child.stdout, child.stderr];
-    this.#init = readChildren(child.pid)[0];
+    this.#init = readInit(dir);
     const { holds } = groups;
     const look = holds.memory && holds.processes ? {} : { look: () => judgeTree(child.pid, spec) };
     const unwatch = watch.add({ mounts: spec.mounts, limits: spec.limits, ...look }, (reason) => {
@@ -201,7 +208,7 @@ class WalledBwrap implements WalledProcess {
     void child.status.then(() => hasEnded = true);
     while (!isReady(parts.dir) && !hasEnded && !late.aborted) await delay(1, late);
     if (isReady(parts.dir)) return new WalledBwrap(child, parts);
-    if (!hasEnded) child.kill("SIGKILL");
+    if (!hasEnded) await endUnfinished(child.pid);
     const [said] = await Promise.all([
       new Response(child.stderr).text(),
       child.stdout.cancel(),
@@ -216,7 +223,7 @@ class WalledBwrap implements WalledProcess {
   }
 
   async kill(): Promise<void> {
-    signalKill(this.#init ?? this.#child.pid);
+    if (!this.#hasEnded) send(this.#init ?? this.#child.pid, "SIGKILL");
     await this.exited;
   }
 
@@ -224,6 +231,7 @@ class WalledBwrap implements WalledProcess {
     const { code } = await this.#child.status;
     // Where bwrap itself was killed, its child follows.
     while (this.#init !== undefined && isAlive(this.#init)) await delay(LIMITS.wallGoneMs, NO_SIGNAL);
+    this.#hasEnded = true;
     unwatch();
     const ranOut = this.groups.hasRunOut()
       ? `It used more than ${Math.floor(spec.limits.memoryBytesMax / 1_048_576)} MiB of memory`
@@ -286,9 +294,24 @@ function isReady(dir: string): boolean {
   }
 }
 
-function signalKill(pid: number): void {
+/** The number of the first process of its namespace, as bwrap wrote it down. */
+function readInit(dir: string): number | undefined {
+  const pid = /"child-pid": (\d+)/.exec(Deno.readTextFileSync(join(dir, "info")))?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
+
+/** Ends a bwrap that is not through: its child waits for it, and asks to follow it only later on. */
+async function endUnfinished(pid: number): Promise<void> {
+  // Stopped, so that it makes no child after we have looked.
+  send(pid, "SIGSTOP");
+  const pids = [...readChildren(pid), pid];
+  for (const each of pids) send(each, "SIGKILL");
+  while (pids.some(isAlive)) await delay(LIMITS.wallGoneMs, NO_SIGNAL);
+}
+
+function send(pid: number, signal: Deno.Signal): void {
   try {
-    Deno.kill(pid, "SIGKILL");
+    Deno.kill(pid, signal);
   } catch {
     // It has ended.
   }

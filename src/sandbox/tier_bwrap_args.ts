@@ -128,14 +128,14 @@ export const ETC_FILES: Readonly<Record<Exclude<typeof BWRAP_FILES[number], "arg
  */
 export const BWRAP_SCRIPT = `
 for fd in /proc/self/fd/*; do fd=\${fd##*/}; if [ "$fd" -gt 2 ]; then eval "exec $fd>&-"; fi; done
-exec ${BWRAP_FILES.map((name, index) => `${index + 3}<"$1/${name}"`).join(" ")} 9>"$1/ready" || exit 125
+exec ${BWRAP_FILES.map((name, index) => `${index + 3}<"$1/${name}"`).join(" ")} 9>"$1/ready" 10>"$1/info" || exit 125
 groups=$2; shift 2
 while [ "$groups" -gt 0 ]; do echo $$ >"$1/cgroup.procs" || exit 125; shift; groups=$((groups-1)); done
 echo 1000 >/proc/self/oom_score_adj
 ulimit -c 0 -f "$1" -d "$2" -t "$3" -n "$4" || exit 125
 shift 4
 cd / && unset PWD OLDPWD SHLVL
-exec bwrap --args 3 -- /bin/bash -pc 'ulimit -u "$0" || exit 125; printf . >&9; exec 9>&-; exec "$@"' "$@"
+exec bwrap --args 3 --info-fd 10 -- /bin/bash -pc 'ulimit -u "$0" || exit 125; printf . >&9; exec 9>&-; exec "$@"' "$@"
 `;
 
 function toInner(path: string): string {

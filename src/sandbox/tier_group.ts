@@ -16,9 +16,9 @@ export interface Groups {
 const MOUNT = "/sys/fs/cgroup";
 const PERIOD_US = 100_000;
 
-/** Name of the groups of one walled process; a user's id has no dot in it. */
-export function toGroupName(user: string, id: string): string {
-  return `oxydra.${user}.${id}`;
+/** Name of the groups of one walled process. `owner` names its runner, e.g. by a user's id, which has no dot in it, and a folder. */
+export function toGroupName(owner: string, id: string): string {
+  return `oxydra.${owner}.${id}`;
 }
 
 /**
@@ -63,14 +63,14 @@ export function openGroups(
   };
 }
 
-/** Removes the groups that a runner of this user left behind. Returns how many there were. */
-export function sweepGroups(user: string, options: { readonly mount?: string; readonly own?: string } = {}): number {
+/** Removes the groups that a killed runner of this owner left behind, and ends what still lives in them. Returns how many there were. */
+export function sweepGroups(owner: string, options: { readonly mount?: string; readonly own?: string } = {}): number {
   const { mount = MOUNT, own = "/proc/self/cgroup" } = options;
   const parents = ["memory", "pids", "cpu"].map((name) => join(mount, name)).concat(openUnified(mount, own));
   let swept = 0;
   for (const parent of parents) {
     for (const name of readNames(parent)) {
-      if (name.startsWith(toGroupName(user, "")) && removeGroup(join(parent, name))) swept++;
+      if (name.startsWith(toGroupName(owner, "")) && endGroup(join(parent, name))) swept++;
     }
   }
   return swept;
@@ -105,6 +105,17 @@ function make(
   if (held.size > 0) return { dir, held };
   removeGroup(dir);
   return undefined;
+}
+
+function endGroup(dir: string): boolean {
+  for (const pid of readText(join(dir, "cgroup.procs")).split("\n").filter((line) => line !== "")) {
+    try {
+      Deno.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+  return removeGroup(dir);
 }
 
 function removeGroup(dir: string): boolean {

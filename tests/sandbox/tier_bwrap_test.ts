@@ -56,6 +56,8 @@ Deno.test("BwrapTier leaves nothing behind, twenty at once", async () => {
   await using house = await WallHouse.open();
   const ran = await Promise.all(Array.from({ length: 20 }, (_, index) => house.run(`sleep 0.1; exit ${index}`)));
   assert.deepEqual(ran.map(({ code }) => code), Array.from({ length: 20 }, (_, index) => index));
+  // So short that it is over before anybody has looked.
+  await Promise.all(Array.from({ length: 20 }, () => house.run("true")));
   assert.deepEqual([...Deno.readDirSync(join(house.root, "run"))], []);
   assert.equal(await house.driver.sweep(house.user), 0);
 });
@@ -105,6 +107,36 @@ Deno.test("BwrapTier.open() refuses in words what cannot be walled in, and a cal
   assert.deepEqual([...Deno.readDirSync(join(house.root, "run"))], []);
 });
 
+Deno.test("BwrapTier.open() that is cancelled at any moment leaves no process", async () => {
+  await using house = await WallHouse.open();
+  const walled = {
+    user: house.user,
+    mounts: { shared: house.shared, tmp: house.tmp },
+    env: {},
+    files: {},
+    limits: LIMITS_OF_TESTS,
+  };
+  const mark = crypto.randomUUID();
+  for (let ms = 0; ms < 30; ms++) {
+    const opening = house.driver.open(
+      { ...walled, id: `c-${ms}`, argv: ["/bin/bash", "-c", "read -r line", mark] },
+      AbortSignal.timeout(ms),
+    );
+    await opening.then(async (open) => {
+      await Promise.all([open.kill(), open.stdin.abort().catch(() => {}), open.stdout.cancel(), open.stderr.cancel()]);
+    }, (error) => assert.equal(error.code, "cancelled"));
+  }
+  const left = [...Deno.readDirSync("/proc")].filter(({ name }) => {
+    try {
+      return /^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/cmdline`).includes(mark);
+    } catch {
+      return false;
+    }
+  });
+  assert.deepEqual(left, []);
+  assert.equal(await house.driver.sweep(house.user), 0);
+});
+
 Deno.test("BwrapTier says that a program is not there by its end", async () => {
   await using house = await WallHouse.open();
   const walled = await house.start(["/nowhere/at/all"]);
@@ -124,10 +156,10 @@ Deno.test("BwrapTier.sweep() removes what a killed runner left", async () => {
 Deno.test("BwrapTier.probe() tries it once, says what holds less, and never rejects", async () => {
   await using house = await WallHouse.open();
   const status = await house.driver.probe();
-  assert.equal(status.available, true, status.reason);
+  assert.equal(status.available, true, status.reason ?? "");
   assert.match(status.about, /^bubblewrap \d+\.\d+/);
   assert.equal(await house.driver.probe(), status);
-  assert.equal(status.notes.some((note) => note.includes("root")), Deno.uid() === 0);
+  assert.equal(status.notes.some((note) => note.includes("runs as root")), Deno.uid() === 0);
   const lost = await new BwrapTier({ user: "alice", dir: "/nowhere/at/all" }).probe();
   assert.equal(lost.available, false);
 });

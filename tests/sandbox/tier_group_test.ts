@@ -33,6 +33,19 @@ Deno.test("openGroups() bounds a process by the kernel's own groups, and removes
   assert.equal(groups.remove(), groups.dirs.length);
 });
 
+Deno.test("sweepGroups() ends what a killed runner left running", async () => {
+  if (Deno.uid() !== 0) return;
+  const owner = `t${crypto.randomUUID().slice(0, 8)}`;
+  const groups = openGroups(toGroupName(owner, "s1"), LIMITS_OF_TESTS);
+  const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+  for (const dir of groups.dirs) {
+    Deno.writeTextFileSync(join(dir, "cgroup.procs"), String(child.pid), { create: false });
+  }
+  sweepGroups(owner);
+  assert.equal((await child.status).signal, "SIGKILL");
+  groups.remove();
+});
+
 Deno.test("openGroups() makes its groups beside its own one where that was given to it", () => {
   const mount = makeTree({ "cgroup.controllers": "cpu memory pids", "a.service/runner/cgroup.procs": "1" });
   const own = join(mount, "own");
