@@ -43,7 +43,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:crypto": /^(sandbox\/kept|lib\/chained_line)/,
   "node:os": /^runner\//,
   "node:dns/promises": /^sandbox\/egress_connect/,
-  "node:net": /^sandbox\/egress_connect/,
+  "node:net": /^sandbox\/(egress_connect|tunnel_server)/,
   "node:tls": /^sandbox\/egress_connect/,
   "node:http": /^sandbox\/egress_/,
   "node:zlib": /^sandbox\/egress_exchange/,
@@ -97,7 +97,8 @@ const SANDBOX_UNITS: readonly { readonly unit: string; readonly files: RegExp; r
   { unit: "what walled processes use", files: /^tier_(cover|group|tree|watch)/, linesMax: 400 },
   { unit: "shell", files: /^(shell|tier)/, linesMax: 900 },
   { unit: "browser", files: /^browser/, linesMax: 700 },
-  { unit: "tunnel", files: /^tunnel/, linesMax: 400 },
+  // A proxy with its head parser, its limits and two kinds of processes: 400 lines hold it only without the limits.
+  { unit: "tunnel", files: /^tunnel/, linesMax: 740 },
   { unit: "broker core", files: /^/, linesMax: 2_500 },
 ];
 

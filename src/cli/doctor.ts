@@ -16,6 +16,7 @@ import { EXIT, toExitCode } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { findPlace, openProgram } from "#/cli/place.ts";
 import { toLogPlace } from "#/cli/read_log.ts";
+import { checkTiers, type TierCheck, toTierLines } from "#/cli/tier_checks.ts";
 import { checkWalls } from "#/cli/wall_checks.ts";
 
 /** One thing that was looked at. */
@@ -32,6 +33,8 @@ interface Report {
   readonly platform: string;
   readonly ok: boolean;
   readonly checks: readonly Check[];
+  /** What was tried on this machine just now; one that is missing is no trouble unless it is the one that is configured. */
+  readonly tiers: readonly TierCheck[];
   readonly model: { readonly provider: string; readonly model: string; readonly reason: string } | null;
   readonly workspace: string;
   readonly gateway: string;
@@ -70,12 +73,13 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
   const tools = planTools(loaded.config, env);
   const bind = toBindPlan(loaded.config.gateway);
   const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools, bind };
-  for (const wall of await checkWalls(input)) {
+  for (const wall of await checkWalls(input, user)) {
     await checks.run(wall.name, () => {
       if (!wall.ok) throw new AppError("self_test_failed", wall.detail);
       return wall.detail;
     });
   }
+  const tiers = await checkTiers({ program, env, user, folders, tools });
   const processes = planAll(input);
   const failed = checks.list.find((check) => !check.ok);
   return {
@@ -86,6 +90,7 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
       platform: `${Deno.build.os} ${Deno.build.arch}`,
       ok: failed === undefined,
       checks: checks.list,
+      tiers,
       model: plan === undefined
         ? null
         : { provider: plan.model.provider, model: plan.model.model, reason: plan.model.reason },
@@ -140,6 +145,9 @@ function toText(report: Report): string {
     "",
     ...report.checks.map((check) => `${check.ok ? "✓" : "✗"} ${check.name}: ${check.detail}`),
     ...(report.model === null ? [] : [`  ${report.model.reason.replaceAll("\n", "\n  ")}`]),
+    "",
+    "TIERS (what this machine has for a shell, a browser and a guest)",
+    ...toTierLines(report.tiers),
   ];
   for (const plan of report.processes) {
     lines.push(

@@ -19,5 +19,6 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/sandbox/component_inspect.ts"),
     () => import("#/sandbox/egress.ts"),
     () => import("#/sandbox/self_test_probe.ts"),
+    () => import("#/sandbox/tunnel_egress.ts"),
   ];
 }

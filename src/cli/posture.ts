@@ -5,7 +5,8 @@ import type { Loaded } from "#/config/load.ts";
 import type { Origin } from "#/config/source.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { toPrintable, toPrintableJson } from "#/lib/printable.ts";
-import { readEndpoint } from "#/runner/endpoint.ts";
+import type { HealthStatus } from "#/runner/control_frames.ts";
+import { controlPath, readEndpoint } from "#/runner/endpoint.ts";
 import { openPackages, OWN_PACKAGES } from "#/runner/packages.ts";
 import { readPermissions } from "#/runner/permissions.ts";
 import { toBindPlan } from "#/runner/plan_bind.ts";
@@ -24,6 +25,7 @@ import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import { toTools } from "#/tools/registry.ts";
 import { readAuditHead } from "#/cli/audit_head.ts";
 import { toLogPlace } from "#/cli/read_log.ts";
+import { ifReached, readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
 import type { JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
@@ -39,7 +41,7 @@ import type {
 } from "#/cli/posture_shape.ts";
 import { toPostureText } from "#/cli/posture_text.ts";
 
-/** Says what this installation can touch, from its policy and its flags. Reads files and changes none; starts nothing. Exit 0. Throws AppError `config_invalid` as a start would. */
+/** Says what this installation can touch, from its policy and its flags. Reads files, asks the runner that lives and changes nothing; starts nothing. Exit 0. Throws AppError `config_invalid` as a start would. */
 export async function runPosture(options: JsonOptions, version: string): Promise<number> {
   const posture = await readPosture(options, version);
   console.log(options.json ? toPrintableJson(posture, 2) : toPrintable(toPostureText(posture, Date.now())));
@@ -66,6 +68,7 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
     ...toTools(tools.settings),
     ...packages.flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)),
   ]);
+  const health = await ifReached(readHealth(controlPath(folders.ipc)));
   const policy = await openPolicy([...tools.rules, DEFAULT_POLICY]);
   const secrets = listSecrets(loaded, tools);
   const state = peekApprovals(join(folders.run, "approvals.json"));
@@ -76,6 +79,8 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
     platform: `${Deno.build.os} ${Deno.build.arch}`,
     user: user.id,
     tier: user.tier,
+    shell: health === undefined ? null : toHeld(health.tiers?.shell, health.shell_available),
+    browser: health === undefined ? null : toHeld(health.tiers?.browser, health.browser_available),
     workspace: folders.root,
     gateway: port === null
       ? null
@@ -109,6 +114,7 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
       isStateWhole: state !== undefined,
       rules: tools.rules.flat(),
       refused: refused.map(({ reason }) => reason),
+      startup: health?.startup_status,
     }),
   };
 }
@@ -136,6 +142,12 @@ function toApprovals({ standing, pending, private: seen }: ApprovalState): Postu
     })),
     privateSessions: seen.length,
   };
+}
+
+/** Why one is missing stands among what is degraded. */
+function toHeld(part: NonNullable<HealthStatus["tiers"]>["shell"] | undefined, available: boolean): string {
+  if (part === undefined) return available ? "there is one" : "none";
+  return part.available ? part.about : "none";
 }
 
 /** What keeps a start from choosing a model is part of the posture, not its end. */

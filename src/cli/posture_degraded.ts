@@ -1,5 +1,5 @@
 import type { Program } from "#/runner/process_plan.ts";
-import { toStartupStatus } from "#/runner/startup_status.ts";
+import type { HealthStatus } from "#/runner/control_frames.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { Degraded, PostureProcess, PostureSecret } from "#/cli/posture_shape.ts";
 
@@ -17,11 +17,13 @@ export interface DegradedInput {
   readonly rules: readonly PolicyRule[];
   /** Why installed packages are not used. */
   readonly refused: readonly string[];
+  /** What the runner that lives says of its start; absent when none lives, for nothing is tried here. */
+  readonly startup: HealthStatus["startup_status"] | undefined;
 }
 
 /** What is degraded here and why, the worst first. Pure. */
 export function findDegraded(input: DegradedInput): readonly Degraded[] {
-  const { program, os, tier, trouble, processes, secrets, isStateWhole, rules, refused } = input;
+  const { program, os, tier, trouble, processes, secrets, isStateWhole, rules, refused, startup } = input;
   const unset = secrets.filter(({ set }) => !set).map(({ name, variable }) => `${name} (${variable ?? "no variable"})`);
   const byAgent = rules.filter(({ agents, effect }) => agents !== undefined && effect === "allow").map(({ id }) => id);
   const found: (readonly [isSo: boolean, code: string, why: string])[] = [
@@ -30,7 +32,7 @@ export function findDegraded(input: DegradedInput): readonly Degraded[] {
     [
       tier === "process",
       "no_os_sandbox",
-      "Deno's permissions and WASM are the walls; there is no operating-system sandbox around them (tier process)",
+      "Deno's permissions and WASM are the walls of guest and tools; there is no operating-system sandbox around them (tier process)",
     ],
     [
       !isStateWhole,
@@ -55,7 +57,7 @@ export function findDegraded(input: DegradedInput): readonly Degraded[] {
       "agent_is_a_claim",
       `an agent's name is the guest's word, so these rules are no wall against a broken guest: ${byAgent.join(", ")}`,
     ],
-    ...(toStartupStatus().degraded_reasons ?? []).map(({ code, detail }) => [true, code, detail] as const),
+    ...(startup?.degraded_reasons ?? []).map(({ code, detail }) => [true, code, detail] as const),
   ];
   return found.filter(([isSo]) => isSo).map(([, code, why]) => ({ code, why }));
 }

@@ -75,6 +75,9 @@ export interface Posture {
   readonly platform: string;
   readonly user: string;
   readonly tier: string;
+  /** What holds the shell and the browser of the runner that lives; null when none lives. */
+  readonly shell: string | null;
+  readonly browser: string | null;
   readonly workspace: string;
   readonly gateway: string | null;
   /** Where conversations are recorded: a path, or `remote store host:port`. */

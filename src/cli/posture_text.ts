@@ -43,10 +43,15 @@ export function toPostureText(posture: Posture, now: number): string {
   ].join("\n").replaceAll(TIED, " ");
 }
 
-function toHead({ version, deno, platform, user, tier, workspace, gateway }: Posture): string[] {
+/** Nothing is tried for a posture. */
+const UNTRIED = "known while it runs; `oxydra doctor` tries it now";
+
+function toHead({ version, deno, platform, user, tier, shell, browser, workspace, gateway }: Posture): string[] {
   return [
     `oxydra ${version} on Deno ${deno}, ${platform}`,
     ...toRow("user", LABEL, `${user}, isolation tier ${tier}`),
+    ...toRow("shell", LABEL, shell ?? UNTRIED),
+    ...toRow("browser", LABEL, browser ?? UNTRIED),
     ...toRow("workspace", LABEL, workspace),
     ...toRow("gateway", LABEL, gateway === null ? "not running" : `${gateway}, for whoever has its token`),
   ];

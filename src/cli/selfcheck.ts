@@ -22,7 +22,8 @@ export async function runSelfcheck(options: JsonOptions): Promise<number> {
   const folders = prepareWorkspace(user, loaded, place);
   const port = readEndpoint(folders.ipc)?.port ?? 0;
   const { hosts } = planStart(loaded, env, []);
-  const checks = await checkWalls({ program, env, folders, port, hosts, tools: planTools(loaded.config, env) });
+  const input = { program, env, folders, port, hosts, tools: planTools(loaded.config, env) };
+  const checks = await checkWalls(input, user);
   const ok = checks.every((check) => check.ok);
   const elapsedMs = Math.round(performance.now() - startedAt);
   console.log(options.json ? toPrintableJson({ ok, elapsedMs, checks }, 2) : toText(checks, elapsedMs));

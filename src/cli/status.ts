@@ -21,12 +21,18 @@ import { toCount, toMinute } from "#/cli/wording.ts";
 /** Where the text beside a label begins. */
 const LABEL = 13;
 
+/** What holds the shell or the browser, or why there is none and what would bring it. */
+export type StatusPart = NonNullable<HealthStatus["tiers"]>["shell"];
+
 /** How one user's oxydra is. `--json` prints it as it is; null is what nobody can say now. Times are integer ms UTC. */
 export interface Status {
   readonly user: string;
   /** `starting`: as long as a start may take, something has the workspace and does not answer yet; later it is `not_answering`. */
   readonly state: "running" | "starting" | "not_answering" | "stopped";
   readonly tier: Tier;
+  /** What holds the shell and the browser, as the runner found it: nothing is tried for this. */
+  readonly shell: StatusPart | null;
+  readonly browser: StatusPart | null;
   readonly workspace: string;
   /** Whoever has the workspace. */
   readonly runner: { readonly pid: number; readonly startedAt: number; readonly version: string | null } | null;
@@ -79,6 +85,8 @@ async function readStatus(options: JsonOptions, now: number): Promise<Status> {
     user: user.id,
     state: health !== undefined ? "running" : isThere ? toUnanswered(holder, now) : "stopped",
     tier: health?.sandbox_tier ?? user.tier,
+    shell: health === undefined ? null : health.tiers?.shell ?? toUntold(health, health.shell_available),
+    browser: health === undefined ? null : health.tiers?.browser ?? toUntold(health, health.browser_available),
     workspace: folders.root,
     runner: holder === null ? null : { ...holder, version: health?.version ?? null },
     guest: health === undefined ? null : { pid: health.runtime_pid, up: health.healthy },
@@ -121,6 +129,13 @@ export async function findUser(
   }
 }
 
+/** A runner that says no more than clients of the reference are told. */
+function toUntold({ startup_status: { degraded_reasons = [] } }: HealthStatus, available: boolean): StatusPart {
+  if (available) return { available, about: "there is one", notes: [] };
+  const reason = degraded_reasons.find(({ code }) => code.startsWith("sidecar_"))?.detail;
+  return { available, about: "none", ...(reason === undefined ? {} : { reason }), notes: [] };
+}
+
 /** Without a holder it is just about to write itself down. */
 function toUnanswered(holder: LockHolder | null, now: number): Status["state"] {
   return holder === null || now - holder.startedAt < LIMITS.guestStartMs ? "starting" : "not_answering";
@@ -133,7 +148,7 @@ function agrees(onDisk: AuditHead | null, written: AuditHead): boolean {
 
 /** What a person reads, in 80 columns but for a path. Pure. */
 export function toStatusText(status: Status): string {
-  const { tier, workspace, runner, gateway, clients, config, auditHead, auditAgrees } = status;
+  const { tier, shell, browser, workspace, runner, gateway, clients, config, auditHead, auditAgrees } = status;
   const connected = clients === null ? "" : `, ${toCount(clients, "client")} connected`;
   return [
     toFirstLine(status),
@@ -142,6 +157,8 @@ export function toStatusText(status: Status): string {
     ...(gateway === null ? [] : toRow("gateway", LABEL, `${gateway}${connected}`)),
     ...(config === null || config.note === "" ? [] : toRows("config", toConfig(config))),
     ...toRow("tier", LABEL, tier),
+    ...toPartRows("shell", shell),
+    ...toPartRows("browser", browser),
     ...toRow("workspace", LABEL, workspace),
     ...toRow("waiting", LABEL, toWaiting(status)),
     ...(auditHead === null ? toRow("audit log", LABEL, "no entry yet") : [
@@ -169,6 +186,18 @@ function toFirstLine({ user, state }: Status): string {
 
 function toRows(label: string, text: string): string[] {
   return text === "" ? [] : toRow(label, LABEL, text);
+}
+
+function toPartRows(label: string, part: StatusPart | null): string[] {
+  if (part === null) return [];
+  const { available, about, reason, install, notes } = part;
+  if (available) {
+    return [toRow(label, LABEL, about), ...notes.map((note) => toRow("", LABEL, `· ${note}`, LABEL + 2))].flat();
+  }
+  return [
+    ...toRow(label, LABEL, reason === undefined ? "none" : `none: ${reason}`),
+    ...(install === undefined ? [] : toRow("", LABEL, `to get it: ${install}`)),
+  ];
 }
 
 function toGuest({ guest, turns, restarts }: Status): string {

@@ -8,12 +8,15 @@ import { findDenoDir } from "#/runner/prepare.ts";
 import { toListed, toTargets, tryWalls } from "#/runner/self_check.ts";
 import { planEgressOf } from "#/runner/tool_host.ts";
 import { openEgress } from "#/sandbox/egress_client.ts";
+import type { Tier } from "#/sandbox/config.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
 import { tryEgress, type WallFinding } from "#/sandbox/self_test_process.ts";
+import { tryWalled } from "#/sandbox/self_test_walled.ts";
+import { pickTier } from "#/sandbox/tiers.ts";
 
 /** One wall that was tried. */
 export interface WallCheck {
-  /** The file walk, the process that was tried, or the way out. */
+  /** The file walk, the process that was tried, the way out, or the shell. */
   readonly name: string;
   readonly ok: boolean;
   readonly detail: string;
@@ -22,10 +25,13 @@ export interface WallCheck {
 
 /**
  * The quick part of the attack suite, on this machine, now: the file walk; every process but the runner, tried from inside with its exact
- * flags; and the way out, asked for addresses inside. Beside a gateway that lives it changes nothing. Throws AppError only for what
- * keeps it from trying at all.
+ * flags; the way out, asked for addresses inside; and for a user the walls of the shell. Beside a gateway that lives it changes nothing. Throws
+ * AppError only for what keeps it from trying at all.
  */
-export async function checkWalls(input: AllPlansInput): Promise<readonly WallCheck[]> {
+export async function checkWalls(
+  input: AllPlansInput,
+  user?: { readonly id: string; readonly tier: Tier },
+): Promise<readonly WallCheck[]> {
   const { folders, program, env, hosts, tools: { egress } } = input;
   // Whoever has the lock makes what the flags name; a runner that lives has made it.
   const lock = acquireRunnerLock(folders.run, Date.now());
@@ -40,7 +46,8 @@ export async function checkWalls(input: AllPlansInput): Promise<readonly WallChe
       check(plan.name, () => tryWalls(plan, { program, runDir: folders.run }, targets, never))
     );
     const wayOut = check("way out", () => askWayOut(input, targets, never), "addresses inside asked for");
-    return await Promise.all([checkFileWalk(folders.run), ...processes, wayOut]);
+    const shell = user === undefined ? [] : [checkShell(user, input)];
+    return await Promise.all([checkFileWalk(folders.run), ...processes, wayOut, ...shell]);
   } finally {
     lock?.release();
   }
@@ -57,6 +64,24 @@ async function askWayOut(
     return await tryEgress(egress, targets, signal);
   } finally {
     await egress.close();
+  }
+}
+
+/** A machine without a sandbox has no shell: nothing is behind walls that do not stand. */
+async function checkShell(
+  { id, tier }: { readonly id: string; readonly tier: Tier },
+  { folders, program }: AllPlansInput,
+): Promise<WallCheck> {
+  const options = { user: id, dir: folders.run, pdeathsig: program.setprivPath ?? undefined };
+  try {
+    const driver = await pickTier(tier, options);
+    const { available, reason } = await driver.probe();
+    if (!available) throw new AppError("tier_unavailable", reason ?? "it cannot be used");
+    const never = new AbortController().signal;
+    return await check("shell", () => tryWalled(driver, { user: id, dir: folders.run }, never), "tries from inside");
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { name: "shell", ok: true, detail: `there is none, so nothing to try: ${error.message}`, tries: [] };
   }
 }
 

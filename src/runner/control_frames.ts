@@ -81,6 +81,17 @@ export type ControlRequest = z.infer<typeof ControlRequest>;
 
 const Count = z.number().int().nonnegative();
 
+/** What holds the shell, or the browser, as runner/startup_status.ts has it. */
+const Part = z.strictObject({
+  available: z.boolean(),
+  about: z.string(),
+  by: z.string().exactOptional(),
+  code: z.string().exactOptional(),
+  reason: z.string().exactOptional(),
+  install: z.string().exactOptional(),
+  notes: z.array(z.string()),
+});
+
 /** How a runner is: the reference's `RunnerControlHealthStatus`, and from `pid` on what is ours. Its clients drop what they do not know. */
 export const HealthStatus = z.strictObject({
   user_id: z.string(),
@@ -109,6 +120,8 @@ export const HealthStatus = z.strictObject({
   guest_restarts: Count,
   /** What became of the last edit of the configuration; `at` is integer ms UTC. What was refused changed nothing. */
   config: z.strictObject({ state: z.enum(["in_force", "refused"]), at: Count, note: z.string() }),
+  /** Absent while nobody has looked. */
+  tiers: z.strictObject({ shell: Part, browser: Part }).exactOptional(),
   /** The last entry of the audit log. */
   audit_head: z.strictObject({ seq: Count, sha256: z.string() }),
 });

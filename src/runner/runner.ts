@@ -14,6 +14,7 @@ import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { Reloaded, Reloader } from "#/runner/reload.ts";
 import type { RunnerSettings, Told } from "#/runner/settings.ts";
 import { Stopping } from "#/runner/stopping.ts";
+import type { TierFacts, WalledPart } from "#/runner/startup_status.ts";
 import { hasTokens } from "#/runner/tokens_path.ts";
 
 /** Everything that one start is made of. */
@@ -26,6 +27,8 @@ export interface RunnerInput extends LiveInput {
   readonly bootstrap: () => Promise<Told>;
   /** What the person set about tools. */
   readonly tools: ToolsPlan;
+  /** What is known of the shell and the browser by now; absent where there are none. */
+  readonly tiers?: () => TierFacts | undefined;
   /** Held; it is released by `close`. */
   readonly lock: RunnerLock;
   /** How `oxydra start` was asked; absent for a runner that lives as long as its clients. */
@@ -230,13 +233,14 @@ class Reloading {
 
 /** What the control socket says of this runner, each time anew. */
 function toHealth(
-  { user, version, folders, bind }: RunnerInput,
+  { user, version, folders, bind, tiers }: RunnerInput,
   live: Live,
   { config, shutdown }: Pick<HealthStatus, "config" | "shutdown">,
 ): HealthStatus {
   const { supervisor, host } = live;
   const { guest } = supervisor;
   const { startupStatus } = live;
+  const known = tiers?.();
   return {
     user_id: user,
     healthy: supervisor.isUp,
@@ -255,6 +259,11 @@ function toHealth(
     active_turns: guest.turns,
     guest_restarts: supervisor.restarts,
     config,
+    ...(known === undefined ? {} : { tiers: { shell: toPart(known.shell), browser: toPart(known.browser) } }),
     audit_head: host.audit.head,
   };
+}
+
+function toPart({ notes, ...part }: WalledPart): NonNullable<HealthStatus["tiers"]>["shell"] {
+  return { ...part, notes: [...notes] };
 }

@@ -44,6 +44,13 @@ Deno.test("runDoctor() with --json lists each process with its flags and what it
     }
     const child = report.processes.find(({ name }: { name: string }) => name === "tool child");
     assert.deepEqual(child.args.filter((arg: string) => arg.startsWith("--allow")), []);
+    assert.deepEqual(report.tiers.map(({ name }: { name: string }) => name), [
+      "process",
+      "container",
+      "micro_vm",
+      "browser",
+      "way out",
+    ]);
     assert.ok(report.policy.some(({ effect }: { effect: string }) => effect === "allow"));
   });
 });
@@ -54,6 +61,9 @@ Deno.test("runDoctor() says in words what is fine, and shows no value of the env
     assert.match(realm.out(), /✓ file walk: no link is followed/);
     assert.match(realm.out(), /✓ tool child: \d+ tries from inside, all refused/);
     assert.match(realm.out(), /✓ way out: 4 addresses inside asked for, all refused/);
+    assert.match(realm.out(), /✓ shell: /);
+    assert.match(realm.out(), /\nTIERS .*\n[✓✗] process {6}\S/);
+    assert.match(realm.out(), /\n✓ way out {6}asks the runner about each connection\n/);
     assert.match(realm.out(), /✓ model: openai\//);
     assert.match(realm.out(), /connects to api\.openai\.com:443/);
     assert.match(realm.out(), /POLICY \(what is not named is denied\)/);
@@ -69,6 +79,9 @@ Deno.test("runDoctor() names who answers instead, and the guest's flag opens the
   };
   await examine(files, async (realm, doctor) => {
     assert.equal(await doctor(), 0);
+    assert.match(realm.out(), /✓ shell: /);
+    assert.match(realm.out(), /\nTIERS .*\n[✓✗] process {6}\S/);
+    assert.match(realm.out(), /\n✓ way out {6}asks the runner about each connection\n/);
     assert.match(realm.out(), /✓ model: openai\/o3, then near\/n\n/);
     assert.match(realm.out(), /✓ model catalog: o3: snapshot of \d{4}-\d\d-\d\d, n: synthetic\n/);
     assert.match(realm.out(), /connects to api\.openai\.com:443, 192\.168\.1\.5:8000/);

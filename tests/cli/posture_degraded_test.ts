@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type DegradedInput, findDegraded } from "#/cli/posture_degraded.ts";
+import { NO_TIERS, toMissing, toStartupStatus } from "#/runner/startup_status.ts";
 import { readPermissions } from "#/runner/permissions.ts";
 
 const GOOD: DegradedInput = {
@@ -16,12 +17,21 @@ const GOOD: DegradedInput = {
   isStateWhole: true,
   rules: [],
   refused: [],
+  startup: undefined,
 };
 
 const codes = (change: Partial<DegradedInput>) => findDegraded({ ...GOOD, ...change }).map(({ code }) => code);
 
 Deno.test("findDegraded() names what no installation of this version has", () => {
-  assert.deepEqual(codes({}), ["no_os_sandbox", "sidecar_unavailable"]);
+  assert.deepEqual(codes({}), ["no_os_sandbox"]);
+});
+
+Deno.test("findDegraded() has what the runner that lives says of its start", () => {
+  const startup = toStartupStatus({ ...NO_TIERS, shell: toMissing("bubblewrap is not installed", "install it") });
+  assert.deepEqual(findDegraded({ ...GOOD, startup }).slice(1).map(({ code, why }) => `${code}: ${why}`), [
+    "sidecar_unavailable: bubblewrap is not installed (to get it: install it)",
+    "sidecar_unavailable: this version has no shell and no browser",
+  ]);
 });
 
 Deno.test("findDegraded() names each thing that is less than it could be, and why", () => {

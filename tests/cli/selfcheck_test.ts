@@ -22,13 +22,24 @@ Deno.test("runSelfcheck() tries every process and the way out, and says in words
   using realm = enterRealm({ cwd: machine.cwd, env: { ...denoEnv(), HOME: machine.home } });
   assert.equal(await runSelfcheck({}), 0);
   assert.match(realm.out(), /✓ file walk +no link is followed/);
-  assert.match(realm.out(), /every wall holds: \d+ tries in 9 places, \d+ ms/);
+  assert.match(realm.out(), /every wall holds: \d+ tries in 10 places, \d+ ms/);
   const before = realm.out().length;
   assert.equal(await runSelfcheck({ json: true }), 0);
   const { ok, checks, elapsedMs } = JSON.parse(realm.out().slice(before));
   assert.deepEqual([ok, checks.map(({ name }: { name: string }) => name)], [
     true,
-    ["file walk", "client", "tui", "guest", "tool child", "inspector", "egress public", "log reader", "way out"],
+    [
+      "file walk",
+      "client",
+      "tui",
+      "guest",
+      "tool child",
+      "inspector",
+      "egress public",
+      "log reader",
+      "way out",
+      "shell",
+    ],
   ]);
   assert.ok(elapsedMs > 0);
 });
@@ -46,7 +57,7 @@ Deno.test("runSelfcheck() exits 2 for a wall that does not hold, and names it", 
   }
   assert.match(realm.out(), /✓ file walk /);
   assert.match(realm.out(), /✗ tool child +came through: ask the system \(done\)/);
-  assert.match(realm.out(), /7 of 9 walls do not hold: the tools behind them are refused/);
+  assert.match(realm.out(), /7 of 10 walls do not hold: the tools behind them are refused/);
 });
 
 Deno.test("checkWalls() names for each process what came through", async () => {

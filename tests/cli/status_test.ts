@@ -70,6 +70,8 @@ Deno.test("runStatus() where nothing ever ran says so with exit 3, and makes not
         user: "default",
         state: "stopped",
         tier: "process",
+        shell: null,
+        browser: null,
         workspace,
         runner: null,
         guest: null,
@@ -100,6 +102,8 @@ Deno.test("runStatus() tells what the runner says of itself, and the log's head 
       user: "default",
       state: "running",
       tier: "process",
+      shell: { available: false, about: "none", reason: "no shell", notes: [] },
+      browser: { available: false, about: "none", reason: "no shell", notes: [] },
       workspace: house.workspace,
       runner: { pid: Deno.pid, startedAt: 1_234, version: "1.2.3" },
       guest: { pid: 4725, up: true },
@@ -111,6 +115,20 @@ Deno.test("runStatus() tells what the runner says of itself, and the log's head 
       waiting: 1,
       auditAgrees: true,
     });
+  });
+});
+
+Deno.test("runStatus() tells what the runner found of shell and browser, and what a runner says that found nothing", async () => {
+  const missing = { available: false, about: "none", reason: "bubblewrap is not installed", install: "x", notes: [] };
+  const shell = { available: true, about: "bubblewrap 0.8.0", by: "bubblewrap", notes: ["n"] };
+  await withHouse(async (house) => {
+    const said: Partial<HealthStatus> = { tiers: { shell, browser: missing } };
+    using _ = openRunner(house, said);
+    const { status } = await house.status();
+    assert.deepEqual([status.shell, status.browser], [shell, missing]);
+    delete said.tiers;
+    said.shell_available = true;
+    assert.deepEqual((await house.status()).status.shell, { available: true, about: "there is one", notes: [] });
   });
 });
 
@@ -209,6 +227,14 @@ const RUNNING: Status = {
   user: "alice",
   state: "running",
   tier: "process",
+  shell: { available: true, about: "bubblewrap 0.8.0", by: "bubblewrap", notes: ["memory is only polled"] },
+  browser: {
+    available: false,
+    about: "none",
+    reason: "no Chromium",
+    install: "sudo apt-get install chromium",
+    notes: [],
+  },
   workspace: "/w/alice",
   runner: { pid: 4711, startedAt: new Date(2030, 0, 2, 3, 4).getTime(), version: "1.2.3" },
   guest: { pid: 4725, up: true },
@@ -229,6 +255,10 @@ Deno.test("toStatusText() says all of it in 80 columns", () => {
     "guest        process 4725, up",
     "gateway      127.0.0.1:4000, 1 client connected",
     "tier         process",
+    "shell        bubblewrap 0.8.0",
+    "             · memory is only polled",
+    "browser      none: no Chromium",
+    "             to get it: sudo apt-get install chromium",
     "workspace    /w/alice",
     "waiting      2 calls for your answer, see `oxydra approvals`",
     "audit log    27 entries, the last 2030-01-02 03:05",
