@@ -146,6 +146,16 @@ export const LIMITS = {
   sliceMs: 8,
   /** File content handed to a component in one host answer. */
   scanBatchBytesMax: 1_048_576,
+  /** One question to the process that parses shell commands, its start included; then it is killed and the command refused. */
+  shellRulesMs: 5_000,
+  /** Commands that wait for it; one more is refused. */
+  shellRulesWaitingMax: 64,
+  /** Programs and functions that one command may name. */
+  shellRulesNamesMax: 512,
+  /** One of these names, in UTF-16 code units. */
+  shellRulesWordCharsMax: 256,
+  /** Scripts and commands inside of one another that are followed: `sh -c "env sh -c …"`. */
+  shellRulesDepthMax: 16,
   /** Tool children per package. */
   childrenPerPackageMax: 4,
   /** Calls of one tool child before it is replaced. */
