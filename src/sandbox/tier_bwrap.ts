@@ -91,7 +91,6 @@ export class BwrapTier implements TierDriver {
   async #try(): Promise<BwrapTrial> {
     const version = await this.#readVersion();
     if (version === undefined) return { version, failure: "bwrap cannot be started", notes: [] };
-    const mount = await Deno.makeTempDir({ dir: this.#options.dir, prefix: PREFIX });
     const limits = {
       memoryBytesMax: TRIAL_BYTES,
       processesMax: 8,
@@ -101,10 +100,11 @@ export class BwrapTier implements TierDriver {
       tmpBytesMax: TRIAL_BYTES,
       diskFloorBytes: 0,
     };
-    const mounts = { shared: mount, tmp: mount };
+    const { user, dir } = this.#options;
+    const mounts = { shared: dir, tmp: dir };
     const spec = {
       id: "trial",
-      user: this.#options.user,
+      user,
       mounts,
       env: {},
       files: {},
@@ -118,12 +118,17 @@ export class BwrapTier implements TierDriver {
       return { version, failure: undefined, notes: toNotes(holds, isAtLeast(version, 0, 8)) };
     } catch (error) {
       return { version, failure: error instanceof Error ? error.message : String(error), notes: [] };
-    } finally {
-      await Deno.remove(mount, { recursive: true });
     }
   }
 
   #readVersion(): Promise<string | undefined> {
+    this.#version ??= askVersion();
+    return this.#version;
+  }
+}
+
+async function askVersion(): Promise<string | undefined> {
+  try {
     const options: Deno.CommandOptions = {
       args: ["--version"],
       clearEnv: true,
@@ -131,11 +136,10 @@ export class BwrapTier implements TierDriver {
       stdin: "null",
       stderr: "null",
     };
-    this.#version ??= new Deno.Command("bwrap", options).output().then(
-      ({ stdout }) => /\d+\.\d+(\.\d+)?/.exec(new TextDecoder().decode(stdout))?.[0],
-      () => undefined,
-    );
-    return this.#version;
+    const { stdout } = await new Deno.Command("bwrap", options).output();
+    return /\d+\.\d+(\.\d+)?/.exec(new TextDecoder().decode(stdout))?.[0];
+  } catch {
+    return undefined;
   }
 }
 
@@ -205,7 +209,9 @@ class WalledBwrap implements WalledProcess {
       child.status,
     ]);
     if (signal.aborted) throw new AppError("cancelled", "The call was cancelled");
-    const why = hasEnded ? said.trim().slice(0, 400) : `it took longer than ${LIMITS.wallStartMs} ms`;
+    const why = hasEnded
+      ? withoutHost(said.trim(), parts).slice(0, 400)
+      : `it took longer than ${LIMITS.wallStartMs} ms`;
     throw new AppError("tier_unavailable", `bubblewrap did not start: ${why}`);
   }
 
@@ -228,6 +234,19 @@ class WalledBwrap implements WalledProcess {
   }
 }
 
+/** What bwrap said, with the names that its paths have inside: a model may read it. */
+function withoutHost(said: string, { spec, dir }: WalledParts): string {
+  const { shared, tmp } = spec.mounts;
+  const inner = {
+    ...spec.files,
+    "/shared": shared,
+    "/tmp": tmp,
+    "/run/oxydra-net": spec.netDir ?? dir,
+    "its files": dir,
+  };
+  return Object.entries(inner).reduce((text, [name, host]) => text.replaceAll(host, name), said);
+}
+
 function planSpawn({ spec: { limits, argv }, dir, groups: { dirs }, pdeathsig }: WalledParts) {
   const kib = (bytes: number) => String(Math.ceil(bytes / 1_024));
   const numbers = [
@@ -248,9 +267,10 @@ function planSpawn({ spec: { limits, argv }, dir, groups: { dirs }, pdeathsig }:
 
 /** Why a tree of processes has to end. */
 function judgeTree(pid: number, { limits }: WalledSpec): string | undefined {
-  const { processes, memoryBytes } = readTree(pid, limits.processesMax, limits.memoryBytesMax);
   // bwrap itself and the first process of its namespace are not its own doing.
-  if (processes > limits.processesMax + 2) return `It had more than ${limits.processesMax} processes`;
+  const processesMax = limits.processesMax + 2;
+  const { processes, memoryBytes } = readTree(pid, processesMax, limits.memoryBytesMax);
+  if (processes > processesMax) return `It had more than ${limits.processesMax} processes`;
   if (memoryBytes > limits.memoryBytesMax) {
     return `It used more than ${Math.floor(limits.memoryBytesMax / 1_048_576)} MiB of memory`;
   }

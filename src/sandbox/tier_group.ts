@@ -92,6 +92,8 @@ function make(
   settings: readonly (readonly [Held, file: string, value: string])[],
 ): { dir: string; held: Set<Held> } | undefined {
   try {
+    // What a runner that was killed has left under this name.
+    removeGroup(dir);
     Deno.mkdirSync(dir);
   } catch {
     return undefined;

@@ -30,6 +30,9 @@ export interface WatchDeps {
   readonly readRoom: (path: string) => Promise<Room>;
   /** Rejects when it cannot be said. */
   readonly measure: (path: string, withEntries: boolean) => Promise<Held>;
+  /** Milliseconds, for differences. */
+  readonly now: () => number;
+  readonly delay: typeof delay;
 }
 
 /**
@@ -44,7 +47,7 @@ export class TierWatch {
   #isRunning = false;
   #wake = new AbortController();
 
-  constructor(deps: WatchDeps = { readRoom, measure }) {
+  constructor(deps: WatchDeps = { readRoom, measure, now: () => performance.now(), delay }) {
     this.#deps = deps;
   }
 
@@ -60,10 +63,11 @@ export class TierWatch {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    this.#wake = new AbortController();
     while (this.#watched.size > 0) {
+      // Anew: somebody may have come in the moment in which the last one had gone.
+      this.#wake = new AbortController();
       await this.#look();
-      await delay(LIMITS.tierWatchMs, this.#wake.signal);
+      await this.#deps.delay(LIMITS.tierWatchMs, this.#wake.signal);
     }
     this.#isRunning = false;
     this.#folders.clear();
@@ -85,7 +89,9 @@ export class TierWatch {
 
   #judge({ mounts, limits }: Watched): string | undefined {
     for (const [root, bytesMax] of [["shared", limits.sharedBytesMax], ["tmp", limits.tmpBytesMax]] as const) {
-      const folder = this.#folders.get(mounts[root])!;
+      const folder = this.#folders.get(mounts[root]);
+      // It came while the others were looked at.
+      if (folder === undefined) continue;
       if (folder.room !== undefined && folder.room.bytes < limits.diskFloorBytes) {
         return `The disk below /${root} has less than ${toMib(limits.diskFloorBytes)} left`;
       }
@@ -134,10 +140,11 @@ class Folder {
     // Half of it: others may have given some back meanwhile.
     const hasFallen = last !== undefined && last.room.bytes - this.room.bytes > headroom / 2;
     const hasFilled = last !== undefined && last.room.entries - this.room.entries > LIMITS.wallEntriesMax / 2;
-    if (last !== undefined && !hasFallen && !hasFilled && performance.now() - last.at < LIMITS.tierMeasureMs) return;
-    const measuring = this.#measure(this.room, hasFilled);
+    if (last !== undefined && !hasFallen && !hasFilled && this.#deps.now() - last.at < LIMITS.tierMeasureMs) return;
     // A folder that takes long is judged by a later look; the floor of the disk holds meanwhile.
-    await Promise.race([measuring, delay(LIMITS.tierWatchMs, new AbortController().signal)]);
+    const done = new AbortController();
+    const measuring = this.#measure(this.room, hasFilled).finally(() => done.abort());
+    await Promise.race([measuring, this.#deps.delay(LIMITS.tierWatchMs, done.signal)]);
   }
 
   async #measure(room: Room, withEntries: boolean): Promise<void> {
@@ -147,7 +154,7 @@ class Folder {
       this.held = bytes;
       this.entries = entries ?? this.entries;
       this.#first ??= bytes;
-      this.#measured = { at: performance.now(), room };
+      this.#measured = { at: this.#deps.now(), room };
     } catch {
       // It is tried again at the next look.
     } finally {

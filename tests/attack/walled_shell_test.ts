@@ -1,6 +1,7 @@
 /** What a hostile command tries against the walls that stand around every shell. Rules about commands are not among them. */
 import assert from "node:assert/strict";
 import { join, toFilePath } from "#/lib/path.ts";
+import { openSmallDisk, WAY } from "../fixture/small_disk.ts";
 import { LIMITS_OF_TESTS, WallHouse } from "../sandbox/wall_kit.ts";
 
 const MIB = 1_048_576;
@@ -233,6 +234,22 @@ Deno.test("a disk filler ends soon after /shared or /tmp is over its bound", asy
   }
 });
 
+Deno.test({
+  name: "a disk filler ends before its disk is full",
+  // Nobody may mount a small disk there.
+  ignore: WAY === undefined,
+  async fn() {
+    await using disk = await openSmallDisk(64 * MIB);
+    const child = toFilePath(new URL("../sandbox/wall_child.ts", import.meta.url));
+    const filler = "for i in $(seq 120); do head -c 1M /dev/urandom > f$i || echo full; sleep 0.1; done; echo filled";
+    const limits = JSON.stringify({ diskFloorBytes: 24 * MIB });
+    const runner = disk.inside(Deno.execPath(), ["run", "-A", "--no-check", child, disk.path, limits, filler], "/");
+    const { stdout } = await new Deno.Command(runner.command, { args: runner.args }).output();
+    const { stdout: said, reason } = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+    assert.deepEqual([said, reason], ["", "The disk below /shared has less than 24 MiB left"]);
+  },
+});
+
 Deno.test("nothing outlives its shell: not what it left behind, not what it made its own session, not after SIGKILL", async () => {
   await using house = await WallHouse.open();
   const mark = String(500_000 + Math.floor(Math.random() * 400_000));
@@ -244,7 +261,7 @@ Deno.test("nothing outlives its shell: not what it left behind, not what it made
   const walled = await house.start(["/bin/bash", "-c", `${leave} echo ready; wait`]);
   const reader = walled.stdout.getReader();
   await reader.read();
-  assert.equal(findProcesses(`sleep\0${mark}`).length, 3);
+  await until(() => findProcesses(`sleep\0${mark}`).length === 3);
   await walled.kill();
   assert.deepEqual(findProcesses(`sleep\0${mark}`), []);
   assert.equal((await walled.exited).code, 137);
@@ -260,19 +277,21 @@ Deno.test("a runner that is killed takes its shells along", async () => {
   }).spawn();
   const reader = runner.stdout.getReader();
   await reader.read();
-  const deadline = performance.now() + 10_000;
-  while (findProcesses(`sleep\0${mark}`).length === 0) {
-    assert.ok(performance.now() < deadline);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => findProcesses(`sleep\0${mark}`).length > 0);
   runner.kill("SIGKILL");
   await Promise.all([runner.status, reader.cancel()]);
-  while (findProcesses(`sleep\0${mark}`).length > 0) {
-    assert.ok(performance.now() < deadline, "it lives");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => findProcesses(`sleep\0${mark}`).length === 0);
   Deno.removeSync(root, { recursive: true });
 });
+
+/** Waits until it is so; fails when it does not come to that. */
+async function until(isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!isSo()) {
+    assert.ok(performance.now() < deadline, `not within 10 s: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
 
 /** Processes whose command line begins with these arguments. */
 function findProcesses(line: string): string[] {
