@@ -1,6 +1,7 @@
 /** A machine around a walled shell: something to read, to write, to reach and to end, and what the host sees of it. */
 import { createSocket } from "node:dgram";
 import { join } from "#/lib/path.ts";
+import { assertApart } from "./apart.ts";
 import { WallHouse } from "../sandbox/wall_kit.ts";
 
 /** What an attack is after. */
@@ -57,6 +58,22 @@ export class ShellHouse implements AsyncDisposable {
     await this.#clean();
     const { stdout, stderr } = await this.house.run(command, { env: { ...this.#env(), OXYDRA: "1" } });
     return await this.#see(`${stdout}${stderr}`, this.house.root);
+  }
+
+  /** Throws AssertionError unless the host sees that a walled process is apart from it. */
+  async assertApart(): Promise<void> {
+    const mark = String(1_000_000 + Math.floor(Math.random() * 1_000_000));
+    const walled = await this.house.start(["/bin/sleep", mark]);
+    try {
+      await assertApart(mark);
+    } finally {
+      await Promise.all([
+        walled.kill(),
+        walled.stdin.abort().catch(() => {}),
+        walled.stdout.cancel(),
+        walled.stderr.cancel(),
+      ]);
+    }
   }
 
   /** Without any walls. */
