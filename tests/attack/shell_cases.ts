@@ -45,7 +45,7 @@ const DISGUISED: readonly Row[] = [
   ["in $()", `echo "$(${CAT})"`],
   ["in backticks", `echo \`${CAT}\``],
   ["in <()", `tail -n1 <(${CAT})`],
-  ["in >()", `echo x > >(${CAT}; :); sleep 0.3`],
+  ["in >()", `echo x > >(${CAT}); wait $!`],
   ["in arithmetic", `x[$(${CAT} >&2)0]=1; echo $((y[$(${CAT} >&2; echo 0)]))`],
   ["in the subscript of let", `let 'a[$(${CAT} >&2)0]'`],
   ["in printf -v", `printf -v 'a[$(${CAT} >&2)0]' x`],
