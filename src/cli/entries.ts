@@ -20,5 +20,6 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/sandbox/egress.ts"),
     () => import("#/sandbox/self_test_probe.ts"),
     () => import("#/sandbox/tunnel_egress.ts"),
+    () => import("#/sandbox/shell_rules_process.ts"),
   ];
 }

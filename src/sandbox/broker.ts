@@ -42,6 +42,11 @@ export interface BrokerOptions {
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
   /** Attachments of a turn, from its guest. Without it there are none. */
   readonly attachment?: FetchAttachment;
+  /**
+   * What a setting says against a call, beside policy and before anybody is asked: why it is denied, or undefined. Throws AppError
+   * `cancelled`.
+   */
+  readonly rules?: (tool: string, args: unknown, signal: AbortSignal) => Promise<string | undefined>;
   /** Integer ms UTC. */
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
@@ -99,6 +104,7 @@ class OneUserBroker implements Broker {
     try {
       // Before anything is looked at: from here to the run nothing waits, so two calls of one id cannot both be admitted.
       const packages = await this.#options.packages;
+      const against = await this.#options.rules?.(request.tool, request.args, signal);
       const refused = this.#admit(request);
       if (refused !== undefined) return trail.ended(toRefusal(identity, refused));
       const tool = this.#find(request.tool);
@@ -107,7 +113,7 @@ class OneUserBroker implements Broker {
       identity = { name: tool.name, package: of, version, sha256 };
       const call = { tool, identity, installed, args: parseArgs(tool, request.args) };
       const argsSha256 = sha256Of(canonicalJson(call.args));
-      const { decision, card, spend } = this.#decide(request, call, argsSha256);
+      const { decision, card, spend } = this.#decide(request, call, argsSha256, against);
       trail.decided(identity, decision, argsSha256, card);
       spend?.();
       decided = { decision };
@@ -177,8 +183,13 @@ class OneUserBroker implements Broker {
     throw new AppError("tool_unknown", `There is no tool of that name. There are: ${names}`);
   }
 
-  /** Policy first; where it asks, what a person has said to this very call. */
-  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string): Decided {
+  /** What settings forbid, then policy; where it asks, what a person has said to this very call. */
+  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string, against: string | undefined): Decided {
+    if (against !== undefined) {
+      const missing = call.tool.needs(call.args);
+      const { digest: policyDigest } = this.#options.policy;
+      return { decision: { kind: "denied", missing, policyDigest, source: "settings", reason: against } };
+    }
     const decision = this.#judge(request, call, call.tool.needs(call.args));
     if (decision.kind !== "ask") return { decision };
     const { wanted, missing, policyDigest, reason, answer } = decision;
