@@ -3,6 +3,8 @@ import { AppError } from "#/core/error.ts";
 import type { HostRun } from "#/core/tool.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
+import type { ShellCall, ShellResult } from "#/sandbox/shell.ts";
+import { SHELL_EXEC } from "#/sandbox/shell_step.ts";
 
 /** Package of the tools that the runner runs itself. */
 export const HOST_PACKAGE = "host";
@@ -13,18 +15,24 @@ export type FetchAttachment = (
   signal: AbortSignal,
 ) => Promise<{ readonly mimeType: string; readonly content: Uint8Array }>;
 
-/** What a step may use: host calls within its part of the grant, and the attachments of its turn. */
+/** What a step may use: host calls within its part of the grant, the attachments of its turn, and the shell of its session. */
 export interface StepDeps {
+  /** The step's part of the grant. */
+  readonly capabilities: readonly Capability[];
   /** Of the step's capability: what was asked for, in its one form. */
   readonly path: string;
   readonly host: (call: FileHostCall) => Promise<HostAnswer>;
   readonly attachment: (index: number) => ReturnType<FetchAttachment>;
+  /** Throws as `Shells.exec`; AppError `tier_unavailable` where there are none. */
+  readonly shell: (call: Omit<ShellCall, "session">) => Promise<ShellResult>;
+  /** What a command may take when its call does not say. */
+  readonly timeoutSecs: number;
 }
 
-/** One step of a host tool: it is granted the capabilities of one kind and hands content on to the next. */
+/** One step of a host tool: it is granted the capabilities of its kinds, one power a step, and hands content on to the next. */
 export interface HostStep {
   readonly name: string;
-  readonly kind: Capability["kind"];
+  readonly kinds: readonly Capability["kind"][];
   run(
     args: unknown,
     carried: Uint8Array,
@@ -37,7 +45,7 @@ const NOTHING = new Uint8Array(0);
 const vaultCopyto: readonly HostStep[] = [
   {
     name: "read",
-    kind: "fs.read",
+    kinds: ["fs.read"],
     async run(_args, _carried, { path, host }) {
       const { content = NOTHING } = await host({ fn: "fs-read.read-bytes", path });
       return { content, text: "" };
@@ -45,7 +53,7 @@ const vaultCopyto: readonly HostStep[] = [
   },
   {
     name: "write",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     async run(args, carried, { path, host }) {
       const { source_path, overwrite } = args as { source_path: string; overwrite?: boolean };
       const expected = overwrite ? {} : { expectSha256: "absent" };
@@ -58,7 +66,7 @@ const vaultCopyto: readonly HostStep[] = [
 const attachmentSave: readonly HostStep[] = [
   {
     name: "save",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     async run(args, _carried, { path, host, attachment }) {
       const { index, overwrite } = args as { index: number; overwrite?: boolean };
       const { mimeType, content } = await attachment(index);
@@ -74,4 +82,5 @@ const attachmentSave: readonly HostStep[] = [
 export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> = {
   vault_copyto: vaultCopyto,
   attachment_save: attachmentSave,
+  shell_exec: SHELL_EXEC,
 };
