@@ -35,6 +35,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "react": /^cli\/tui_view/,
   "node:events": /^cli\/tui_view/,
   "string-width": /^cli\/tui_text/,
+  "unbash": /^sandbox\/shell_rules_names\.ts$/,
   "smol-toml": /^config\//,
   "node:sqlite": /^memory\//,
   "node:vm": /^sandbox\/child/,
@@ -94,6 +95,9 @@ const SANDBOX_UNITS: readonly { readonly unit: string; readonly files: RegExp; r
   { unit: "bubblewrap tier", files: /^tier_bwrap/, linesMax: 600 },
   { unit: "Seatbelt tier", files: /^tier_seatbelt/, linesMax: 200 },
   { unit: "container and micro_vm tiers", files: /^(tier_container|engine)/, linesMax: 600 },
+  // Says which commands run at all; a convenience, and most of it runs in a process without power.
+  { unit: "shell rules", files: /^shell_rules/, linesMax: 600 },
+  { unit: "what walled processes use", files: /^tier_(cover|group|tree|watch)/, linesMax: 350 },
   { unit: "shell", files: /^(shell|tier)/, linesMax: 900 },
   { unit: "browser", files: /^browser/, linesMax: 700 },
   { unit: "tunnel", files: /^tunnel/, linesMax: 400 },

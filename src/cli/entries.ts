@@ -18,5 +18,6 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/sandbox/component_inspect.ts"),
     () => import("#/sandbox/egress.ts"),
     () => import("#/sandbox/self_test_probe.ts"),
+    () => import("#/sandbox/shell_rules_process.ts"),
   ];
 }

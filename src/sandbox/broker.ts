@@ -44,8 +44,11 @@ export interface BrokerOptions {
   readonly attachment?: FetchAttachment;
   /** Where commands run. Without it they do not. */
   readonly shell?: ShellDeps;
-  /** Looks at a call before anything else does; a reason refuses it. No wall: what it lets through is decided all the same. */
-  readonly check?: (request: ToolRequest, signal: AbortSignal) => Promise<string | undefined>;
+  /**
+   * What a setting says against a call, beside policy and before anybody is asked: why it is denied, or undefined. Throws AppError
+   * `cancelled`.
+   */
+  readonly rules?: (tool: string, args: unknown, signal: AbortSignal) => Promise<string | undefined>;
   /** Integer ms UTC. */
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
@@ -102,8 +105,7 @@ class OneUserBroker implements Broker {
     const trail = new AuditTrail(this.#options.audit, this.#options.policy.digest, request);
     try {
       const packages = await this.#options.packages;
-      const unwanted = await this.#options.check?.(request, signal);
-      // Before anything is looked at: from here to the run nothing waits, so two calls of one id cannot both be admitted.
+      const against = await this.#options.rules?.(request.tool, request.args, signal);
       const refused = this.#admit(request);
       if (refused !== undefined) return trail.ended(toRefusal(identity, refused));
       const tool = this.#find(request.tool);
@@ -112,8 +114,7 @@ class OneUserBroker implements Broker {
       identity = { name: tool.name, package: of, version, sha256 };
       const call = { tool, identity, installed, args: parseArgs(tool, request.args) };
       const argsSha256 = sha256Of(canonicalJson(call.args));
-      if (unwanted !== undefined) throw new AppError("tool_denied", unwanted);
-      const { decision, card, spend } = this.#decide(request, call, argsSha256);
+      const { decision, card, spend } = this.#decide(request, call, argsSha256, against);
       trail.decided(identity, decision, argsSha256, card);
       spend?.();
       decided = { decision };
@@ -183,8 +184,13 @@ class OneUserBroker implements Broker {
     throw new AppError("tool_unknown", `There is no tool of that name. There are: ${names}`);
   }
 
-  /** Policy first; where it asks, what a person has said to this very call. */
-  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string): Decided {
+  /** What settings forbid, then policy; where it asks, what a person has said to this very call. */
+  #decide(request: ToolRequest, call: ParsedCall, argsSha256: string, against: string | undefined): Decided {
+    if (against !== undefined) {
+      const missing = call.tool.needs(call.args);
+      const { digest: policyDigest } = this.#options.policy;
+      return { decision: { kind: "denied", missing, policyDigest, source: "settings", reason: against } };
+    }
     const decision = this.#judge(request, call, call.tool.needs(call.args));
     if (decision.kind !== "ask") return { decision };
     const { wanted, missing, policyDigest, reason, answer } = decision;

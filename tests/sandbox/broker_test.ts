@@ -296,3 +296,20 @@ Deno.test("openBroker() asks before the web is read once the session has seen th
   assert.equal((await broker.call(requestOf(get, { session: "another" }), never)).kind, "ok");
   approvals.close();
 });
+
+Deno.test("openBroker() denies what a setting forbids, with its reason, before policy and before anybody is asked", async () => {
+  using temp = openTempFiles();
+  let asked: readonly unknown[] = [];
+  const rules = (tool: string, args: unknown) => {
+    asked = [tool, args];
+    return Promise.resolve("tools.shell.deny");
+  };
+  const broker = await openTempBroker(temp, says("never"), { rules });
+  // Policy asks before the vault is read.
+  const outcome = await broker.call(requestOf({ path: "/vault/a" }), never);
+  assert.deepEqual([outcome.kind, outcome.code, outcome.card], ["denied", "tool_denied", undefined]);
+  assert.match(outcome.text, /tools\.shell\.deny/);
+  assert.deepEqual(asked, ["probe", { path: "/vault/a" }]);
+  const free = await openTempBroker(temp, says("ran"), { rules: () => Promise.resolve(undefined) });
+  assert.equal((await free.call(requestOf({ path: "/shared/a" }), never)).kind, "ok");
+});
