@@ -209,7 +209,7 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       hosts: plan.hosts,
       port: bind.port,
       bind,
-      tools: planTools(loaded.config, env),
+      tools: planTools(loaded.config, env, launch.given),
       lock,
       bootstrap: () => tellGuest(launch, plan, version),
       reload: toReloadInput(launch),

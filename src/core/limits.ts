@@ -617,6 +617,12 @@ export const LIMITS = {
   shellRecordBytesMax: 8_192,
   /** Shells of one user; one more takes the place of the one that was idle for longest. */
   shellSessionsMax: 32,
+  /** Memory, processes and CPU time (of one process) of one shell, where `[resources]` says nothing. */
+  shellMemoryBytesMax: 2_147_483_648,
+  shellProcessesMax: 512,
+  shellCpuSecsMax: 3_600,
+  /** A shell is ended when the disk below it has less left. */
+  diskFloorBytes: 268_435_456,
   /** Commands that wait for the one that runs in their session. */
   shellWaitingMax: 4,
   /** A shell that is not used for this long ends, with what runs in it. */
