@@ -1,5 +1,7 @@
 import type { UserFolders } from "#/config/user.ts";
+import { AppError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
+import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
 import { openLogFile } from "#/runner/log_file.ts";
 import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
@@ -61,13 +63,16 @@ export function openShellHost(input: ShellHostInput): ShellHost {
 /** What would hold the shells of this plan: its tier is tried on this machine. Never rejects. */
 export async function findShell(
   plan: ShellPlan | NoShell,
-  place: Pick<ShellHostInput, "user" | "program"> & { readonly runDir: string },
+  place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
 ): Promise<WalledPart> {
   if ("off" in plan) return toMissing(plan.off);
   try {
-    const driver = await pickDriver(plan, place);
-    const status = await driver.probe();
     const by = toTierName(plan.tier, Deno.build.os);
+    // An engine comes and goes; what the kernel does stays the same.
+    const key = by === "bubblewrap" ? toTierKey(place.env) : undefined;
+    const known = key === undefined ? undefined : recallTier(place.runDir, key);
+    const status = known ?? await (await pickDriver(plan, place)).probe();
+    if (known === undefined && key !== undefined) keepTier(place.runDir, key, status);
     return { ...status, ...(status.available && by !== undefined ? { by } : {}) };
   } catch (error) {
     return toMissing(error instanceof Error ? error.message : String(error));
@@ -109,7 +114,17 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
   ]);
   await driver.sweep(user).catch(() => 0);
   const mounts = { shared: folders.shared, tmp: folders.tmp };
-  const shells = openShells({ driver, user, mounts, env, limits, ...net, onLog: onShellLog });
+  const walls: Pick<TierDriver, "open"> = {
+    async open(spec, signal) {
+      try {
+        return await driver.open(spec, signal);
+      } catch (error) {
+        if (error instanceof AppError && error.code === "tier_unavailable") forgetTier(folders.run);
+        throw error;
+      }
+    },
+  };
+  const shells = openShells({ driver: walls, user, mounts, env, limits, ...net, onLog: onShellLog });
   return {
     shells,
     async close() {

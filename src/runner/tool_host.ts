@@ -113,8 +113,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     opened: { version: input.version, policyDigest: policy.digest },
   });
   open.defer(() => audit.close());
-  const named = openSecrets(plan.secrets);
-  const secrets: Secrets = { ...named, values: [...named.values, ...toShellSecrets(plan.shell)] };
+  const secrets = openAllSecrets(plan);
   // What a server says of a request goes to the log too, and some repeat the key that they refuse.
   const scrub = toScrubber([], secrets.values);
   const onLog = (line: string) => input.onLog(scrub(line));
@@ -170,6 +169,12 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     ...installed,
     close: () => closing.disposeAsync(),
   };
+}
+
+/** The shell's own environment can be spent by nobody, and shown to nobody. */
+function openAllSecrets({ secrets, shell }: ToolsPlan): Secrets {
+  const named = openSecrets(secrets);
+  return { ...named, values: [...named.values, ...toShellSecrets(shell)] };
 }
 
 /** None where the person wants none; whether its walls stand is found with the first command. */

@@ -12,7 +12,7 @@ const WORKSPACE = ".oxydra/workspaces/default";
 const CAPABILITIES = ["turn_events", "approvals", "named_sessions"];
 const COMMANDS = [
   "cd /shared && mkdir -p notes && cd notes && echo river > a.txt && export KEEP=1; echo $API_TOKEN; id -u; ls -a /",
-  "pwd; echo $KEEP; cat a.txt; echo \"$PRINTED\"; ls /root /home 2>&1 | head -3; exit 3",
+  'pwd; echo $KEEP; cat a.txt; echo "$PRINTED"; ls /root /home 2>&1 | head -3; exit 3',
 ];
 
 /** Runs one command after the other, and tells what the last one said. */
@@ -63,7 +63,10 @@ Deno.test("a model runs commands in one shell behind walls, each after the owner
     await vendor.close();
   }
   const sidecar = await Deno.readTextFile(join(workspace, "logs/sidecar.log"));
-  assert.match(sidecar, /shell sh-\w+-?\w*: opened in \d+ ms\n.*command 1: exit 0, \d+ ms, \d+ bytes\n.*command 2: exit 3/);
+  assert.match(
+    sidecar,
+    /shell sh-\w+-?\w*: opened in \d+ ms\n.*command 1: exit 0, \d+ ms, \d+ bytes\n.*command 2: exit 3/,
+  );
   assert.ok(!sidecar.includes("river"));
   const verify = await runOxydra(["audit", "verify"], { cwd: machine.cwd, env });
   assert.equal(verify.code, 0, verify.err + verify.out);
