@@ -599,7 +599,9 @@ export const LIMITS = {
   /** Messages to one turn, over all its time. */
   steeringsPerTurnMax: 64,
   /** A command for the shell, in UTF-16 code units: a person reads it on a card. What is longer is a script in a file. */
-  shellCommandCharsMax: 16_384,
+  shellCommandCharsMax: 8_192,
+  /** The same as a card shows it, what is invisible by its name. */
+  shellShownCharsMax: 12_288,
   /** Hosts that one command may name. */
   shellHostsMax: 16,
   /** Time that a call may give its command, in seconds. */

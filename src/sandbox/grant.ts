@@ -59,25 +59,21 @@ export function narrow(grant: Grant, capabilities: readonly Capability[]): Grant
   return { ...grant, capabilities: both.filter((capability) => capability !== undefined) };
 }
 
-const COMMAND_CHARS_MAX = 4_000;
-const COMMAND_HEAD_CHARS = 3_000;
 /** Whatever shows as nothing, as a blank that is none, or in another place than it stands. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 
 /**
- * A command as a person reads it before they allow it, on one line: a line break is ⏎, and what would not be seen is named. Of a long one the
- * beginning and the end, with its size and hash. Pure.
+ * A command as a person reads it before they allow it, on one line and whole: a line break is ⏎, and what would not be seen is named. One
+ * that is little else but names is cut, with its hash. Pure.
  */
 export function toCommandText(command: string): string {
-  const shown = (text: string) =>
-    text.replace(
-      HIDDEN,
-      (char) => char === "\n" ? " ⏎ " : char === "\t" ? "\\t" : `\\u{${char.codePointAt(0)!.toString(16)}}`,
-    );
-  if (command.length <= COMMAND_CHARS_MAX) return shown(command);
-  const [head, end] = [command.slice(0, COMMAND_HEAD_CHARS), command.slice(COMMAND_HEAD_CHARS - COMMAND_CHARS_MAX)];
-  const left = `${command.length - COMMAND_CHARS_MAX} of ${command.length} characters, sha256 ${sha256Of(command)}`;
-  return `${shown(head.toWellFormed())} ⟪… ${left} …⟫ ${shown(end.toWellFormed())}`;
+  const shown = command.replace(
+    HIDDEN,
+    (char) => char === "\n" ? " ⏎ " : char === "\t" ? "\\t" : `\\u{${char.codePointAt(0)!.toString(16)}}`,
+  );
+  if (shown.length <= LIMITS.shellShownCharsMax) return shown;
+  const what = `${command.length} characters, most of them invisible, sha256 ${sha256Of(command)}`;
+  return `${shown.slice(0, LIMITS.shellShownCharsMax).toWellFormed()} ⟪… cut: ${what}⟫`;
 }
 
 /** A capability in words: `fs.read /shared/a.txt`, `http GET https://example.com/a`, `secret web_search on example.com`. */

@@ -123,7 +123,8 @@ class UserShells implements Shells {
       throw error;
     } finally {
       slot.connect = [];
-      if (call.connect.length > 0) await slot.tunnel?.cut();
+      // A process that cannot be told is stopped by then, and its connections with it: the result counts all the same.
+      if (call.connect.length > 0) await slot.tunnel?.cut().catch(() => this.#log(slot, "its way out was stopped"));
       const over = slot.shell?.over;
       if (over !== undefined) await this.#drop(slot, over);
     }
