@@ -3,8 +3,7 @@ import { AppError } from "#/core/error.ts";
 import type { HostRun } from "#/core/tool.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
-import type { ShellCall, ShellResult } from "#/sandbox/shell.ts";
-import { SHELL_EXEC } from "#/sandbox/shell_step.ts";
+import { runShellStep, type ShellStepDeps } from "#/sandbox/shell_step.ts";
 
 /** Package of the tools that the runner runs itself. */
 export const HOST_PACKAGE = "host";
@@ -16,17 +15,11 @@ export type FetchAttachment = (
 ) => Promise<{ readonly mimeType: string; readonly content: Uint8Array }>;
 
 /** What a step may use: host calls within its part of the grant, the attachments of its turn, and the shell of its session. */
-export interface StepDeps {
-  /** The step's part of the grant. */
-  readonly capabilities: readonly Capability[];
+export interface StepDeps extends ShellStepDeps {
   /** Of the step's capability: what was asked for, in its one form. */
   readonly path: string;
   readonly host: (call: FileHostCall) => Promise<HostAnswer>;
   readonly attachment: (index: number) => ReturnType<FetchAttachment>;
-  /** Throws as `Shells.exec`; AppError `tier_unavailable` where there are none. */
-  readonly shell: (call: Omit<ShellCall, "session">) => Promise<ShellResult>;
-  /** What a command may take when its call does not say. */
-  readonly timeoutSecs: number;
 }
 
 /** One step of a host tool: it is granted the capabilities of its kinds, one power a step, and hands content on to the next. */
@@ -78,9 +71,19 @@ const attachmentSave: readonly HostStep[] = [
   },
 ];
 
+const shellExec: readonly HostStep[] = [
+  {
+    name: "run",
+    kinds: ["shell", "connect"],
+    async run(args, _carried, deps) {
+      return { content: NOTHING, text: await runShellStep(args, deps) };
+    },
+  },
+];
+
 /** The steps of each host tool, in order. What a reviewer of the runner reads: nothing else runs in it for a tool. */
 export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> = {
   vault_copyto: vaultCopyto,
   attachment_save: attachmentSave,
-  shell_exec: SHELL_EXEC,
+  shell_exec: shellExec,
 };

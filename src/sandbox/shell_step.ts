@@ -1,28 +1,31 @@
 import type { Capability } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
-import type { HostStep } from "#/sandbox/host_run.ts";
-import type { ShellResult } from "#/sandbox/shell.ts";
+import type { ShellCall, ShellResult } from "#/sandbox/shell.ts";
 
 /** Of a folder's path, as a result shows it. */
 const FOLDER_CHARS = 200;
 
-/** shell_exec: the command of the grant, never of the arguments, in the shell of the call's session. */
-export const SHELL_EXEC: readonly HostStep[] = [
-  {
-    name: "run",
-    kinds: ["shell", "connect"],
-    async run(args, _carried, { capabilities, shell, timeoutSecs }) {
-      const granted = capabilities.find((one) => one.kind === "shell");
-      if (granted === undefined) throw new AppError("tool_denied", "The grant of this call opens no shell");
-      const connect = capabilities.filter((one): one is Extract<Capability, { kind: "connect" }> =>
-        one.kind === "connect"
-      ).map(({ host, port }) => ({ host, port }));
-      const { timeout_secs = timeoutSecs } = args as { timeout_secs?: number };
-      const result = await shell({ command: granted.command, timeoutMs: timeout_secs * 1_000, connect });
-      return { content: new Uint8Array(0), text: toShellText(result) };
-    },
-  },
-];
+/** What the step has of its call. */
+export interface ShellStepDeps {
+  /** The step's part of the grant. */
+  readonly capabilities: readonly Capability[];
+  /** Throws as `Shells.exec`; AppError `tier_unavailable` where there are none. */
+  readonly shell: (call: Omit<ShellCall, "session">) => Promise<ShellResult>;
+  /** What a command may take when its call does not say. */
+  readonly timeoutSecs: number;
+}
+
+/** shell_exec: the command of the grant, never of the arguments, in the shell of the call's session. Throws as `Shells.exec`, AppError `tool_denied`. */
+export async function runShellStep(
+  args: unknown,
+  { capabilities, shell, timeoutSecs }: ShellStepDeps,
+): Promise<string> {
+  const granted = capabilities.find((one) => one.kind === "shell");
+  if (granted === undefined) throw new AppError("tool_denied", "The grant of this call opens no shell");
+  const connect = capabilities.flatMap((one) => one.kind === "connect" ? [{ host: one.host, port: one.port }] : []);
+  const { timeout_secs = timeoutSecs } = args as { timeout_secs?: number };
+  return toShellText(await shell({ command: granted.command, timeoutMs: timeout_secs * 1_000, connect }));
+}
 
 /** A command's result as a model reads it: how it ended and where, its output, then what else there is to know. Pure. */
 export function toShellText({ exitCode, text, cwd, notes }: ShellResult): string {

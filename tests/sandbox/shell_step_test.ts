@@ -1,33 +1,26 @@
 import assert from "node:assert/strict";
 import type { ShellCall } from "#/sandbox/shell.ts";
-import { SHELL_EXEC, toShellText } from "#/sandbox/shell_step.ts";
-import type { StepDeps } from "#/sandbox/host_run.ts";
+import { runShellStep, type ShellStepDeps, toShellText } from "#/sandbox/shell_step.ts";
 
-Deno.test("SHELL_EXEC runs the command of the grant, not that of the arguments, with the hosts of the grant alone", async () => {
+Deno.test("runShellStep() runs the command of the grant, not that of the arguments, with the hosts of the grant alone", async () => {
   const calls: unknown[] = [];
-  const deps: StepDeps = {
+  const deps: ShellStepDeps = {
     capabilities: [{ kind: "shell", command: "granted" }, { kind: "connect", host: "a.example", port: 443 }],
     timeoutSecs: 60,
-    path: "",
-    host: () => Promise.reject(new TypeError("no files")),
-    attachment: () => Promise.reject(new TypeError("none")),
     shell(call: Omit<ShellCall, "session">) {
       calls.push(call);
       return Promise.resolve({ exitCode: 0, text: "out\n", outputBytes: 4, cwd: "/shared", notes: [] });
     },
   };
-  const [step] = SHELL_EXEC;
-  assert.deepEqual(step!.kinds, ["shell", "connect"]);
-  const nothing = new Uint8Array(0);
   const args = { command: "other", network: ["b.example"] };
-  assert.equal((await step!.run(args, nothing, deps)).text, "[exit code 0, in /shared]\nout");
-  await step!.run({ ...args, timeout_secs: 5 }, nothing, deps);
+  assert.equal(await runShellStep(args, deps), "[exit code 0, in /shared]\nout");
+  await runShellStep({ ...args, timeout_secs: 5 }, deps);
   const connect = [{ host: "a.example", port: 443 }];
   assert.deepEqual(calls, [
     { command: "granted", timeoutMs: 60_000, connect },
     { command: "granted", timeoutMs: 5_000, connect },
   ]);
-  await assert.rejects(step!.run(args, nothing, { ...deps, capabilities: [] }), { code: "tool_denied" });
+  await assert.rejects(runShellStep(args, { ...deps, capabilities: [] }), { code: "tool_denied" });
 });
 
 Deno.test("toShellText() says how it ended and where, then the output, then the notes", () => {
