@@ -17,7 +17,7 @@ import {
   type SelfCheckOptions,
   toListed,
 } from "#/runner/self_check.ts";
-import { openShellHost, type ShellHost } from "#/runner/shell_host.ts";
+import { openShellHost } from "#/runner/shell_host.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
@@ -131,8 +131,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     onResolved: input.onResolved,
   });
   open.defer(() => approvals.close());
-  const shell = openShell(input, onLog);
-  open.defer(async () => await shell?.close());
+  const shell = openShell(input, onLog, open);
   const known = new Map([...toTools(plan.settings), ...tools]);
   const broker = openBroker({
     user: input.user,
@@ -144,7 +143,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     secrets,
     attachment: input.attachment,
-    ...(shell === undefined ? {} : { shell, rules: shell.rules }),
+    ...shell,
     net: toNet(plan, { egress: guarded, secrets, onLog }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],
@@ -178,11 +177,17 @@ function openAllSecrets({ secrets, shell }: ToolsPlan): Secrets {
 }
 
 /** None where the person wants none; whether its walls stand is found with the first command. */
-function openShell(input: ToolHostInput, onLog: (line: string) => void): ShellHost | undefined {
+function openShell(
+  input: ToolHostInput,
+  onLog: (line: string) => void,
+  open: AsyncDisposableStack,
+): Pick<BrokerOptions, "shell" | "rules"> {
   const { plan: { shell, egress }, user, folders, program, env } = input;
-  if ("off" in shell) return undefined;
+  if ("off" in shell) return {};
   const options = { plan: planEgressOf(input), ...egress };
-  return openShellHost({ user, folders, program, env, plan: shell, egress: options, onLog });
+  const host = openShellHost({ user, folders, program, env, plan: shell, egress: options, onLog });
+  open.defer(() => host.close());
+  return { shell: host, rules: host.rules };
 }
 
 /** The installed packages. What reads and checks them is loaded only where there are some (4 ms). */

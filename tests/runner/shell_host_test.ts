@@ -43,28 +43,6 @@ Deno.test("openShellHost() opens shells behind walls with the first command, and
   assert.match(await Deno.readTextFile(join(folders.logs, "sidecar.log")), /command 1: exit 2, \d+ ms/);
 });
 
-Deno.test("openShellHost() gives a granted host through the proxy, and refuses any other", async () => {
-  const { host } = await open();
-  const call = {
-    session: "s",
-    timeoutMs: 20_000,
-    command: "curl -sS -m 5 -o /dev/null -w '%{http_connect}' https://127.0.0.1:9/ https://b.example/ 2>&1",
-  };
-  try {
-    const shells = await host.shells();
-    // An address inside is refused after the grant opened it, by the egress process itself; a host without a grant before.
-    const { text } = await shells.exec({ ...call, connect: [{ host: "127.0.0.1", port: 9 }] }, never);
-    assert.match(text, /403/);
-    const without = await shells.exec(
-      { ...call, command: "curl -sS -m 5 https://127.0.0.1:9/ 2>&1", connect: [] },
-      never,
-    );
-    assert.notEqual(without.exitCode, 0);
-  } finally {
-    await host.close();
-  }
-});
-
 Deno.test("openShellHost() refuses what the person's rules forbid, of shell_exec alone", async () => {
   const { host } = await open({ deny: ["rm"] });
   try {
@@ -81,7 +59,7 @@ Deno.test("findShell() tells what holds a shell, and why there is none", async (
   const folders = makeFolders();
   const place = { user: "default", program: thisProgram(), env: denoEnv(), runDir: folders.run };
   const found = await findShell(toPlan({}), place);
-  assert.deepEqual([found.available, found.by], [true, "bubblewrap"], found.reason ?? "");
+  assert.deepEqual([found.available, found.by], [true, "bubblewrap"]);
   assert.deepEqual(await findShell(toPlan({}), place), found, "kept, and not tried again");
   assert.ok(await Deno.stat(join(folders.run, "shell-tier.json")));
   const off = await findShell({ off: "tools.shell.enabled is false" }, place);
