@@ -160,6 +160,8 @@ export const Bootstrap = z.strictObject({
   /** The remote store of the event log, with its secret; absent: the file in `internalDir`. */
   store: z.strictObject({ url: z.string(), token: z.string() }).exactOptional(),
   offered: z.array(OfferedTool).exactOptional(),
+  /** `[tools.shell] command_timeout_secs` where there is a shell; without it the model is offered none. */
+  shellSecs: Count.positive().exactOptional(),
   startupStatus: z.strictObject({
     sandbox_tier: z.enum(["micro_vm", "container", "process"]),
     sidecar_available: z.boolean(),

@@ -235,7 +235,11 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
   const load = async () => await (await import("#/turn/tokenizer.ts")).openTokenizer();
   const factors = [model, ...bootstrap.fallback ?? []].map((choice) => toTokenFactor(choice.model));
   const tokens = new TokenCounter({ load, factor: Math.max(...factors) });
-  const own = [...toTools().values()].map((tool) => ({ schema: toSchema(tool), effect: tool.effect }));
+  const { shellSecs } = bootstrap;
+  const own = [...toTools(shellSecs === undefined ? {} : { shellSecs }).values()].map((tool) => ({
+    schema: toSchema(tool),
+    effect: tool.effect,
+  }));
   const hasTools = model.descriptor?.toolCall ?? true;
   // Vendors refuse a request with tools for a model that has none.
   const tools = hasTools ? [...own, ...bootstrap.offered ?? []] : [];

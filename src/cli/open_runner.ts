@@ -39,7 +39,7 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
       hosts: plan.hosts,
       port: bind.port,
       bind,
-      tools: planTools(loaded.config, env),
+      tools: planTools(loaded.config, env, place.given),
       lock,
       ...(place.startedWith === undefined ? {} : { startedWith: place.startedWith }),
       bootstrap: () => tellGuest(place, plan, version),

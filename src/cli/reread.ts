@@ -28,10 +28,10 @@ export async function rereadSettings(
   { options, user, version, settings }: RereadInput,
 ): Promise<Reloaded & { loaded: Loaded }> {
   const place = await findPlace({ ...options, user });
-  const { loaded, env } = place;
+  const { loaded, env, given } = place;
   checkTier(place.user.tier);
   const plan = await describePlan(place);
-  const tools = planTools(loaded.config, env);
+  const tools = planTools(loaded.config, env, given);
   const isHere = checkFolders(place.user, loaded, place).root === settings.folders.root;
   const folders = isHere ? prepareWorkspace(place.user, loaded, place) : settings.folders;
   const told = await tellGuest(place, plan, version);

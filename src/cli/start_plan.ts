@@ -2,9 +2,11 @@ import { toPrintable } from "#/lib/printable.ts";
 import type { Loaded } from "#/config/load.ts";
 import { probeLocalServers } from "#/provider/local_servers.ts";
 import { isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
-import type { Environment } from "#/runner/process_plan.ts";
+import type { Environment, Program } from "#/runner/process_plan.ts";
 import type { Told } from "#/runner/settings.ts";
-import { toStartupStatus } from "#/runner/startup_status.ts";
+import { planShell } from "#/runner/plan_shell.ts";
+import { NO_TIERS, toStartupStatus } from "#/runner/startup_status.ts";
+import type { ResolvedUser } from "#/config/user.ts";
 
 /** What a start is planned from. */
 export interface PlanPlace {
@@ -12,6 +14,8 @@ export interface PlanPlace {
   readonly env: Environment;
   readonly given?: Environment;
   readonly notes?: readonly string[];
+  readonly user: ResolvedUser;
+  readonly program: Program;
 }
 
 /**
@@ -35,7 +39,7 @@ export async function describePlan({ loaded, env, notes = [] }: PlanPlace): Prom
  * of models and nothing else.
  */
 export async function tellGuest(
-  { loaded, env, given = {} }: PlanPlace,
+  { loaded, env, given = {}, user, program }: PlanPlace,
   described: StartPlan,
   version: string,
 ): Promise<Told> {
@@ -43,13 +47,19 @@ export async function tellGuest(
   const isLost = described.model.type === "demo" && provider === undefined && selected === undefined;
   const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
   const { model, fallback, settings, store } = plan;
+  const wanted = planShell(loaded.config, env, given);
+  const { findShell }: typeof import("#/runner/shell_host.ts") = await import(
+    new URL("../runner/shell_host.ts", import.meta.url).href
+  );
+  const shell = await findShell(wanted, { user: user.id, program, env, runDir: user.folders.run });
   const told = {
     version,
     timezone: given.TZ ?? plan.timezone,
     model,
     fallback: [...fallback],
     settings,
-    startupStatus: toStartupStatus(),
+    startupStatus: toStartupStatus({ ...NO_TIERS, tier: user.tier, shell }),
+    ...(shell.available && !("off" in wanted) ? { shellSecs: wanted.timeoutSecs } : {}),
   };
   return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
 }

@@ -625,7 +625,9 @@ export const LIMITS = {
   /** Messages to one turn, over all its time. */
   steeringsPerTurnMax: 64,
   /** A command for the shell, in UTF-16 code units: a person reads it on a card. What is longer is a script in a file. */
-  shellCommandCharsMax: 16_384,
+  shellCommandCharsMax: 8_192,
+  /** The same as a card shows it, what is invisible by its name. */
+  shellShownCharsMax: 12_288,
   /** Hosts that one command may name. */
   shellHostsMax: 16,
   /** Time that a call may give its command, in seconds. */
@@ -643,6 +645,12 @@ export const LIMITS = {
   shellRecordBytesMax: 8_192,
   /** Shells of one user; one more takes the place of the one that was idle for longest. */
   shellSessionsMax: 32,
+  /** Memory, processes and CPU time (of one process) of one shell, where `[resources]` says nothing. */
+  shellMemoryBytesMax: 2_147_483_648,
+  shellProcessesMax: 512,
+  shellCpuSecsMax: 3_600,
+  /** A shell is ended when the disk below it has less left. */
+  diskFloorBytes: 268_435_456,
   /** Commands that wait for the one that runs in their session. */
   shellWaitingMax: 4,
   /** A shell that is not used for this long ends, with what runs in it. */

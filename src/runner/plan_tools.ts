@@ -1,6 +1,7 @@
 import type { Config } from "#/config/schema.ts";
 import { AppError } from "#/core/error.ts";
 import { Secret } from "#/lib/secret.ts";
+import { type NoShell, planShell, type ShellPlan } from "#/runner/plan_shell.ts";
 import type { Environment } from "#/runner/process_plan.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
@@ -20,6 +21,7 @@ export interface ToolsPlan {
   readonly values: ReadonlyMap<string, string>;
   readonly secrets: readonly SecretEntry[];
   readonly egress: Pick<EgressOptions, "allowlist" | "mode" | "proxyUrl">;
+  readonly shell: ShellPlan | NoShell;
 }
 
 /** A plan of defaults, for a tool host without a configuration. */
@@ -29,13 +31,15 @@ export const NO_TOOLS_PLAN: ToolsPlan = {
   values: new Map(),
   secrets: [],
   egress: { allowlist: [], mode: "default" },
+  shell: { off: "nobody configured one" },
 };
 
 /**
  * Joins what the configuration says about tools. Pure. Throws AppError `config_invalid` for a secret whose name is taken; one whose
  * variable is not set is left out, and its use is denied.
  */
-export function planTools(config: Config, env: Environment): ToolsPlan {
+export function planTools(config: Config, env: Environment, given: Environment = {}): ToolsPlan {
+  const shell = planShell(config, env, given);
   const search = config.tools.web_search;
   const secrets = Object.entries(config.secrets).flatMap(([name, { env: variable, hosts, private: isPrivate }]) =>
     toEntry({ name, variable, hosts, isPrivate }, env)
@@ -54,9 +58,14 @@ export function planTools(config: Config, env: Environment): ToolsPlan {
     : [];
   return {
     rules: [config.policy.rules, toSearchRules(hosts)],
-    settings: { webSearch: search, attachmentSaveSecs: config.tools.attachment_save.timeout_secs },
+    settings: {
+      webSearch: search,
+      attachmentSaveSecs: config.tools.attachment_save.timeout_secs,
+      ...("off" in shell ? {} : { shellSecs: shell.timeoutSecs }),
+    },
     values: toValues(config, env),
     secrets: [...secrets, ...own],
+    shell,
     egress: {
       allowlist: search.egress_allowlist,
       mode: search.egress_mode,

@@ -4,6 +4,7 @@ import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
 import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
+import { toShellSecrets } from "#/runner/plan_shell.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { type PlanInput, toBareEntry, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type SelfCheckOptions,
   toListed,
 } from "#/runner/self_check.ts";
+import { openShellHost } from "#/runner/shell_host.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
@@ -35,7 +37,7 @@ import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
 import { toScrubber } from "#/sandbox/outcome.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import type { ToolPackage } from "#/sandbox/run_call.ts";
-import { openSecrets } from "#/sandbox/secrets.ts";
+import { openSecrets, type Secrets } from "#/sandbox/secrets.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
 import { fetchGranted, type WebDeps } from "#/sandbox/web.ts";
 import { toTools } from "#/tools/registry.ts";
@@ -111,7 +113,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     opened: { version: input.version, policyDigest: policy.digest },
   });
   open.defer(() => audit.close());
-  const secrets = openSecrets(plan.secrets);
+  const secrets = openAllSecrets(plan);
   // What a server says of a request goes to the log too, and some repeat the key that they refuse.
   const scrub = toScrubber([], secrets.values);
   const onLog = (line: string) => input.onLog(scrub(line));
@@ -129,6 +131,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     onResolved: input.onResolved,
   });
   open.defer(() => approvals.close());
+  const shell = openShell(input, onLog, open);
   const known = new Map([...toTools(plan.settings), ...tools]);
   const broker = openBroker({
     user: input.user,
@@ -140,6 +143,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     secrets,
     attachment: input.attachment,
+    ...shell,
     net: toNet(plan, { egress: guarded, secrets, onLog }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],
@@ -164,6 +168,26 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     ...installed,
     close: () => closing.disposeAsync(),
   };
+}
+
+/** The shell's own environment can be spent by nobody, and shown to nobody. */
+function openAllSecrets({ secrets, shell }: ToolsPlan): Secrets {
+  const named = openSecrets(secrets);
+  return { ...named, values: [...named.values, ...toShellSecrets(shell)] };
+}
+
+/** None where the person wants none; whether its walls stand is found with the first command. */
+function openShell(
+  input: ToolHostInput,
+  onLog: (line: string) => void,
+  open: AsyncDisposableStack,
+): Pick<BrokerOptions, "shell" | "rules"> {
+  const { plan: { shell, egress }, user, folders, program, env } = input;
+  if ("off" in shell) return {};
+  const options = { plan: planEgressOf(input), ...egress };
+  const host = openShellHost({ user, folders, program, env, plan: shell, egress: options, onLog });
+  open.defer(() => host.close());
+  return { shell: host, rules: host.rules };
 }
 
 /** The installed packages. What reads and checks them is loaded only where there are some (4 ms). */

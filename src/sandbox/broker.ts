@@ -23,7 +23,7 @@ import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
 import type { NetService } from "#/sandbox/host_service.ts";
 import { type Replacement, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
-import { type GrantedCall, type Ran, runCall, type ToolPackage } from "#/sandbox/run_call.ts";
+import { type GrantedCall, type Ran, runCall, type ShellDeps, type ToolPackage } from "#/sandbox/run_call.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 
 /** Everything a broker stands on. */
@@ -42,6 +42,8 @@ export interface BrokerOptions {
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
   /** Attachments of a turn, from its guest. Without it there are none. */
   readonly attachment?: FetchAttachment;
+  /** Where commands run. Without it they do not. */
+  readonly shell?: ShellDeps;
   /**
    * What a setting says against a call, beside policy and before anybody is asked: why it is denied, or undefined. Throws AppError
    * `cancelled`.
@@ -102,7 +104,6 @@ class OneUserBroker implements Broker {
     let decided: { readonly decision?: Decision } = {};
     const trail = new AuditTrail(this.#options.audit, this.#options.policy.digest, request);
     try {
-      // Before anything is looked at: from here to the run nothing waits, so two calls of one id cannot both be admitted.
       const packages = await this.#options.packages;
       const against = await this.#options.rules?.(request.tool, request.args, signal);
       const refused = this.#admit(request);

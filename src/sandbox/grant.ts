@@ -3,6 +3,7 @@ import type { Capability, Grant } from "#/core/capability.ts";
 import { DEFAULT_PORTS, type HttpCapability, toHttpNeed } from "#/core/http_need.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Allowance } from "#/sandbox/files.ts";
+import { sha256Of } from "#/lib/chained_line.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
 import { isWithin } from "#/core/virtual_path.ts";
 
@@ -58,6 +59,23 @@ export function narrow(grant: Grant, capabilities: readonly Capability[]): Grant
   return { ...grant, capabilities: both.filter((capability) => capability !== undefined) };
 }
 
+/** Whatever shows as nothing, as a blank that is none, or in another place than it stands. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
+
+/**
+ * A command as a person reads it before they allow it, on one line and whole: a line break is ⏎, and what would not be seen is named. One
+ * that is little else but names is cut, with its hash. Pure.
+ */
+export function toCommandText(command: string): string {
+  const shown = command.replace(
+    HIDDEN,
+    (char) => char === "\n" ? " ⏎ " : char === "\t" ? "\\t" : `\\u{${char.codePointAt(0)!.toString(16)}}`,
+  );
+  if (shown.length <= LIMITS.shellShownCharsMax) return shown;
+  const what = `${command.length} characters, most of them invisible, sha256 ${sha256Of(command)}`;
+  return `${shown.slice(0, LIMITS.shellShownCharsMax).toWellFormed()} ⟪… cut: ${what}⟫`;
+}
+
 /** A capability in words: `fs.read /shared/a.txt`, `http GET https://example.com/a`, `secret web_search on example.com`. */
 export function describeCapability(capability: Capability): string {
   switch (capability.kind) {
@@ -72,7 +90,7 @@ export function describeCapability(capability: Capability): string {
     case "config":
       return `config ${capability.section}`;
     case "shell":
-      return `shell ${capability.command}`;
+      return `shell ${toCommandText(capability.command)}`;
     case "connect":
       return `connect ${capability.host.includes(":") ? `[${capability.host}]` : capability.host}:${capability.port}`;
     default:

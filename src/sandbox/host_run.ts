@@ -3,6 +3,7 @@ import { AppError } from "#/core/error.ts";
 import type { HostRun } from "#/core/tool.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
+import { runShellStep, type ShellStepDeps } from "#/sandbox/shell_step.ts";
 
 /** Package of the tools that the runner runs itself. */
 export const HOST_PACKAGE = "host";
@@ -13,18 +14,18 @@ export type FetchAttachment = (
   signal: AbortSignal,
 ) => Promise<{ readonly mimeType: string; readonly content: Uint8Array }>;
 
-/** What a step may use: host calls within its part of the grant, and the attachments of its turn. */
-export interface StepDeps {
+/** What a step may use: host calls within its part of the grant, the attachments of its turn, and the shell of its session. */
+export interface StepDeps extends ShellStepDeps {
   /** Of the step's capability: what was asked for, in its one form. */
   readonly path: string;
   readonly host: (call: FileHostCall) => Promise<HostAnswer>;
   readonly attachment: (index: number) => ReturnType<FetchAttachment>;
 }
 
-/** One step of a host tool: it is granted the capabilities of one kind and hands content on to the next. */
+/** One step of a host tool: it is granted the capabilities of its kinds, one power a step, and hands content on to the next. */
 export interface HostStep {
   readonly name: string;
-  readonly kind: Capability["kind"];
+  readonly kinds: readonly Capability["kind"][];
   run(
     args: unknown,
     carried: Uint8Array,
@@ -37,7 +38,7 @@ const NOTHING = new Uint8Array(0);
 const vaultCopyto: readonly HostStep[] = [
   {
     name: "read",
-    kind: "fs.read",
+    kinds: ["fs.read"],
     async run(_args, _carried, { path, host }) {
       const { content = NOTHING } = await host({ fn: "fs-read.read-bytes", path });
       return { content, text: "" };
@@ -45,7 +46,7 @@ const vaultCopyto: readonly HostStep[] = [
   },
   {
     name: "write",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     async run(args, carried, { path, host }) {
       const { source_path, overwrite } = args as { source_path: string; overwrite?: boolean };
       const expected = overwrite ? {} : { expectSha256: "absent" };
@@ -58,7 +59,7 @@ const vaultCopyto: readonly HostStep[] = [
 const attachmentSave: readonly HostStep[] = [
   {
     name: "save",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     async run(args, _carried, { path, host, attachment }) {
       const { index, overwrite } = args as { index: number; overwrite?: boolean };
       const { mimeType, content } = await attachment(index);
@@ -70,8 +71,19 @@ const attachmentSave: readonly HostStep[] = [
   },
 ];
 
+const shellExec: readonly HostStep[] = [
+  {
+    name: "run",
+    kinds: ["shell", "connect"],
+    async run(args, _carried, deps) {
+      return { content: NOTHING, text: await runShellStep(args, deps) };
+    },
+  },
+];
+
 /** The steps of each host tool, in order. What a reviewer of the runner reads: nothing else runs in it for a tool. */
 export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> = {
   vault_copyto: vaultCopyto,
   attachment_save: attachmentSave,
+  shell_exec: shellExec,
 };

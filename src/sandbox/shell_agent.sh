@@ -18,6 +18,8 @@ __ox_status() { builtin return "$1"; }
 __ox_reap() {
   builtin local IFS=' ' round left p
   ((__ox_walled)) || builtin return 1
+  # First, or it would tell of the end of what is killed next.
+  builtin kill -9 "$__ox_main"
   for ((round = 0; round < 1000; round++)); do
     left=0
     for p in /proc/[0-9]*; do

@@ -37,6 +37,8 @@ const NOTES: Readonly<Record<Stop, (timeoutMs: number) => string>> = {
   gone: () => `Its shell was replaced or killed (exec, a signal, a crash), so its exit code is not known; ${AS_BEFORE}`,
 };
 
+const GONE = "its processes were ended";
+
 interface Running {
   readonly output: BoundedOutput;
   readonly done: PromiseWithResolvers<string | undefined>;
@@ -77,10 +79,11 @@ export class ShellSession {
     this.#pumped = this.#pump();
     void process.stderr.pipeTo(new WritableStream({ write: (chunk) => this.#errors.push(chunk) })).catch(() => {});
     void process.exited.then(async ({ reason }) => {
+      if (this.#running === undefined) this.#over ??= reason ?? GONE;
       const waited = new AbortController();
       await Promise.race([this.#pumped, delay(LIMITS.killGraceMs, waited.signal)]);
       waited.abort();
-      this.#over ??= reason ?? "its processes were ended";
+      this.#over ??= reason ?? GONE;
       this.#running?.done.resolve(this.#over);
     });
   }

@@ -60,7 +60,7 @@ class UserShells implements Shells {
   }
 
   async exec(call: ShellCall, signal: AbortSignal): Promise<ShellResult> {
-    const slot = await this.#slot(call.session);
+    const { slot, evicted } = this.#slot(call.session);
     if (slot.waiting > LIMITS.shellWaitingMax) {
       throw new AppError("queue_full", `${LIMITS.shellWaitingMax} commands of this session wait already`);
     }
@@ -69,7 +69,7 @@ class UserShells implements Shells {
     const turn = Promise.withResolvers<void>();
     slot.last = turn.promise;
     try {
-      await before;
+      await Promise.all([before, evicted]);
       return await this.#exec(slot, call, AbortSignal.any([signal, slot.ended.signal]));
     } catch (error) {
       if (!slot.ended.signal.aborted || signal.aborted) throw error;
@@ -123,7 +123,8 @@ class UserShells implements Shells {
       throw error;
     } finally {
       slot.connect = [];
-      if (call.connect.length > 0) await slot.tunnel?.cut();
+      // A process that cannot be told is stopped by then, and its connections with it: the result counts all the same.
+      if (call.connect.length > 0) await slot.tunnel?.cut().catch(() => this.#log(slot, "its way out was stopped"));
       const over = slot.shell?.over;
       if (over !== undefined) await this.#drop(slot, over);
     }
@@ -167,22 +168,21 @@ class UserShells implements Shells {
   }
 
   /** The session's place; where there is none left, the one that was idle for longest goes. Throws AppError `queue_full`. */
-  async #slot(session: string): Promise<Slot> {
+  #slot(session: string): { readonly slot: Slot; readonly evicted?: Promise<void> } {
     if (this.#isClosed) throw new AppError("shell_ended", "The shells are closed");
     const found = this.#slots.get(session);
-    if (found !== undefined) return found;
+    if (found !== undefined) return { slot: found };
     const { sessionsMax = LIMITS.shellSessionsMax } = this.#options;
     const slot = new Slot();
     this.#slots.set(session, slot);
-    if (this.#slots.size <= sessionsMax) return slot;
+    if (this.#slots.size <= sessionsMax) return { slot };
     const idle = [...this.#slots].filter(([, other]) => other !== slot && other.waiting === 0);
     const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt);
     if (oldest === undefined) {
       this.#slots.delete(session);
       throw new AppError("queue_full", `${sessionsMax} shells run commands already; try again when one has ended`);
     }
-    await this.kill(oldest[0]);
-    return slot;
+    return { slot, evicted: this.kill(oldest[0]) };
   }
 
   /** A shell that is gone; its slot stays, so that the next command is told. */

@@ -17,9 +17,10 @@ const OPTIONS = { model: "demo" };
 async function start(): Promise<RunnerSettings> {
   const place = await findPlace(OPTIONS);
   const plan = await describePlan(place);
+  const folders = prepareWorkspace(place.user, place.loaded, place);
   const told = await tellGuest(place, plan, "1.2.3");
   const tools = planTools(place.loaded.config, place.env);
-  return { told, tools, hosts: plan.hosts, folders: prepareWorkspace(place.user, place.loaded, place) };
+  return { told, tools, hosts: plan.hosts, folders };
 }
 
 async function withRealm(check: (machine: Machine) => Promise<void>): Promise<void> {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { AgentFile } from "#/config/schema.ts";
-import type { Config } from "#/config/schema.ts";
+import { AgentFile, Config } from "#/config/schema.ts";
 import type { Capability, Decision } from "#/core/capability.ts";
 import { NO_TOOLS_PLAN, planTools } from "#/runner/plan_tools.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
@@ -10,7 +9,7 @@ import { toTools } from "#/tools/registry.ts";
 
 /** The plan of an agent.toml with this in it. */
 function planOf(agent: unknown, env: Readonly<Record<string, string>> = {}) {
-  return planTools(AgentFile.parse(agent) as Config, env);
+  return planTools({ ...Config.parse({}), ...AgentFile.parse(agent) } as Config, env);
 }
 const search = (web_search: object, env?: Readonly<Record<string, string>>) => planOf({ tools: { web_search } }, env);
 

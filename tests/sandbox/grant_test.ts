@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Capability, Grant, HttpMethod } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toHttpNeed } from "#/core/http_need.ts";
-import { covers, describeCapability, GrantMeter, intersect, narrow } from "#/sandbox/grant.ts";
+import { covers, describeCapability, GrantMeter, intersect, narrow, toCommandText } from "#/sandbox/grant.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
 
 const grantOf = (...capabilities: Capability[]): Grant => ({ id: "g", capabilities, source: "test", expiresAt: 2_000 });
@@ -186,4 +186,28 @@ Deno.test("a shell's command and a connection are granted as they are, or not at
   assert.equal(intersect(command, target), undefined);
   assert.equal(describeCapability(command), "shell ls -l");
   assert.equal(describeCapability(target), "connect [::1]:443");
+});
+
+Deno.test("toCommandText() hides nothing of a command: no line, no direction, no invisible character, and says what a cut leaves out", () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ["ls -la", "ls -la"],
+    ["true\nconnect evil.example:443", "true ⏎ connect evil.example:443"],
+    ["a\tb", "a\\tb"],
+    ["\u001b[2Jx\u0007", "\\u{1b}[2Jx\\u{7}"],
+    ["echo \u202eevil\u202c", "echo \\u{202e}evil\\u{202c}"],
+    ["a\u200bb\u2028c\u00a0d\u{e0041}e\u3164f", "a\\u{200b}b\\u{2028}c\\u{a0}d\\u{e0041}e\\u{3164}f"],
+    ["echo é 漢 🎈", "echo é 漢 🎈"],
+  ];
+  for (const [command, shown] of cases) {
+    assert.equal(toCommandText(command), shown);
+    assert.equal(describeCapability({ kind: "shell", command }), `shell ${shown}`);
+  }
+  const whole = "x".repeat(LIMITS.shellCommandCharsMax);
+  assert.equal(toCommandText(whole), whole);
+  const max = LIMITS.shellShownCharsMax;
+  assert.equal(toCommandText(" ⏎".repeat(max / 2)).length, max);
+  assert.match(
+    toCommandText("\u200b".repeat(8_000)),
+    /^[^⟪]{12288} ⟪… cut: 8000 characters, most of them invisible, sha256 [0-9a-f]{64}⟫$/,
+  );
 });

@@ -19,6 +19,9 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
   const calls: FileHostCall[] = [];
   const indexes: number[] = [];
   const deps: StepDeps = {
+    capabilities: [],
+    timeoutSecs: 60,
+    shell: () => Promise.reject(new TypeError("no shell")),
     path: "/shared/copy",
     host(call) {
       calls.push(call);
@@ -33,13 +36,19 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
 }
 
 Deno.test("HOST_RUNS has the steps of every tool that the runner runs, each of one kind that its tool needs", () => {
-  const named = [...toTools().values()].flatMap(({ name, run }) => "host" in run ? [[name, run.host]] : []);
-  assert.deepEqual(named, [["vault_copyto", "vault_copyto"], ["attachment_save", "attachment_save"]]);
+  const named = [...toTools({ shellSecs: 60 }).values()].flatMap(({ name, run }) =>
+    "host" in run ? [[name, run.host]] : []
+  );
+  assert.deepEqual(named, [["vault_copyto", "vault_copyto"], ["attachment_save", "attachment_save"], [
+    "shell_exec",
+    "shell_exec",
+  ]]);
   assert.deepEqual(
-    Object.entries(HOST_RUNS).map(([tool, steps]) => [tool, steps.map(({ name, kind }) => [name, kind])]),
+    Object.entries(HOST_RUNS).map(([tool, steps]) => [tool, steps.map(({ name, kinds }) => [name, ...kinds])]),
     [
       ["vault_copyto", [["read", "fs.read"], ["write", "fs.write"]]],
       ["attachment_save", [["save", "fs.write"]]],
+      ["shell_exec", [["run", "shell", "connect"]]],
     ],
   );
   assert.equal(HOST_PACKAGE, "host");

@@ -140,9 +140,9 @@ Deno.test("exec() shows head and tail of 1 GB of output, and holds neither", () 
 Deno.test("exec() lets no record of an earlier request end a later one, late or forged", () =>
   withShell(async ({ run }) => {
     await run(
-      "(for i in 1 2 3 4 5 6 7 8; do printf '\\0%s e 66 9 /forged\\0' \"$__ox_nonce\"; sleep 0.05; done) & disown",
+      "(sleep 0.2; for i in 1 2 3 4 5 6 7 8; do printf '\\0%s e 66 9 /forged\\0' \"$__ox_nonce\"; sleep 0.05; done) & disown",
     );
-    const { exitCode, cwd } = await run("sleep 0.2; (exit 4)");
+    const { exitCode, cwd } = await run("sleep 0.5; (exit 4)");
     assert.equal(exitCode, 4);
     assert.notEqual(cwd, "/forged");
   }));

@@ -1,0 +1,165 @@
+import type { UserFolders } from "#/config/user.ts";
+import { AppError } from "#/core/error.ts";
+import { join } from "#/lib/path.ts";
+import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
+import { openLogFile } from "#/runner/log_file.ts";
+import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
+import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
+import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
+import type { EgressOptions } from "#/sandbox/egress_client.ts";
+import type { ShellDeps } from "#/sandbox/run_call.ts";
+import type { Shells } from "#/sandbox/shell.ts";
+import { toTierName } from "#/sandbox/tiers.ts";
+import type { ShellRules } from "#/sandbox/shell_rules.ts";
+import type { ShellForwarder } from "#/sandbox/shells.ts";
+import type { TierDriver } from "#/sandbox/tier.ts";
+
+/** What the shells of one user are opened from. */
+export interface ShellHostInput extends PlanInput {
+  readonly user: string;
+  readonly folders: UserFolders;
+  readonly plan: ShellPlan;
+  /** How an egress process of the tools is started, and where it may connect. */
+  readonly egress: Omit<EgressOptions, "onException" | "onLog">;
+  /** For the runner's log. */
+  readonly onLog: (line: string) => void;
+}
+
+/** The shells, and the rules about their commands. */
+export interface ShellHost extends ShellDeps {
+  /** Why a call is refused before anything else looks at it. See `BrokerOptions.rules`. */
+  readonly rules: (tool: string, args: unknown, signal: AbortSignal) => Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** Opens them when the first command comes: nothing of it is loaded before. */
+export function openShellHost(input: ShellHostInput): ShellHost {
+  let opened: Promise<{ readonly shells: Shells; close(): Promise<void> }> | undefined;
+  let parser: Promise<ShellRules> | undefined;
+  return {
+    timeoutSecs: input.plan.timeoutSecs,
+    async shells() {
+      // One that failed is tried again: the person may have mended what was missing.
+      opened ??= open(input).catch((error) => {
+        opened = undefined;
+        throw error;
+      });
+      return (await opened).shells;
+    },
+    async rules(tool, args, signal) {
+      if (tool !== "shell_exec") return undefined;
+      const command = (args as { command?: unknown } | null)?.command;
+      if (typeof command !== "string") return undefined;
+      parser ??= openRules(input);
+      const verdict = await (await parser).check(command, signal);
+      return verdict.allowed ? undefined : verdict.reason;
+    },
+    async close() {
+      await Promise.allSettled([opened?.then((one) => one.close()), parser?.then((rules) => rules.close())]);
+    },
+  };
+}
+
+/** What would hold the shells of this plan: its tier is tried on this machine. Never rejects. */
+export async function findShell(
+  plan: ShellPlan | NoShell,
+  place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
+): Promise<WalledPart> {
+  if ("off" in plan) return toMissing(plan.off);
+  try {
+    const by = toTierName(plan.tier, Deno.build.os);
+    // An engine comes and goes; what the kernel does stays the same.
+    const key = by === "bubblewrap" ? toTierKey(place.env) : undefined;
+    const known = key === undefined ? undefined : recallTier(place.runDir, key);
+    const status = known ?? await (await pickDriver(plan, place)).probe();
+    if (known === undefined && key !== undefined) keepTier(place.runDir, key, status);
+    return { ...status, ...(status.available && by !== undefined ? { by } : {}) };
+  } catch (error) {
+    return toMissing(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function pickDriver(
+  { tier }: ShellPlan,
+  { user, program, runDir }: Pick<ShellHostInput, "user" | "program"> & { readonly runDir: string },
+): Promise<TierDriver> {
+  const { pickTier }: typeof import("#/sandbox/tiers.ts") = await import(
+    new URL("../sandbox/tiers.ts", import.meta.url).href
+  );
+  return await pickTier(tier, { user, dir: runDir, pdeathsig: toParent(program).pdeathsig });
+}
+
+async function openRules({ plan, program, env, folders }: ShellHostInput): Promise<ShellRules> {
+  const { openShellRules, planShellRules }: typeof import("#/sandbox/shell_rules.ts") = await import(
+    new URL("../sandbox/shell_rules.ts", import.meta.url).href
+  );
+  const process = planShellRules({
+    ...toParent(program),
+    entryUrl: new URL("sandbox/shell_rules_process.ts", program.srcUrl).href,
+    moduleFlags: toModuleFlags(program, join(folders.run, "guest.lock")),
+    env,
+  });
+  return openShellRules(plan.rules, process);
+}
+
+async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; close(): Promise<void> }> {
+  const { plan: { env, limits }, user, folders } = input;
+  // What shells did, never what ran in them.
+  const log = openLogFile(join(folders.logs, "sidecar.log"));
+  const onShellLog = (line: string) => log.write(line);
+  const [{ openShells }, driver, net] = await Promise.all([
+    import(new URL("../sandbox/shells.ts", import.meta.url).href) as Promise<typeof import("#/sandbox/shells.ts")>,
+    pickDriver(input.plan, { ...input, runDir: folders.run }),
+    openNet(input, onShellLog),
+  ]);
+  await driver.sweep(user).catch(() => 0);
+  const mounts = { shared: folders.shared, tmp: folders.tmp };
+  const walls: Pick<TierDriver, "open"> = {
+    async open(spec, signal) {
+      try {
+        return await driver.open(spec, signal);
+      } catch (error) {
+        if (error instanceof AppError && error.code === "tier_unavailable") forgetTier(folders.run);
+        throw error;
+      }
+    },
+  };
+  const shells = openShells({ driver: walls, user, mounts, env, limits, ...net, onLog: onShellLog });
+  return {
+    shells,
+    async close() {
+      await shells.close();
+      await net.tunnels.close();
+      log.close();
+    },
+  };
+}
+
+/** Ways out for what runs inside, none of them open yet. */
+async function openNet({ egress, folders, program, onLog }: ShellHostInput, onShellLog: (line: string) => void) {
+  const [{ openTunnels }, { FORWARD_SCRIPT, planForwarder, PROXY_ENV }] = await Promise.all([
+    import(new URL("../sandbox/tunnel_client.ts", import.meta.url).href) as Promise<
+      typeof import("#/sandbox/tunnel_client.ts")
+    >,
+    import(new URL("../sandbox/tunnel_forward.ts", import.meta.url).href) as Promise<
+      typeof import("#/sandbox/tunnel_forward.ts")
+    >,
+  ]);
+  const tunnels = openTunnels({
+    ...egress,
+    dir: join(folders.run, "net"),
+    onException: onLog,
+    onLog,
+    onEnd: ({ id, host, port, upBytes, downBytes }) =>
+      onShellLog(`shell ${id}: ${host}:${port}, ${upBytes} bytes up, ${downBytes} down`),
+  });
+  const scriptPath = join(folders.run, "forward.js");
+  Deno.writeTextFileSync(scriptPath, FORWARD_SCRIPT, { mode: 0o600 });
+  const isLinux = Deno.build.os === "linux";
+  const maps = isLinux ? { maps: Deno.readTextFileSync("/proc/self/maps") } : {};
+  const forwarder: ShellForwarder = {
+    ...planForwarder({ denoPath: program.denoPath, scriptPath, ...maps }),
+    proxyEnv: PROXY_ENV,
+  };
+  return { tunnels, forwarder };
+}
