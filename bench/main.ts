@@ -1,9 +1,10 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen.
+ * guards, search, memory, resident, store, resume, first_start, screen, container.
  */
 import { cancel } from "./cancel.ts";
+import { container } from "./container.ts";
 import { clients } from "./clients.ts";
 import { decode } from "./decode.ts";
 import { delta } from "./delta.ts";
@@ -41,6 +42,7 @@ const BENCHES = [
   resume,
   firstStart,
   screen,
+  container,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

@@ -564,6 +564,12 @@ export const LIMITS = {
   engineCallMs: 20_000,
   /** It says within this that it is there. */
   enginePingMs: 2_000,
+  /** Threads of the kernel that a micro_vm runs on, beyond its processes. */
+  kernelThreadsMax: 256,
+  /** It kills a container within this, or it hangs. */
+  engineKillMs: 5_000,
+  /** Output of a container that has ended waits so long for a reader. */
+  engineDrainMs: 60_000,
   /** It builds or imports an image within this. */
   engineBuildMs: 900_000,
   /** One answer of it, and the head of an answer to an upgrade. */

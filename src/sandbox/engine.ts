@@ -239,7 +239,9 @@ export class Engine implements Disposable {
 
   /** Sends it a signal. Throws when it does not run. */
   async kill(id: string, name: "SIGKILL" | "SIGTERM", signal: AbortSignal): Promise<void> {
-    await this.#json("POST", `/containers/${id}/kill?signal=${name}`, z.unknown(), signal);
+    const path = `${this.#prefix}/containers/${id}/kill`;
+    const request = { method: "POST", path, query: { signal: name }, timeoutMs: LIMITS.engineKillMs } as const;
+    await this.#http.json(request, z.unknown(), signal);
   }
 
   /** Ids and labels of all containers that have these labels, whether they run or not. */

@@ -7,8 +7,10 @@ export interface EngineStdio {
   readonly stdin: WritableStream<Uint8Array>;
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
-  /** Settles when the engine has said all, or is gone. Never rejects. */
+  /** Settles when the engine has said all or is gone, and what it said was taken or given up. Never rejects. */
   readonly ended: Promise<void>;
+  /** From now on, what nobody has room for is dropped: an engine ends no container while it still holds some of its output. */
+  drop(): void;
   /** Ends the connection; what was not read yet stays readable. */
   close(): void;
 }
@@ -19,12 +21,13 @@ const HEAD_BYTES = 8;
 /** Takes an attached connection apart, `first` being what was read of it before. */
 export function openStdio(conn: RawConnection, first: Uint8Array): EngineStdio {
   const [stdout, stderr] = [openOutlet(), openOutlet()];
+  const dropping = Promise.withResolvers<void>();
   let open = true;
   const close = () => {
     if (open) conn.close();
     open = false;
   };
-  const ended = pump(conn, first, [stdout.writer, stderr.writer])
+  const ended = pump(conn, first, [stdout.writer, stderr.writer], dropping.promise)
     // Gone in the middle of a piece: nobody can tell from the outputs, the container's end says it.
     .catch(() => {})
     .then(async () => {
@@ -36,7 +39,7 @@ export function openStdio(conn: RawConnection, first: Uint8Array): EngineStdio {
     close: () => conn.closeWrite().catch(() => {}),
     abort: () => open ? conn.closeWrite().catch(() => {}) : undefined,
   });
-  return { stdin, stdout: stdout.stream, stderr: stderr.stream, ended, close };
+  return { stdin, stdout: stdout.stream, stderr: stderr.stream, ended, drop: dropping.resolve, close };
 }
 
 /** One output: its writer waits while `engineStreamBytesMax` are unread. */
@@ -56,6 +59,7 @@ async function pump(
   conn: RawConnection,
   first: Uint8Array,
   writers: readonly WritableStreamDefaultWriter<Uint8Array>[],
+  dropping: Promise<void>,
 ): Promise<void> {
   const head = new Uint8Array(HEAD_BYTES);
   const buffer = new Uint8Array(65_536);
@@ -76,10 +80,15 @@ async function pump(
       left -= piece.length;
       const writer = writers[kind === 2 ? 1 : 0]!;
       // An output whose reader left takes no more; the other one goes on.
-      await writer.ready.then(() => void writer.write(piece).catch(() => {}), () => {});
+      if (isFull(writer)) await Promise.race([writer.ready.catch(() => {}), dropping]);
+      if (!isFull(writer)) writer.write(piece).catch(() => {});
     }
     const count = await conn.read(buffer);
     if (count === null) return;
     chunk = buffer.subarray(0, count);
   }
+}
+
+function isFull({ desiredSize }: WritableStreamDefaultWriter<Uint8Array>): boolean {
+  return desiredSize === null || desiredSize <= 0;
 }
