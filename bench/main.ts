@@ -1,9 +1,10 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled.
+ * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container.
  */
 import { cancel } from "./cancel.ts";
+import { container } from "./container.ts";
 import { clients } from "./clients.ts";
 import { daemon } from "./daemon.ts";
 import { decode } from "./decode.ts";
@@ -45,6 +46,7 @@ const BENCHES = [
   screen,
   daemon,
   walled,
+  container,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

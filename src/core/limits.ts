@@ -665,6 +665,26 @@ export const LIMITS = {
   shellEndMs: 3_000,
   /** A command whose output stands at a question for this long waits for an answer that cannot come. */
   shellPromptMs: 3_000,
+  /** A container engine answers within this, or it hangs; starting a container is one answer. */
+  engineCallMs: 20_000,
+  /** It says within this that it is there. */
+  enginePingMs: 2_000,
+  /** Threads of the kernel that a micro_vm runs on, beyond its processes. */
+  kernelThreadsMax: 256,
+  /** It kills a container within this, or it hangs. */
+  engineKillMs: 5_000,
+  /** Output of a container that has ended waits so long for a reader. */
+  engineDrainMs: 60_000,
+  /** It builds or imports an image within this. */
+  engineBuildMs: 900_000,
+  /** One answer of it, and the head of an answer to an upgrade. */
+  engineAnswerBytesMax: 4_194_304,
+  engineHeadBytesMax: 16_384,
+  /** What it says while it builds an image: one line, and all of them. */
+  engineLineBytesMax: 1_048_576,
+  engineLogBytesMax: 67_108_864,
+  /** Output of a container that nobody has read yet, per stream; then the container waits. */
+  engineStreamBytesMax: 1_048_576,
 } as const;
 
 /** Name of one limit. */
