@@ -384,6 +384,8 @@ export const LIMITS = {
   trustedFilesMax: 1_000,
   /** Bootstrap envelope on the guest's stdin. */
   bootstrapBytesMax: 4_194_304,
+  /** Last words of a guest that ended before it listened, as its message quotes them, in UTF-16 code units. */
+  lastWordsCharsMax: 500,
   /** The guest must listen within this. */
   guestStartMs: 20_000,
   /** Guests that may end by themselves within `guestCrashWindowMs`; one more, and the runner gives up. */

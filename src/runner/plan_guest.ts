@@ -27,6 +27,8 @@ export interface GuestPlanInput extends PlanInput {
   readonly lockPath: string;
   /** 0: any free port. */
   readonly port: number;
+  /** In a container: all its addresses. */
+  readonly hostname?: "0.0.0.0";
   /** `address:port` where it listens beside 127.0.0.1, and the same for a person. */
   readonly also?: string;
   readonly about?: string;
@@ -37,7 +39,8 @@ export interface GuestPlanInput extends PlanInput {
 /** The guest's flags: one folder, its own address, its hosts. No run, no FFI, no env, no sys, no module from outside its graph. */
 export function planGuest(input: GuestPlanInput): ProcessPlan {
   const also = input.also === undefined ? [] : [input.also];
-  const net = [`127.0.0.1:${input.port}`, ...also, ...input.hosts];
+  const own = [`${input.hostname ?? "127.0.0.1"}:${input.port}`, ...also];
+  const net = [...own, ...input.hosts];
   const args = [
     "run",
     "-q",
@@ -45,7 +48,7 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
     `--allow-read=${toFlagPath(input.internalDir)}`,
     `--allow-write=${toFlagPath(input.internalDir)}`,
     `--allow-net=${net.join(",")}`,
-    `--deny-net=${toDeniedRanges([...input.hosts, ...also]).join(",")}`,
+    `--deny-net=${toDeniedRanges([...input.hosts, ...own]).join(",")}`,
     new URL("app/guest.ts", input.program.srcUrl).href,
   ];
   return {
