@@ -1,3 +1,4 @@
+import { isInRange } from "#/lib/ipv4_range.ts";
 import {
   type PlanInput,
   type ProcessPlan,
@@ -65,7 +66,10 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
   };
 }
 
-/** What a process that speaks to these `host:port` may not reach, whatever their names resolve to. */
+/**
+ * What a process that speaks to these `host:port` may not reach, whatever their names resolve to. A configured literal lifts the range that
+ * would refuse it; the allow list still names it alone.
+ */
 export function toDeniedRanges(hosts: readonly string[]): readonly string[] {
   return DENIED_RANGES.filter((range) => !hosts.some((host) => isInRange(hostNameOf(host), range)));
 }
@@ -73,19 +77,4 @@ export function toDeniedRanges(hosts: readonly string[]): readonly string[] {
 /** The name in `host:port`, brackets of an IPv6 address removed. */
 function hostNameOf(host: string): string {
   return host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-}
-
-/** True when `address` is an IPv4 literal inside the CIDR range. A configured literal lifts the range that would refuse it; the allow list still names it alone. */
-function isInRange(address: string, range: string): boolean {
-  const value = toUint32(address);
-  if (value === null) return false;
-  const [base = "", bits = "32"] = range.split("/");
-  const mask = (0xffffffff << (32 - Number(bits))) >>> 0;
-  return ((value & mask) >>> 0) === ((toUint32(base)! & mask) >>> 0);
-}
-
-function toUint32(address: string): number | null {
-  const parts = address.split(".");
-  if (parts.length !== 4 || parts.some((part) => !/^\d{1,3}$/.test(part) || Number(part) > 255)) return null;
-  return parts.reduce((sum, part) => (sum * 256 + Number(part)) >>> 0, 0);
 }
