@@ -6,7 +6,7 @@ import { readEndpoint } from "#/runner/endpoint.ts";
 import { toBindPlan } from "#/runner/plan_bind.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { describeStart } from "#/runner/describe_start.ts";
-import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
+import { isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -51,7 +51,7 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
   const place = await findPlace(options);
   const { env, loaded, user } = place;
   const checks = new Checks();
-  await checks.run("tier", () => (checkTier(user.tier), user.tier));
+  await checks.run("tier", () => user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   await checks.run("children die with the runner", () => {
     if (program.setprivPath === null) {

@@ -11,7 +11,7 @@ import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/loc
 import { planBind } from "#/runner/plan_bind.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planTools } from "#/runner/plan_tools.ts";
-import { checkTier } from "#/runner/plan_start.ts";
+import { toBoxSettings } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import type { Environment, PlanInput } from "#/runner/process_plan.ts";
 import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
@@ -82,7 +82,6 @@ export async function launchClient(
   const since = Date.now();
   const place = await findPlace(options);
   const { user, loaded } = place;
-  checkTier(user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   const request: ClientRequest = {
     mode: await toMode(mode, options, place.env),
@@ -196,8 +195,9 @@ async function startAndRun(launch: Launch, lock: RunnerLock): Promise<number> {
 }
 
 async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
-  const { loaded, env, folders, version } = launch;
+  const { loaded, env, folders, version, user } = launch;
   try {
+    const box = toBoxSettings(loaded.config, user.tier);
     const bind = planBind(loaded.config.gateway, { plainText: launch.plainText });
     const plan = await describePlan(launch);
     return await startRunner({
@@ -211,6 +211,7 @@ async function start(launch: Launch, lock: RunnerLock): Promise<Runner> {
       bind,
       tools: planTools(loaded.config, env),
       lock,
+      ...(box === undefined ? {} : { box }),
       bootstrap: () => tellGuest(launch, plan, version),
       reload: toReloadInput(launch),
     });

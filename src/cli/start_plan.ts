@@ -36,6 +36,7 @@ export async function tellGuest({ loaded, env }: PlanPlace, described: StartPlan
   const isLost = described.model.type === "demo" && provider === undefined && selected === undefined;
   const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
   const { timezone, model, fallback, settings, store } = plan;
-  const told = { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus() };
+  const tier = loaded.config.user.behavior.sandbox_tier ?? loaded.config.runner.default_tier;
+  const told = { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus(tier) };
   return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
 }

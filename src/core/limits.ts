@@ -384,6 +384,10 @@ export const LIMITS = {
   trustedFilesMax: 1_000,
   /** Bootstrap envelope on the guest's stdin. */
   bootstrapBytesMax: 4_194_304,
+  /** Processes and threads of a guest's container, where `[resources]` does not say. */
+  boxProcessesMax: 512,
+  /** /tmp of a guest's container; it counts as memory. */
+  boxTmpBytesMax: 67_108_864,
   /** Connections that a relay carries at once for one server; a further one is closed. */
   relayConnectionsMax: 64,
   /** A relay must say where it listens within this. */

@@ -1,9 +1,10 @@
 import type { Bootstrap } from "#/app/bootstrap.ts";
+import type { Tier } from "#/sandbox/config.ts";
 
-/** What this version has of what a start can have; clients and `posture` are told the same. Pure. */
-export function toStartupStatus(): Bootstrap["startupStatus"] {
+/** What this version has of what a start in this tier can have; clients and `posture` are told the same. Pure. */
+export function toStartupStatus(tier: Tier = "process"): Bootstrap["startupStatus"] {
   return {
-    sandbox_tier: "process",
+    sandbox_tier: tier,
     sidecar_available: false,
     shell_available: false,
     browser_available: false,
