@@ -554,6 +554,20 @@ export const LIMITS = {
   steeringWaitingMax: 16,
   /** Messages to one turn, over all its time. */
   steeringsPerTurnMax: 64,
+  /** A container engine answers within this, or it hangs; starting a container is one answer. */
+  engineCallMs: 20_000,
+  /** It says within this that it is there. */
+  enginePingMs: 2_000,
+  /** It builds or imports an image within this. */
+  engineBuildMs: 900_000,
+  /** One answer of it, and the head of an answer to an upgrade. */
+  engineAnswerBytesMax: 4_194_304,
+  engineHeadBytesMax: 16_384,
+  /** What it says while it builds an image: one line, and all of them. */
+  engineLineBytesMax: 1_048_576,
+  engineLogBytesMax: 67_108_864,
+  /** Output of a container that nobody has read yet, per stream; then the container waits. */
+  engineStreamBytesMax: 1_048_576,
 } as const;
 
 /** Name of one limit. */
