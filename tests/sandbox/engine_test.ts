@@ -67,7 +67,10 @@ Deno.test({
       assert.equal(await engine.image("nothing-like-it:1", signal), undefined);
       assert.deepEqual(await runIn(engine, "two", toPlan("/a.sh", { image: "made:1" })), ["yes\n", "", "0"]);
       const broken = toTar({ "Dockerfile": bytes("FROM scratch\nRUN nothing\n") });
-      await assert.rejects(engine.build("made:2", broken, { onLog: () => {} }, signal), /refused: .*runc create failed/s);
+      await assert.rejects(
+        engine.build("made:2", broken, { onLog: () => {} }, signal),
+        /refused: .*runc create failed/s,
+      );
 
       const id = await engine.create("three", toPlan("exec sleep 1000", { labels: { "oxydra.a": "b" } }), signal);
       assert.deepEqual((await engine.list({ "oxydra.a": "b" }, signal)).map((one) => one.id), [id]);
