@@ -6,7 +6,7 @@ import { readEndpoint } from "#/runner/endpoint.ts";
 import { toBindPlan } from "#/runner/plan_bind.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { describeStart } from "#/runner/describe_start.ts";
-import { isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
+import { isDescribed, planStart, type StartPlan, toBoxSettings } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -76,7 +76,9 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
       return wall.detail;
     });
   }
-  const processes = planAll(input);
+  const settings = toBoxSettings(loaded.config, user.tier);
+  const box = settings === undefined ? {} : { box: { settings, user: user.id, denoDir: place.denoDir } };
+  const processes = planAll({ ...input, ...box });
   const failed = checks.list.find((check) => !check.ok);
   return {
     code: failed === undefined ? EXIT.done : checks.code,

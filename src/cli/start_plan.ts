@@ -37,6 +37,13 @@ export async function tellGuest({ loaded, env }: PlanPlace, described: StartPlan
   const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
   const { timezone, model, fallback, settings, store } = plan;
   const tier = loaded.config.user.behavior.sandbox_tier ?? loaded.config.runner.default_tier;
-  const told = { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus(tier) };
+  const told = {
+    version,
+    timezone,
+    model,
+    fallback: [...fallback],
+    settings,
+    startupStatus: toStartupStatus({ tier }),
+  };
   return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
 }
