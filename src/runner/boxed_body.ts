@@ -79,7 +79,9 @@ export class BoxedBody implements GuestBody {
     const { signal } = this.#setup;
     // One that a lost engine could not remove.
     await engine.remove(this.#name, signal);
-    this.#id = await engine.create(this.#name, plan, signal);
+    // To its end, also when it is killed meanwhile: the engine would go on, and nobody would remove what it made.
+    this.#id = await engine.create(this.#name, plan, new AbortController().signal);
+    if (signal.aborted) throw new AppError("cancelled", "it was stopped before it ran");
     const io = await engine.attach(this.#id, signal);
     const quiet = () => {};
     this.#in.readable.pipeTo(io.stdin).catch(quiet);
@@ -108,8 +110,7 @@ export class BoxedBody implements GuestBody {
     const quiet = () => {};
     if (!this.#in.readable.locked) void this.#in.readable.pipeTo(new WritableStream()).catch(quiet);
     for (const { writable } of [this.#out, this.#err]) if (!writable.locked) void writable.close().catch(quiet);
-    // By its name where it was created without our learning of it.
-    await this.#engine.remove(this.#id ?? this.#name, new AbortController().signal).catch(quiet);
+    if (this.#id !== undefined) await this.#engine.remove(this.#id, new AbortController().signal).catch(quiet);
   }
 }
 
