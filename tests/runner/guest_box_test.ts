@@ -26,7 +26,7 @@ Deno.test({
   async fn() {
     const folders = makeFolders();
     const limits = { memoryMibMax: 512, processesMax: 128, cpusMax: 2 };
-    const { box, guest: start } = await openBox(test.socketPath, limits, folders);
+    const { box, guest: start } = await openBox(test.socketPath, limits, { folders });
     // Somebody without power: what is theirs outside is theirs inside as well.
     for (const path of ["", "internal", "run/guest.lock", "run/deno", "run/deno/location_data"]) {
       Deno.chownSync(join(folders.root, path), 1_001, 1_001);
@@ -65,7 +65,7 @@ Deno.test({
     const other = await openBox(test.socketPath);
     const neighbour = other.guest();
     await neighbour.listening;
-    const again = await openBox(test.socketPath, {}, mine.folders);
+    const again = await openBox(test.socketPath, {}, mine);
     assert.equal(await left.exited, 137);
     assert.ok(mine.log.includes("runner: the guest ended: its container was killed"));
     assert.ok(isAlive(neighbour.pid));
