@@ -42,6 +42,7 @@ Deno.test({
     Deno.writeTextFileSync(join(folders.shared, "diary.txt"), "dear diary");
     Deno.writeTextFileSync(join(folders.audit, "audit.jsonl"), "{}");
     Deno.writeTextFileSync(join(folders.internal, "own.txt"), "own");
+    const inSource = join(Deno.cwd(), `src/made-${crypto.randomUUID()}.txt`);
     const said = await attack(
       `id; ls /; cat /proc/mounts
        echo sockets: $(find / -xdev -type s 2>/dev/null); ls /var/run /run
@@ -49,7 +50,7 @@ Deno.test({
        ls ${folders.root}; ls ${folders.run}; ls ${folders.audit}; ls ${folders.shared}; cat /etc/shadow /root/.bash_history
        echo x > ${folders.internal}/made && echo made its own
        echo x > ${folders.run}/approvals.json; echo x > /made; echo x > ${folders.run}/deno/location_data
-       echo x > ${join(Deno.cwd(), "src/made.txt")}; echo x > $0; mkdir ${folders.root}/audit`,
+       echo x > ${inSource}; echo x > $0; mkdir ${folders.root}/audit`,
       {},
       folders,
     );
@@ -58,7 +59,7 @@ Deno.test({
     assert.ok(!/dear diary|audit\.jsonl|docker\.sock|containerd/.test(said), said);
     assert.match(said, /sockets:\s*$/m);
     assert.deepEqual([...Deno.readDirSync(folders.audit)].map(({ name }) => name), ["audit.jsonl"]);
-    for (const path of [join(folders.run, "approvals.json"), join(Deno.cwd(), "src/made.txt")]) {
+    for (const path of [join(folders.run, "approvals.json"), inSource]) {
       assert.throws(() => Deno.statSync(path), Deno.errors.NotFound, path);
     }
     assert.equal(Deno.readTextFileSync(join(folders.run, "deno/location_data")), "");
