@@ -14,6 +14,8 @@ import { planRelay } from "#/runner/plan_relay.ts";
 import type { PlanInput } from "#/runner/process_plan.ts";
 import type { Engine, EngineInfo } from "#/sandbox/engine.ts";
 import { findEngine } from "#/sandbox/engine_find.ts";
+import { toTar } from "#/sandbox/engine_tar.ts";
+import DOCKERFILE from "./guest_image.txt" with { type: "text" };
 
 /** What the containers of one runner's guests are made with. */
 export interface GuestBoxInput extends PlanInput {
@@ -51,6 +53,9 @@ export interface GuestBox {
   close(): Promise<void>;
 }
 
+/** The default of `[guest_images] oxydra_vm`. */
+const OWN_IMAGE = "oxydra-vm:latest";
+
 /** Names of OCI runtimes that give a container a kernel of its own: gVisor and Kata. */
 const KERNEL_RUNTIME = /^(runsc|gvisor|kata(-[\w-]+)?|io\.containerd\.(runsc|kata)[\w.-]*)$/;
 
@@ -67,10 +72,7 @@ export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): P
     const engine = open.use(await findEngine(place, signal));
     const info = await engine.info(signal);
     const runtime = tier === "micro_vm" ? toKernelRuntime(info) : undefined;
-    if (await engine.image(image, signal) === undefined) {
-      const how = `make it with: echo "FROM debian:12-slim" | docker build -t ${image} -`;
-      throw new AppError("tier_unavailable", `the image ${image} is missing ([guest_images] oxydra_vm); ${how}`);
-    }
+    if (await engine.image(image, signal) === undefined) await makeImage(engine, image, input.onLog, signal);
     const workspace = (await sha256Hex(folders.root)).slice(0, 12);
     const labels = { "oxydra.user": user, "oxydra.workspace": workspace, "oxydra.role": "guest" };
     for (const { id } of await engine.list(labels, signal)) await engine.remove(id, signal);
@@ -97,7 +99,31 @@ export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): P
   }
 }
 
-function toKernelRuntime({ runtimes, about }: EngineInfo): string {
+/**
+ * Makes the image that ships, when what it is made from is there already: nothing is pulled, that is the person's to say. Throws AppError
+ * `tier_unavailable` with what to type.
+ */
+async function makeImage(
+  engine: Engine,
+  image: string,
+  onLog: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = `the image ${image} is missing ([guest_images] oxydra_vm)`;
+  if (image !== OWN_IMAGE) throw new AppError("tier_unavailable", `${missing}; pull or build it`);
+  const base = /^FROM (\S+)/m.exec(DOCKERFILE)![1]!;
+  if (await engine.image(base, signal) === undefined) {
+    throw new AppError(
+      "tier_unavailable",
+      `${missing}, and so is ${base}, which it is made from; run: docker pull ${base}`,
+    );
+  }
+  const Dockerfile = new TextEncoder().encode(DOCKERFILE);
+  await engine.build(image, toTar({ Dockerfile }), { onLog: (text) => onLog(`image: ${text.trimEnd()}`) }, signal);
+}
+
+/** The runtime that gives a container a kernel of its own. Throws AppError `tier_unavailable` when the engine has none. Pure. */
+export function toKernelRuntime({ runtimes, about }: Pick<EngineInfo, "runtimes" | "about">): string {
   const found = runtimes.toSorted().find((name) => KERNEL_RUNTIME.test(name));
   if (found !== undefined) return found;
   const how = "install gVisor (runsc install) or Kata Containers, and restart the engine";

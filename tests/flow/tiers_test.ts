@@ -139,7 +139,7 @@ Deno.test({
       };
       assert.match(
         await refused(),
-        /container tier cannot be started: the image no-such-image:1 is missing.*docker build/,
+        /container tier cannot be started: the image no-such-image:1 is missing.*pull or build it/,
       );
       assert.match(await refused({ DOCKER_HOST: "unix:///nowhere/docker.sock" }), /nowhere\/docker\.sock/);
       assert.match(await refused({ DOCKER_HOST: "tcp://127.0.0.1:2375" }), /DOCKER_HOST must be unix/);

@@ -1,11 +1,12 @@
 /** Guests in containers of a real engine: how they start, end, and what keeps them from it. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { toKernelRuntime } from "#/runner/guest_box.ts";
 import { BoxNetworks } from "#/runner/box_network.ts";
 import { toTar } from "#/sandbox/engine_tar.ts";
 import { openBox } from "../fixture/boxed.ts";
-import { hasRunsc, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
-import { guestContainers, startGuestEngine } from "../fixture/guest_image.ts";
+import { startEngine, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
+import { guestContainers, makeGuestImage, startGuestEngine } from "../fixture/guest_image.ts";
 import { isAlive, waitUntil } from "../fixture/system.ts";
 import { makeFolders } from "../fixture/workspace.ts";
 
@@ -159,17 +160,12 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "openGuestBox() refuses micro_vm without a kernel-isolating runtime, a missing image, and a network that is another's",
+  name: "openGuestBox() refuses an engine or an image that is not there, and a network that is another's",
   ignore,
   async fn() {
     const refused = (message: RegExp) => ({ code: "tier_unavailable", message });
     await assert.rejects(openBox(test.socketPath, { image: "none:1" }), refused(/none:1 is missing.*--tier process/));
     await assert.rejects(openBox("/nowhere/docker.sock"), refused(/container tier cannot be started.*--tier process/));
-    if (hasRunsc()) {
-      const { box } = await openBox(test.socketPath, { tier: "micro_vm" });
-      await box.close();
-    }
     using networks = new BoxNetworks(test.socketPath);
     const made = await networks.ensure("taken", { "oxydra.user": "ann" }, signal);
     assert.match(made.gateway, /^\d+\.\d+\.\d+\.\d+$/);
@@ -178,4 +174,38 @@ Deno.test({
     await networks.remove("taken", signal);
     await networks.remove("taken", signal);
   },
+});
+
+Deno.test({
+  name: "openGuestBox() makes the image that ships from what is there, and says what to pull when that is missing",
+  ignore,
+  async fn() {
+    const own = await startEngine();
+    try {
+      await assert.rejects(openBox(own.socketPath), {
+        code: "tier_unavailable",
+        message: /oxydra-vm:latest is missing.*run: docker pull debian:12-slim.*--tier process/,
+      });
+      await makeGuestImage(own.engine, "debian:12-slim");
+      const { box, guest: start, log } = await openBox(own.socketPath);
+      assert.ok(log.some((line) => line.startsWith("image: Step 1/1 : FROM debian:12-slim")), log.join("\n"));
+      const guest = start();
+      await guest.listening;
+      await guest.close();
+      await box.close();
+    } finally {
+      await own.close();
+    }
+  },
+});
+
+Deno.test("toKernelRuntime() takes gVisor or Kata, and refuses an engine that has neither with what to install", () => {
+  const choose = (...runtimes: string[]) => toKernelRuntime({ runtimes, about: "Docker 20" });
+  assert.equal(choose("runc", "runsc"), "runsc");
+  assert.equal(choose("io.containerd.runc.v2", "kata-qemu", "runc"), "kata-qemu");
+  assert.equal(choose("io.containerd.kata.v2", "runc"), "io.containerd.kata.v2");
+  assert.throws(() => choose("runc", "crun", "notkata", "runsc.old"), {
+    code: "tier_unavailable",
+    message: /Docker 20 has no runtime with a kernel of its own, only runc.*install gVisor/,
+  });
 });
