@@ -1,10 +1,11 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen.
+ * guards, search, memory, resident, store, resume, first_start, screen, container_guest.
  */
 import { cancel } from "./cancel.ts";
 import { clients } from "./clients.ts";
+import { containerGuest } from "./container_guest.ts";
 import { decode } from "./decode.ts";
 import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
@@ -41,6 +42,7 @@ const BENCHES = [
   resume,
   firstStart,
   screen,
+  containerGuest,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
