@@ -93,7 +93,8 @@ const SANDBOX_UNITS: readonly { readonly unit: string; readonly files: RegExp; r
   // Each of them puts one command behind walls, and knows nothing of grants.
   { unit: "bubblewrap tier", files: /^tier_bwrap/, linesMax: 600 },
   { unit: "Seatbelt tier", files: /^tier_seatbelt/, linesMax: 200 },
-  { unit: "container and micro_vm tiers", files: /^(tier_container|engine)/, linesMax: 600 },
+  { unit: "container and micro_vm tiers", files: /^tier_container/, linesMax: 600 },
+  { unit: "client of a container engine", files: /^engine/, linesMax: 650 },
   { unit: "shell", files: /^(shell|tier)/, linesMax: 900 },
   { unit: "browser", files: /^browser/, linesMax: 700 },
   { unit: "tunnel", files: /^tunnel/, linesMax: 400 },

@@ -59,20 +59,39 @@ const OWN_IMAGE = "oxydra-vm:latest";
 /** Names of OCI runtimes that give a container a kernel of its own: gVisor and Kata. */
 const KERNEL_RUNTIME = /^(runsc|gvisor|kata(-[\w-]+)?|io\.containerd\.(runsc|kata)[\w.-]*)$/;
 
+/** An engine that has what a tier needs. */
+interface BoxEngine extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly info: EngineInfo;
+  readonly runtime: string | undefined;
+  /** The image is there; else it can be made from what is. */
+  readonly hasImage: boolean;
+}
+
+/** What a guest of this tier would run in, for `doctor`. Makes nothing. Throws AppError `tier_unavailable` as a start would. */
+export async function describeBox(
+  settings: BoxSettings,
+  runnerEnv: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<string> {
+  return await refuseWhole(settings, async () => {
+    await using found = await findBoxEngine(settings, runnerEnv, signal);
+    const { info, runtime, hasImage } = found;
+    const image = `image ${settings.image}${hasImage ? "" : " (made at the first start)"}`;
+    return [info.about, ...(runtime === undefined ? [] : [`runtime ${runtime}`]), image].join(", ");
+  });
+}
+
 /**
  * Finds the engine, its runtime and the image, removes what a runner of this workspace that was killed has left, and makes the network. Throws AppError
  * `tier_unavailable` with what is missing and what would run without it: a configured tier is never lowered.
  */
 export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): Promise<GuestBox> {
-  const { settings: { tier, image }, user, folders, runnerEnv } = input;
-  try {
+  const { settings, user, folders, runnerEnv, onLog } = input;
+  return await refuseWhole(settings, async () => {
     await using open = new AsyncDisposableStack();
-    const { DOCKER_HOST: dockerHost = "", XDG_RUNTIME_DIR: runtimeDir = "" } = runnerEnv;
-    const place = { dockerHost, ...(runtimeDir === "" ? {} : { runtimeDir }), uid: Deno.uid() ?? 0 };
-    const engine = open.use(await findEngine(place, signal));
-    const info = await engine.info(signal);
-    const runtime = tier === "micro_vm" ? toKernelRuntime(info) : undefined;
-    if (await engine.image(image, signal) === undefined) await makeImage(engine, image, input.onLog, signal);
+    const { engine, info, runtime, hasImage } = open.use(await findBoxEngine(settings, runnerEnv, signal));
+    if (!hasImage) await makeImage(engine, settings.image, onLog, signal);
     const workspace = (await sha256Hex(folders.root)).slice(0, 12);
     const labels = { "oxydra.user": user, "oxydra.workspace": workspace, "oxydra.role": "guest" };
     for (const { id } of await engine.list(labels, signal)) await engine.remove(id, signal);
@@ -84,11 +103,34 @@ export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): P
       start: (guest) => box.start(guest),
       async close() {
         await networks.remove(network.name, new AbortController().signal).catch((error) => {
-          input.onLog(`runner: the network ${network.name} stays: ${toPublicError(error, "").message}`);
+          onLog(`runner: the network ${network.name} stays: ${toPublicError(error, "").message}`);
         });
         await closing.disposeAsync();
       },
     };
+  });
+}
+
+async function findBoxEngine(
+  { tier, image }: BoxSettings,
+  { DOCKER_HOST: dockerHost = "", XDG_RUNTIME_DIR: runtimeDir = "" }: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<BoxEngine> {
+  await using open = new AsyncDisposableStack();
+  const place = { dockerHost, ...(runtimeDir === "" ? {} : { runtimeDir }), uid: Deno.uid() ?? 0 };
+  const engine = open.use(await findEngine(place, signal));
+  const info = await engine.info(signal);
+  const runtime = tier === "micro_vm" ? toKernelRuntime(info) : undefined;
+  const hasImage = await engine.image(image, signal) !== undefined;
+  if (!hasImage) await checkBase(engine, image, signal);
+  const closing = open.move();
+  return { engine, info, runtime, hasImage, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
+/** Names the tier in front of what is missing, and behind it what would run without it. */
+async function refuseWhole<T>({ tier }: BoxSettings, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== "tier_unavailable") throw error;
     const { install } = error.params;
@@ -99,25 +141,24 @@ export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): P
   }
 }
 
-/**
- * Makes the image that ships, when what it is made from is there already: nothing is pulled, that is the person's to say. Throws AppError
- * `tier_unavailable` with what to type.
- */
+/** Refuses a missing image that cannot be made here: nothing is pulled, that is the person's to say. */
+async function checkBase(engine: Engine, image: string, signal: AbortSignal): Promise<void> {
+  const missing = `the image ${image} is missing ([guest_images] oxydra_vm)`;
+  if (image !== OWN_IMAGE) throw new AppError("tier_unavailable", `${missing}; pull or build it`);
+  const base = /^FROM (\S+)/m.exec(DOCKERFILE)![1]!;
+  if (await engine.image(base, signal) !== undefined) return;
+  throw new AppError(
+    "tier_unavailable",
+    `${missing}, and so is ${base}, which it is made from; run: docker pull ${base}`,
+  );
+}
+
 async function makeImage(
   engine: Engine,
   image: string,
   onLog: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const missing = `the image ${image} is missing ([guest_images] oxydra_vm)`;
-  if (image !== OWN_IMAGE) throw new AppError("tier_unavailable", `${missing}; pull or build it`);
-  const base = /^FROM (\S+)/m.exec(DOCKERFILE)![1]!;
-  if (await engine.image(base, signal) === undefined) {
-    throw new AppError(
-      "tier_unavailable",
-      `${missing}, and so is ${base}, which it is made from; run: docker pull ${base}`,
-    );
-  }
   const Dockerfile = new TextEncoder().encode(DOCKERFILE);
   await engine.build(image, toTar({ Dockerfile }), { onLog: (text) => onLog(`image: ${text.trimEnd()}`) }, signal);
 }
@@ -185,18 +226,19 @@ class Box {
   }
 
   async #prepare({ port: wanted, hosts, bind = {} }: BoxedGuest): Promise<Prepared> {
-    const { program, env, folders, lockPath, settings, denoDir } = this.#input;
+    const { program, env, folders, settings, denoDir } = this.#input;
     const { name, labels, network, runtime, info } = this.#parts;
     const { relay, moved } = await this.#openRelay(hosts);
     try {
       const port = wanted === 0 ? findFreePort() : wanted;
       const { uid, gid } = Deno.statSync(folders.internal);
+      if (program.source === "url") makeLockFolder(this.#input);
       const plan = planBox({
         ...bind,
         program,
         env,
         internalDir: folders.internal,
-        lockPath,
+        runDir: folders.run,
         port,
         hosts: moveHosts(hosts, moved),
         settings,
@@ -205,7 +247,6 @@ class Box {
         network: network.name,
         ...(runtime === undefined ? {} : { runtime }),
         denoDir: Deno.realPathSync(denoDir),
-        viewDir: join(folders.run, "deno"),
         // Who runs an engine without root is uid 0 in its containers.
         owner: info.rootless ? { uid: 0, gid: 0 } : { uid: uid ?? 0, gid: gid ?? 0 },
         hostUsers: info.remapsUsers && !info.rootless,
@@ -233,6 +274,18 @@ class Box {
     const relay = await openRelay(planRelay({ program, env: runnerEnv }, { address: gateway, subnet, targets }), onLog);
     return { relay, moved: new Map(names.map((name, at) => [name, `${gateway}:${relay.ports[at]}`])) };
   }
+}
+
+/** What a guest before left there goes unread: it may have been taken over. */
+function makeLockFolder({ folders, lockPath }: GuestBoxInput): void {
+  const dir = join(folders.run, "box");
+  try {
+    Deno.removeSync(dir, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  Deno.mkdirSync(dir, { mode: 0o700 });
+  Deno.writeTextFileSync(join(dir, "guest.lock"), Deno.readTextFileSync(lockPath), { createNew: true, mode: 0o600 });
 }
 
 /** Somebody may take it before the engine does; then the engine says so. */

@@ -87,7 +87,7 @@ function planBoxed(
     program,
     env,
     internalDir: folders.internal,
-    lockPath: join(folders.run, "guest.lock"),
+    runDir: folders.run,
     port,
     hosts,
     settings,
@@ -96,7 +96,6 @@ function planBoxed(
     network: `oxydra-${user}`,
     ...(settings.tier === "micro_vm" ? { runtime: "runsc" } : {}),
     denoDir,
-    viewDir: join(folders.run, "deno"),
     owner: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
   });
   return [guest, ...(targets.length === 0 ? [] : [relay])];

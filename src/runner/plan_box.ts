@@ -17,7 +17,9 @@ export interface BoxSettings {
 }
 
 /** What decides how a guest's container is made. */
-export interface BoxPlanInput extends Omit<GuestPlanInput, "hostname"> {
+export interface BoxPlanInput extends Omit<GuestPlanInput, "hostname" | "lockPath"> {
+  /** Of the user's runner. */
+  readonly runDir: string;
   readonly settings: BoxSettings;
   /** Of the container. */
   readonly name: string;
@@ -28,8 +30,6 @@ export interface BoxPlanInput extends Omit<GuestPlanInput, "hostname"> {
   readonly runtime?: string;
   /** Real path of Deno's cache. */
   readonly denoDir: string;
-  /** Folder of the view of it that the guest is given. */
-  readonly viewDir: string;
   /** Who the guest is: the owner of its folder. */
   readonly owner: { readonly uid: number; readonly gid: number };
   /** The engine maps its users to others, and this container is exempt. */
@@ -67,6 +67,7 @@ export function planBox(input: BoxPlanInput): BoxPlan {
   const beside = also === undefined ? undefined : toAddress(also);
   const guest = planGuest({
     ...input,
+    lockPath: toBoxLock(input),
     hostname: ANY,
     program: { ...program, setprivPath: null },
     ...(beside === undefined ? {} : { also: `${ANY}:${beside.port}` }),
@@ -113,18 +114,28 @@ function toReach({ settings, port, about, internalDir, hosts, runtime }: BoxPlan
   ];
 }
 
-function toMounts({ program, denoDir, viewDir, lockPath, internalDir, env }: BoxPlanInput): ContainerMount[] {
+/**
+ * The lock of a guest's modules in its container. From a URL Deno writes the hashes of our own modules into it, beside it first: that takes a
+ * folder of its own, made anew for each guest.
+ */
+export function toBoxLock({ program, runDir }: Pick<BoxPlanInput, "program" | "runDir">): string {
+  return join(runDir, program.source === "file" ? "guest.lock" : "box/guest.lock");
+}
+
+function toMounts(input: BoxPlanInput): ContainerMount[] {
+  const { program, denoDir, runDir, internalDir, env } = input;
+  const isFile = program.source === "file";
+  const writable = [internalDir, ...(isFile ? [] : [join(runDir, "box")])];
   const readOnly = [
     program.denoPath,
-    ...(program.source === "file" ? toTree(program, denoDir) : [join(denoDir, "remote")]),
+    ...(isFile ? [...toTree(program, denoDir), toBoxLock(input)] : [join(denoDir, "remote")]),
     join(denoDir, "npm"),
-    viewDir,
-    lockPath,
+    join(runDir, "deno"),
     ...[env.DENO_CERT, env.NODE_EXTRA_CA_CERTS].flatMap((path) => path ? [path] : []),
   ];
   return [
     ...[...new Set(readOnly)].map((path) => ({ source: path, target: path, readOnly: true })),
-    { source: internalDir, target: internalDir, readOnly: false },
+    ...writable.map((path) => ({ source: path, target: path, readOnly: false })),
   ];
 }
 

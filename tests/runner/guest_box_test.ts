@@ -1,12 +1,12 @@
 /** Guests in containers of a real engine: how they start, end, and what keeps them from it. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { toKernelRuntime } from "#/runner/guest_box.ts";
+import { describeBox, toKernelRuntime } from "#/runner/guest_box.ts";
 import { BoxNetworks } from "#/runner/box_network.ts";
 import { toTar } from "#/sandbox/engine_tar.ts";
 import { openBox } from "../fixture/boxed.ts";
 import { startEngine, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
-import { guestContainers, makeGuestImage, startGuestEngine } from "../fixture/guest_image.ts";
+import { GUEST_IMAGE, guestContainers, makeGuestImage, startGuestEngine } from "../fixture/guest_image.ts";
 import { isAlive, waitUntil } from "../fixture/system.ts";
 import { makeFolders } from "../fixture/workspace.ts";
 
@@ -186,8 +186,16 @@ Deno.test({
         code: "tier_unavailable",
         message: /oxydra-vm:latest is missing.*run: docker pull debian:12-slim.*--tier process/,
       });
+      const describe = () => {
+        const settings = { tier: "container", image: GUEST_IMAGE } as const;
+        return describeBox(settings, { DOCKER_HOST: `unix://${own.socketPath}` }, signal);
+      };
+      await assert.rejects(describe(), { code: "tier_unavailable", message: /docker pull.*--tier process/ });
       await makeGuestImage(own.engine, "debian:12-slim");
+      const before = await describe();
       const { box, guest: start, log } = await openBox(own.socketPath);
+      assert.match(before, /^Docker [^,]+, image oxydra-vm:latest \(made at the first start\)$/);
+      assert.match(await describe(), /^Docker [^,]+, image oxydra-vm:latest$/);
       assert.ok(log.some((line) => line.startsWith("image: Step 1/1 : FROM debian:12-slim")), log.join("\n"));
       const guest = start();
       await guest.listening;

@@ -14,8 +14,7 @@ const INPUT: BoxPlanInput = {
     HTTP_PROXY: "http://proxy.example:3128",
   },
   internalDir: "/w/ann/internal",
-  lockPath: "/w/ann/run/guest.lock",
-  viewDir: "/w/ann/run/deno",
+  runDir: "/w/ann/run",
   denoDir: "/cache",
   port: 4_711,
   hosts: ["api.example:443"],
@@ -34,15 +33,18 @@ Deno.test("planBox() mounts the program, Deno and its packages read-only, the gu
     "/opt/deno",
     "/opt/ox/src",
     "/opt/ox/deno.json",
+    "/w/ann/run/guest.lock",
     "/cache/npm",
     "/w/ann/run/deno",
-    "/w/ann/run/guest.lock",
     "/etc/ca.pem",
   ]);
   assert.ok(container.mounts.every(({ source, target }) => source === target));
   const url = planBox({ ...INPUT, program: { ...INPUT.program, srcUrl: "https://ox.example/src/", source: "url" } });
   const sources = url.container.mounts.map(({ source }) => source);
   assert.ok(sources.includes("/cache/remote") && !sources.some((source) => source.startsWith("/opt/ox")));
+  const writes = url.container.mounts.filter(({ readOnly }) => !readOnly).map(({ source }) => source);
+  assert.deepEqual(writes, ["/w/ann/internal", "/w/ann/run/box"], "and from a URL a lock that Deno adds to");
+  assert.ok(url.args.includes("--lock=/w/ann/run/box/guest.lock"));
 });
 
 Deno.test("planBox() has no secret, no name of a home and no power in what an engine shows of a container", () => {
