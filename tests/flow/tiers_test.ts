@@ -6,7 +6,16 @@ import { toolResults } from "../fake/openai_scripts.ts";
 import type { ChatBody, Script } from "../fake/openai_server.ts";
 import { hasRunsc, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
 import { guestContainers, startGuestEngine } from "../fixture/guest_image.ts";
-import { assertGapFree, read, Running, statusOf, waitForHealth, WORKSPACE } from "../fixture/restarting.ts";
+import {
+  assertGapFree,
+  endpointOf,
+  read,
+  Running,
+  save,
+  statusOf,
+  waitForHealth,
+  WORKSPACE,
+} from "../fixture/restarting.ts";
 import { isAlive, runOxydra, waitUntil } from "../fixture/system.ts";
 import { type VendorMachine, withVendorMachine } from "../fixture/vendor_machine.ts";
 
@@ -146,5 +155,52 @@ Deno.test({
       assert.equal(machine.vendor.requests.length, 0);
       const { code, out } = await runOxydra(["run", "--tier", "process", "the tide?"], machine);
       assert.deepEqual([code, out.trim()], [0, "The tide is high"]);
+    }),
+});
+
+Deno.test({
+  name: "a gateway in a container is published where the configuration says, and by no other name",
+  ignore,
+  fn: () =>
+    withMachine(task, async (machine) => {
+      using taken = Deno.listen({ hostname: "127.0.0.2", port: 0 });
+      const { port } = taken.addr;
+      taken.close();
+      const env = { ...machine.env, OXYDRA__GATEWAY__BIND: `127.0.0.2:${port}` };
+      const chat = new Running(["chat", "--tier", "container"], { ...machine, env });
+      await chat.until(() => chat.err.includes("fake/fake-1"), "no greeting");
+      const { token } = endpointOf(machine.cwd);
+      const ask = async (host: string) => {
+        const conn = await Deno.connect({ hostname: "127.0.0.2", port });
+        const head =
+          `GET /v1/models HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`;
+        await conn.write(new TextEncoder().encode(head));
+        return (await new Response(conn.readable).text()).split("\r\n")[0];
+      };
+      assert.equal(await ask(`127.0.0.2:${port}`), "HTTP/1.1 200 OK");
+      assert.equal(await ask("evil.example"), "HTTP/1.1 403 Forbidden");
+      assert.equal(await chat.leave(), 0);
+    }),
+});
+
+Deno.test({
+  name: "an edit of the tier is for the next start: the runner that lives keeps its walls and says so",
+  ignore,
+  fn: () =>
+    withMachine(task, async (machine) => {
+      const folder = join(machine.cwd, "../home/.config/oxydra");
+      await Deno.mkdir(folder, { recursive: true });
+      const root = `workspace_root = "${join(machine.cwd, ".oxydra/workspaces")}"\n`;
+      const configure = (tier: string) => save(join(folder, "runner.toml"), `${root}default_tier = "${tier}"\n`);
+      configure("container");
+      const chat = new Running(["chat"], machine);
+      await chat.until(() => chat.err.includes("fake/fake-1"), "no greeting");
+      const ids = await guestContainers(test.engine);
+      configure("process");
+      const { config, sandbox_tier } = await waitForHealth(machine, ({ config }) => config.note !== "");
+      assert.match(config.note, /sandbox_tier/);
+      assert.equal(sandbox_tier, "container");
+      assert.deepEqual(await guestContainers(test.engine), ids);
+      assert.equal(await chat.leave(), 0);
     }),
 });
