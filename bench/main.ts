@@ -1,12 +1,13 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container.
+ * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest.
  */
 import { cancel } from "./cancel.ts";
 import { container } from "./container.ts";
 import { clients } from "./clients.ts";
 import { daemon } from "./daemon.ts";
+import { containerGuest } from "./container_guest.ts";
 import { decode } from "./decode.ts";
 import { delta } from "./delta.ts";
 import { guards } from "./guards.ts";
@@ -47,6 +48,7 @@ const BENCHES = [
   daemon,
   walled,
   container,
+  containerGuest,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

@@ -135,7 +135,12 @@ export const Bootstrap = z.strictObject({
   port: z.number().int().min(0).max(65_535),
   /** By which names clients come there, and where else to listen; see `Address` of the gateway. */
   listen: z.strictObject({
-    main: z.strictObject(DOOR).exactOptional(),
+    main: z.strictObject({
+      ...DOOR,
+      /** In a container: all its addresses, since what publishes the port comes from outside. */
+      hostname: z.literal("0.0.0.0").exactOptional(),
+      publishedBy: z.string().exactOptional(),
+    }).exactOptional(),
     also: z.strictObject({
       hostname: z.string().min(1),
       port: z.number().int().min(1).max(65_535),

@@ -6,7 +6,8 @@ import { readEndpoint } from "#/runner/endpoint.ts";
 import { toBindPlan } from "#/runner/plan_bind.ts";
 import { planAll } from "#/runner/plan_all.ts";
 import { describeStart } from "#/runner/describe_start.ts";
-import { checkTier, isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
+import { describeBox } from "#/runner/guest_box.ts";
+import { isDescribed, planStart, type StartPlan, toBoxSettings } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -54,7 +55,11 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
   const place = await findPlace(options);
   const { env, loaded, user } = place;
   const checks = new Checks();
-  await checks.run("tier", () => (checkTier(user.tier), user.tier));
+  const box = toBoxSettings(loaded.config, user.tier);
+  await checks.run("tier", async () => {
+    const where = box === undefined ? "" : ` (${await describeBox(box, env, new AbortController().signal)})`;
+    return { text: user.tier + where, value: null };
+  });
   const folders = prepareWorkspace(user, loaded, place);
   await checks.run("children die with the runner", () => {
     if (program.setprivPath === null) {
@@ -80,7 +85,8 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
     });
   }
   const tiers = await checkTiers({ program, env, user, folders, tools });
-  const processes = planAll(input);
+  const boxed = box === undefined ? {} : { box: { settings: box, user: user.id, denoDir: place.denoDir } };
+  const processes = planAll({ ...input, ...boxed });
   const failed = checks.list.find((check) => !check.ok);
   return {
     code: failed === undefined ? EXIT.done : checks.code,

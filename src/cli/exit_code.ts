@@ -33,6 +33,8 @@ const USAGE: ReadonlySet<string> = new Set([
   "config_untrusted",
   "platform_unsupported",
   "self_test_failed",
+  // Of a start; a tool that finds no tier says so to the model.
+  "tier_unavailable",
   // Our own client speaks the protocol: what a gateway refuses is a session, a user or a bound.
   "gateway_refused",
   // A package that somebody handed over; ours are checked before they are shipped.

@@ -7,7 +7,6 @@ import { parseModelFlag } from "#/provider/select.ts";
 import { controlPath, endpointPath, readEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
 import { planClient } from "#/runner/plan_client.ts";
-import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import type { Environment, PlanInput } from "#/runner/process_plan.ts";
 import type { Runner } from "#/runner/runner.ts";
@@ -71,7 +70,6 @@ export async function launchClient(
   const since = Date.now();
   const place = await findPlace(options);
   const { user, loaded } = place;
-  checkTier(user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   const request: ClientRequest = {
     mode: await toMode(mode, options, place.env),

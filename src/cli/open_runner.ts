@@ -3,6 +3,7 @@ import { listConfigFiles } from "#/config/watched_files.ts";
 import type { StartedWith } from "#/runner/control_frames.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { planBind } from "#/runner/plan_bind.ts";
+import { toBoxSettings } from "#/runner/plan_start.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
 import type { TurnOptions } from "#/cli/main.ts";
@@ -28,6 +29,7 @@ export interface RunnerPlace extends Place {
 export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<Runner> {
   const { loaded, env, folders, version, user, program } = place;
   try {
+    const box = toBoxSettings(loaded.config, user.tier);
     const bind = planBind(loaded.config.gateway, { plainText: place.plainText });
     const plan = await describePlan(place);
     return await startRunner({
@@ -41,6 +43,7 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
       bind,
       tools: planTools(loaded.config, env, place.given),
       lock,
+      ...(box === undefined ? {} : { box }),
       ...(place.startedWith === undefined ? {} : { startedWith: place.startedWith }),
       bootstrap: () => tellGuest(place, plan, version),
       reload: toReloadInput(place),

@@ -11,7 +11,7 @@ import { openPackages, OWN_PACKAGES } from "#/runner/packages.ts";
 import { readPermissions } from "#/runner/permissions.ts";
 import { toBindPlan } from "#/runner/plan_bind.ts";
 import { planAll } from "#/runner/plan_all.ts";
-import { planStart, type StartPlan, toModelHosts } from "#/runner/plan_start.ts";
+import { planStart, type StartPlan, toBoxSettings, toModelHosts } from "#/runner/plan_start.ts";
 import { planTools, type ToolsPlan } from "#/runner/plan_tools.ts";
 import { checkFolders } from "#/runner/prepare.ts";
 import type { Environment } from "#/runner/process_plan.ts";
@@ -57,7 +57,9 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
   const port = readEndpoint(folders.ipc)?.port ?? null;
   const hosts = start instanceof AppError ? [] : start.hosts;
   const bind = toBindPlan(loaded.config.gateway);
-  const plans = planAll({ program, env, folders, port: port ?? 0, hosts, tools, bind });
+  const settings = toBoxSettings(loaded.config, user.tier);
+  const box = settings === undefined ? {} : { box: { settings, user: user.id, denoDir: place.denoDir } };
+  const plans = planAll({ program, env, folders, port: port ?? 0, hosts, tools, bind, ...box });
   const processes = plans.map(({ name, args, env }) => ({
     name,
     permissions: readPermissions(args),

@@ -28,7 +28,6 @@ export function findDegraded(input: DegradedInput): readonly Degraded[] {
   const byAgent = rules.filter(({ agents, effect }) => agents !== undefined && effect === "allow").map(({ id }) => id);
   const found: (readonly [isSo: boolean, code: string, why: string])[] = [
     [trouble !== null, "cannot_start", `nothing starts as things are: ${trouble}`],
-    [tier !== "process", "tier_unavailable", `this version cannot start the ${tier} tier, so nothing starts`],
     [
       tier === "process",
       "no_os_sandbox",

@@ -1,6 +1,5 @@
 import type { Loaded } from "#/config/load.ts";
 import { planTools } from "#/runner/plan_tools.ts";
-import { checkTier } from "#/runner/plan_start.ts";
 import { checkFolders, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Reloaded } from "#/runner/reload.ts";
 import type { RunnerSettings } from "#/runner/settings.ts";
@@ -29,12 +28,15 @@ export async function rereadSettings(
 ): Promise<Reloaded & { loaded: Loaded }> {
   const place = await findPlace({ ...options, user });
   const { loaded, env, given } = place;
-  checkTier(place.user.tier);
   const plan = await describePlan(place);
   const tools = planTools(loaded.config, env, given);
   const isHere = checkFolders(place.user, loaded, place).root === settings.folders.root;
   const folders = isHere ? prepareWorkspace(place.user, loaded, place) : settings.folders;
-  const told = await tellGuest(place, plan, version);
-  const later = isHere ? [] : ["workspace_root"];
+  const read = await tellGuest(place, plan, version);
+  // Another tier is another kind of process: a runner that lives keeps its walls.
+  const { startupStatus } = settings.told;
+  const isSameTier = read.startupStatus.sandbox_tier === startupStatus.sandbox_tier;
+  const told = isSameTier ? read : { ...read, startupStatus };
+  const later = [...(isHere ? [] : ["workspace_root"]), ...(isSameTier ? [] : ["sandbox_tier"])];
   return { loaded, later, settings: { told, hosts: plan.hosts, tools, folders } };
 }

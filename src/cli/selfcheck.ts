@@ -1,6 +1,6 @@
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
-import { checkTier, planStart } from "#/runner/plan_start.ts";
+import { planStart } from "#/runner/plan_start.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { TIED, toRow } from "#/cli/columns.ts";
@@ -17,7 +17,6 @@ export async function runSelfcheck(options: JsonOptions): Promise<number> {
   const startedAt = performance.now();
   const place = await findPlace(options);
   const { env, loaded, user } = place;
-  checkTier(user.tier);
   const program = await openProgram();
   const folders = prepareWorkspace(user, loaded, place);
   const port = readEndpoint(folders.ipc)?.port ?? 0;

@@ -4,7 +4,6 @@ import { LIMITS } from "#/core/limits.ts";
 import { toPrintable } from "#/lib/printable.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
 import { acquireRunnerLock, readLockHolder, type RunnerLock } from "#/runner/lock.ts";
-import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import type { Runner } from "#/runner/runner.ts";
 import { toRow } from "#/cli/columns.ts";
@@ -62,7 +61,6 @@ async function startHere(options: StartOptions, version: string): Promise<number
   const since = Date.now();
   const place = await findPlace(options);
   const { user, loaded } = place;
-  checkTier(user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   const program = await openProgram();
   const lock = acquireRunnerLock(folders.run, since);

@@ -7,7 +7,6 @@ import type { HealthStatus } from "#/runner/control_frames.ts";
 import { isRunnerLockHeld } from "#/runner/lock.ts";
 import { toOwnSocket } from "#/runner/own_socket.ts";
 import { DAEMON_LOGS, planDaemon, toOwnCommand } from "#/runner/plan_daemon.ts";
-import { checkTier } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { ifReached, readHealth } from "#/cli/control_client.ts";
 import { EXIT } from "#/cli/exit_code.ts";
@@ -23,7 +22,6 @@ import { toHeld, toStartText } from "#/cli/start.ts";
 export async function startDetached(options: StartOptions, mainUrl: string = Deno.mainModule): Promise<number> {
   const place = await findPlace(options);
   const { user, loaded } = place;
-  checkTier(user.tier);
   const folders = prepareWorkspace(user, loaded, place);
   if (isRunnerLockHeld(folders.run)) throw toHeld(folders, user.id);
   const errors = join(folders.logs, DAEMON_LOGS.stderr);

@@ -416,6 +416,18 @@ export const LIMITS = {
   trustedFilesMax: 1_000,
   /** Bootstrap envelope on the guest's stdin. */
   bootstrapBytesMax: 4_194_304,
+  /** Processes and threads of a guest's container, where `[resources]` does not say. */
+  boxProcessesMax: 512,
+  /** /tmp of a guest's container; it counts as memory. */
+  boxTmpBytesMax: 67_108_864,
+  /** Connections that a relay carries at once for one server; a further one is closed. */
+  relayConnectionsMax: 64,
+  /** A relay must say where it listens within this. */
+  relayStartMs: 5_000,
+  /** What a relay says of where it listens. */
+  relayAnswerBytesMax: 4_096,
+  /** Last words of a guest that ended before it listened, as its message quotes them, in UTF-16 code units. */
+  lastWordsCharsMax: 500,
   /** The guest must listen within this. */
   guestStartMs: 20_000,
   /** Guests that may end by themselves within `guestCrashWindowMs`; one more, and the runner gives up. */

@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import type { ApprovalResolution, GivenAnswer } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
-import { addressOf, chooseProtocol, type Door, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
+import { addressOf, chooseProtocol, type Door, isExpectedPeer, isOwnHost, isOwnOrigin } from "#/gateway/auth.ts";
 import { type After, Connection, type ConnectionDeps } from "#/gateway/connection.ts";
 import { Gate } from "#/gateway/gate.ts";
 import { toHttpError } from "#/gateway/http_error.ts";
@@ -149,9 +149,10 @@ class House implements Gateway {
     const spend = (caller: Caller) => this.#gate.spend(caller);
     this.#shared = { ...deps, hub, turns: this.#turns, spend, after: this.#after };
     this.app.use(async (c, next) => {
-      const { door } = (c.env ?? {}) as Partial<Env>;
+      const { door, peer = "" } = (c.env ?? {}) as Partial<Env>;
       // Before everything else, health included: a page behind a rebound name learns not even that somebody listens here.
       if (door === undefined || !isOwnHost(c.req.raw, door)) return refuse(c, 403, "this host is not served here");
+      if (!isExpectedPeer(peer, door)) return refuse(c, 403, "this address is not served here");
       if (!isOwnOrigin(c.req.raw, door)) return refuse(c, 403, "pages of other origins are not served");
       if (OPEN_PATHS.has(c.req.path)) return await next();
       return await this.#pace(c, next);

@@ -8,6 +8,8 @@ const TOKEN_PROTOCOL = "oxydra.token.";
 /** Subprotocol that a client should offer beside its token, so that the answer need not repeat the token. */
 const GATEWAY_PROTOCOL = "oxydra.v2";
 
+const LOOPBACK = "127.0.0.1";
+
 /**
  * Who asks: the holder of the first presented token that is one of `tokens` and has not expired at `now` (integer ms UTC), or undefined. A
  * token comes by `Authorization: Bearer`, by the subprotocol `oxydra.token.<token>` or by `?token=`. What is longer than `tokenCharsMax`
@@ -56,6 +58,11 @@ export interface Door {
   readonly isTls?: boolean;
   /** A reverse proxy stands before it: then X-Forwarded-Host, -Proto and -For say how it was reached. */
   readonly isProxied?: boolean;
+  /**
+   * This process runs in a container: connections that come to 127.0.0.1 of its machine arrive here from this address, and others are not
+   * served.
+   */
+  readonly publishedBy?: string;
 }
 
 /**
@@ -65,9 +72,14 @@ export interface Door {
 export function isOwnHost(request: Request, door: Door): boolean {
   const host = hostOf(request, door);
   if (host === undefined) return false;
-  const names = ["127.0.0.1", "localhost"].map((name) => `${name}:${door.port}`);
+  const names = [LOOPBACK, "localhost"].map((name) => `${name}:${door.port}`);
   const others = (door.hosts ?? []).map((name) => name.toLowerCase());
   return [...names, ...others, ...others.map((name) => `${name}:${door.port}`)].includes(host);
+}
+
+/** True unless a neighbour in the container's network asks: what the engine publishes on this machine's loopback is not for them. */
+export function isExpectedPeer(peer: string, door: Door): boolean {
+  return door.publishedBy === undefined || peer === door.publishedBy || peer === LOOPBACK;
 }
 
 /** True without an Origin (no browser), or when the page came from the host it asks: any page may open a WebSocket to any host. */
@@ -79,10 +91,11 @@ export function isOwnOrigin(request: Request, door: Door): boolean {
   return origin.toLowerCase() === `${scheme}://${hostOf(request, door)}`;
 }
 
-/** The address that asks: the connection's, or what the last proxy before this door says of it. */
+/** The address that asks: the connection's, or what the last proxy before this door says of it; of this machine 127.0.0.1. */
 export function addressOf(request: Request, door: Door, peer: string): string {
   const last = door.isProxied ? request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() : undefined;
-  return last === undefined || last === "" ? peer : last.slice(0, LIMITS.idCharsMax);
+  if (last !== undefined && last !== "") return last.slice(0, LIMITS.idCharsMax);
+  return peer === door.publishedBy ? LOOPBACK : peer;
 }
 
 /** Behind a proxy that says nothing of it, the Host header counts: our own clients come without one. */

@@ -13,8 +13,24 @@ import type { RunnerNotice } from "#/sandbox/call_frames.ts";
 
 const BROKER_SERVER = new URL("../sandbox/broker_server.ts", import.meta.url).href;
 
+/** What a guest runs in, a process of ours or a container: its stdio, its end, and whose its port is. */
+export interface GuestBody {
+  /** Of its first process, as this machine counts; 0 where that is not known. */
+  readonly pid: number;
+  readonly stdin: WritableStream<Uint8Array>;
+  readonly stdout: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  /** Settles when it is gone. `reason`, in words, where there is more to say than a code. Never rejects. */
+  readonly status: Promise<{ readonly code: number; readonly reason?: string }>;
+  /** True when what comes to this port of 127.0.0.1 comes to it and to nobody else. Never rejects. */
+  owns(port: number): boolean | Promise<boolean>;
+  /** Ends it now. */
+  kill(): void;
+}
+
 /** A running guest, seen from its runner. */
 export interface GuestProcess {
+  /** 0 while it is not known. */
   readonly pid: number;
   /** The port it listens on. Throws AppError: what the guest said, or `guest_failed` when it ended or was silent for `guestStartMs`. */
   readonly listening: Promise<number>;
@@ -45,54 +61,73 @@ export interface GuestHandlers {
 }
 
 /**
- * Starts the guest of a plan, then asks for its bootstrap and sends it: the process needs longer to come up. Throws AppError
- * `guest_failed` when the process cannot be started.
+ * Starts the guest of a plan, or takes one whose body was started, then asks for its bootstrap and sends it: the process needs longer to
+ * come up. Throws AppError `guest_failed` when the process cannot be started.
  */
 export function startGuest(
-  plan: ProcessPlan,
+  plan: ProcessPlan | GuestBody,
   bootstrap: () => Promise<Bootstrap>,
   handlers: GuestHandlers,
 ): GuestProcess {
-  let child: Deno.ChildProcess;
+  return new StartedGuest("command" in plan ? spawnGuest(plan) : plan, bootstrap, handlers);
+}
+
+function spawnGuest(plan: ProcessPlan): GuestBody {
   try {
-    child = spawnPiped(plan);
+    const child = spawnPiped(plan);
+    const { pid, stdin, stdout, stderr, status } = child;
+    return {
+      pid,
+      stdin,
+      stdout,
+      stderr,
+      status,
+      owns: (port) => Deno.build.os !== "linux" || isListening(pid, port),
+      kill: () => child.kill("SIGKILL"),
+    };
   } catch (cause) {
     throw new AppError("guest_failed", "the guest process cannot be started", { cause });
   }
-  return new SpawnedGuest(child, bootstrap, handlers);
 }
 
-class SpawnedGuest implements GuestProcess {
-  readonly pid: number;
+class StartedGuest implements GuestProcess {
   readonly listening: Promise<number>;
   readonly exited: Promise<number>;
   #clients = 0;
   #turns = 0;
   #isListening = false;
   readonly #drained = Promise.withResolvers<void>();
-  readonly #child: Deno.ChildProcess;
+  readonly #body: GuestBody;
   readonly #port = Promise.withResolvers<number>();
   readonly #handlers: GuestHandlers;
   /** Absent until the guest has its bootstrap. */
   #link: BrokerServer | undefined;
 
-  constructor(child: Deno.ChildProcess, bootstrap: () => Promise<Bootstrap>, handlers: GuestHandlers) {
-    this.#child = child;
+  constructor(body: GuestBody, bootstrap: () => Promise<Bootstrap>, handlers: GuestHandlers) {
+    this.#body = body;
     this.#handlers = handlers;
-    this.pid = child.pid;
     this.listening = this.#port.promise;
     this.listening.catch(() => {});
     const talked = this.#open(bootstrap);
-    this.exited = child.status.then(({ code }) => {
+    const logged = this.#drainErrors().catch(() => "");
+    this.exited = body.status.then(({ code, reason }) => {
       // What it said before it ended may still be on its way, and says more than a number.
-      void talked.then(() => this.#fail("guest_failed", `the guest ended with code ${code} before it listened`));
+      void Promise.all([talked, logged]).then(([, last]) => {
+        const words = [reason, last].filter((part) => part !== undefined && part !== "").join(": ");
+        const what = `the guest ended with code ${code} before it listened`;
+        this.#fail("guest_failed", words === "" ? what : `${what}: ${words}`);
+      });
+      if (reason !== undefined) handlers.onLog(`runner: the guest ended: ${reason}`);
       return code;
     });
     const timer = setTimeout(() => {
       this.#fail("guest_failed", `the guest did not listen within ${LIMITS.guestStartMs} ms`);
     }, LIMITS.guestStartMs);
     this.listening.finally(() => clearTimeout(timer)).catch(() => {});
-    void this.#drainErrors();
+  }
+
+  get pid(): number {
+    return this.#body.pid;
   }
 
   get clients(): number {
@@ -129,12 +164,12 @@ class SpawnedGuest implements GuestProcess {
 
   async #open(bootstrap: () => Promise<Bootstrap>): Promise<void> {
     try {
-      const writer = this.#child.stdin.getWriter();
+      const writer = this.#body.stdin.getWriter();
       await writer.write(encodeLengthJson(await bootstrap(), LIMITS.bootstrapBytesMax));
       writer.releaseLock();
       // Not a literal import: it is evaluated while the guest starts, not before it.
       const { serveBroker }: typeof import("#/sandbox/broker_server.ts") = await import(BROKER_SERVER);
-      const io = { input: new ByteReader(this.#child.stdout), output: this.#child.stdin };
+      const io = { input: new ByteReader(this.#body.stdout), output: this.#body.stdin };
       this.#link = serveBroker(io, this.#handlers.broker, {
         schema: GuestNotice,
         onNotice: (notice) => this.#take(notice),
@@ -157,7 +192,10 @@ class SpawnedGuest implements GuestProcess {
   #take(notice: GuestNotice): void {
     switch (notice.type) {
       case "listening":
-        return this.#takePort(notice.port);
+        // Its address is written down once: a second one would be nobody's.
+        if (this.#isListening) throw new AppError("protocol", "the guest says twice where it listens");
+        this.#isListening = true;
+        return void this.#takePort(notice.port);
       case "failed":
         return this.#fail(notice.code as ErrorCode, notice.message);
       case "turn":
@@ -174,25 +212,26 @@ class SpawnedGuest implements GuestProcess {
   }
 
   /** Clients would take their token and their words to whoever listens there. */
-  #takePort(port: number): void {
-    // Its address is written down once: a second one would be nobody's.
-    if (this.#isListening) throw new AppError("protocol", "the guest says twice where it listens");
-    this.#isListening = true;
-    if (Deno.build.os !== "linux" || isListening(this.pid, port)) return this.#port.resolve(port);
+  async #takePort(port: number): Promise<void> {
+    if (await this.#body.owns(port)) return this.#port.resolve(port);
     this.#fail("guest_failed", `the guest says that it listens on port ${port}, and it does not`);
     this.#kill();
   }
 
-  async #drainErrors(): Promise<void> {
+  /** Its last line, cut. */
+  async #drainErrors(): Promise<string> {
     let pending = "";
+    let last = "";
     for await (
-      const text of this.#child.stderr.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+      const text of this.#body.stderr.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
     ) {
       const lines = (pending + text).split("\n");
       pending = lines.pop()!.slice(0, LIMITS.logLineCharsMax);
       for (const line of lines) this.#handlers.onLog(line.slice(0, LIMITS.logLineCharsMax));
+      last = lines.at(-1) ?? last;
     }
     if (pending !== "") this.#handlers.onLog(pending);
+    return (pending === "" ? last : pending).slice(0, LIMITS.lastWordsCharsMax);
   }
 
   #fail(code: ErrorCode, message: string): void {
@@ -201,7 +240,7 @@ class SpawnedGuest implements GuestProcess {
 
   #kill(): void {
     try {
-      this.#child.kill("SIGKILL");
+      this.#body.kill();
     } catch {
       // It is gone already.
     }

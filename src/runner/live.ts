@@ -1,3 +1,4 @@
+import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { ApprovalResolution } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -10,6 +11,7 @@ import { Presence } from "#/runner/presence.ts";
 import type { BindPlan } from "#/runner/plan_bind.ts";
 import { hasTokens } from "#/runner/tokens_path.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
+import type { GuestBox } from "#/runner/guest_box.ts";
 import type { ProcessPlan, Program } from "#/runner/process_plan.ts";
 import { RestartBudget } from "#/runner/restart_budget.ts";
 import type { RunnerSettings, SettingsChange, Told } from "#/runner/settings.ts";
@@ -41,6 +43,8 @@ export interface LiveDeps extends Pick<SupervisorDeps, "onUp" | "onDown"> {
   readonly env: Readonly<Record<string, string>>;
   readonly lockPath: string;
   readonly log: LogFile;
+  /** What the guest runs in, when that is more than a process. */
+  readonly box?: GuestBox;
 }
 
 /** The two parts of a runner that come and go while it lives, and the settings that they were made with: its guest and its tool host. */
@@ -189,23 +193,26 @@ export class Live {
   }
 
   #spawn(port: number, startToken: string): GuestProcess {
-    const { input: { user, bind }, log } = this.#deps;
-    const { told, folders } = this.#settings;
+    const { input: { user, bind }, log, box } = this.#deps;
+    const { told, folders, hosts } = this.#settings;
+    const boxed = box?.start({ port, hosts, ...(bind === undefined ? {} : { bind }) });
+    const adapt = (bootstrap: Bootstrap) => boxed?.adapt(bootstrap) ?? bootstrap;
     const guest: GuestProcess = startGuest(
-      this.#planGuest(port),
-      async () => ({
-        v: 1,
-        ...await told,
-        // Only then does the guest wait for the tools to open.
-        ...(hasPackages(folders) ? { offered: [...(await this.gate.host()).offered] } : {}),
-        user,
-        node: await toNodeId(folders.internal),
-        internalDir: folders.internal,
-        port,
-        startToken,
-        ...(hasTokens(folders.run) ? { tokens: await readIssued(folders.run) } : {}),
-        ...(bind?.listen === undefined ? {} : { listen: bind.listen }),
-      }),
+      boxed?.body ?? this.#planGuest(port),
+      async () =>
+        await adapt({
+          v: 1,
+          ...await told,
+          // Only then does the guest wait for the tools to open.
+          ...(hasPackages(folders) ? { offered: [...(await this.gate.host()).offered] } : {}),
+          user,
+          node: await toNodeId(folders.internal),
+          internalDir: folders.internal,
+          port,
+          startToken,
+          ...(hasTokens(folders.run) ? { tokens: await readIssued(folders.run) } : {}),
+          ...(bind?.listen === undefined ? {} : { listen: bind.listen }),
+        }),
       {
         broker: this.gate,
         // The last words of one that is gone are not about those who come to the next.

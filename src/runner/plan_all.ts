@@ -3,9 +3,12 @@ import type { UserFolders } from "#/config/user.ts";
 import { toSandboxEnv } from "#/runner/cache_view.ts";
 import { controlPath, endpointPath } from "#/runner/endpoint.ts";
 import type { BindPlan } from "#/runner/plan_bind.ts";
+import { toLoopback } from "#/runner/box_hosts.ts";
+import { type BoxSettings, planBox } from "#/runner/plan_box.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import { planLogReader } from "#/runner/plan_log_reader.ts";
+import { planRelay } from "#/runner/plan_relay.ts";
 import { planTui } from "#/runner/plan_tui.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { PlanInput, ProcessPlan } from "#/runner/process_plan.ts";
@@ -23,13 +26,16 @@ export interface AllPlansInput extends PlanInput {
   readonly tools: ToolsPlan;
   /** Where the gateway listens beside 127.0.0.1. */
   readonly bind?: Pick<BindPlan, "also" | "about">;
+  /** Of a guest in a container. */
+  readonly box?: { readonly settings: BoxSettings; readonly user: string; readonly denoDir: string };
 }
 
 /**
  * Every process as it would be started, by the code that starts it; `doctor`, `posture` and `selfcheck` speak of these and of no
  * others. Pure. Throws AppError `config_invalid` for what no start could obey either.
  */
-export function planAll({ program, env, folders, port, hosts, tools, bind }: AllPlansInput): ProcessPlan[] {
+export function planAll(input: AllPlansInput): ProcessPlan[] {
+  const { program, env, folders, port, hosts, tools, bind, box } = input;
   const sandboxEnv = toSandboxEnv(env, folders.run);
   const lockPath = join(folders.run, "guest.lock");
   const client = { program, env, port, endpointPath: endpointPath(folders.ipc) };
@@ -46,7 +52,9 @@ export function planAll({ program, env, folders, port, hosts, tools, bind }: All
     },
     planClient({ ...client, controlPath: controlPath(folders.ipc) }, ["<request>"]),
     planTui({ ...client, controlPath: controlPath(folders.ipc), lockPath }, ["<request>"]),
-    planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts, ...bind }),
+    ...(box === undefined
+      ? [planGuest({ program, env: sandboxEnv, internalDir: folders.internal, lockPath, port: 0, hosts, ...bind })]
+      : planBoxed({ ...input, env: sandboxEnv, box })),
     {
       name: "tool child",
       ...planToolChild({ program, env: sandboxEnv }),
@@ -63,6 +71,34 @@ export function planAll({ program, env, folders, port, hosts, tools, bind }: All
     ...planEgresses({ program, env: sandboxEnv, folders }, tools),
     planLogReader({ program, env, internalDir: folders.internal, question: ["heads"] }),
   ];
+}
+
+/** The guest's container, and what carries its connections to this machine's loopback when there are some. */
+function planBoxed(
+  { program, env, folders, port, hosts, bind, box: { settings, user, denoDir } }:
+    & AllPlansInput
+    & Required<Pick<AllPlansInput, "box">>,
+): ProcessPlan[] {
+  const targets = toLoopback(hosts);
+  // Which address the network will have only its engine knows.
+  const relay = planRelay({ program, env }, { address: "0.0.0.0", subnet: "0.0.0.0/0", targets });
+  const guest = planBox({
+    ...bind,
+    program,
+    env,
+    internalDir: folders.internal,
+    runDir: folders.run,
+    port,
+    hosts,
+    settings,
+    name: `oxydra-guest-${user}`,
+    labels: {},
+    network: `oxydra-${user}`,
+    ...(settings.tier === "micro_vm" ? { runtime: "runsc" } : {}),
+    denoDir,
+    owner: { uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 },
+  });
+  return [guest, ...(targets.length === 0 ? [] : [relay])];
 }
 
 function planEgresses(input: Parameters<typeof planEgressOf>[0], { egress }: ToolsPlan): ProcessPlan[] {

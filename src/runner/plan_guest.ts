@@ -1,3 +1,4 @@
+import { isInRange } from "#/lib/ipv4_range.ts";
 import {
   type PlanInput,
   type ProcessPlan,
@@ -27,6 +28,8 @@ export interface GuestPlanInput extends PlanInput {
   readonly lockPath: string;
   /** 0: any free port. */
   readonly port: number;
+  /** In a container: all its addresses. */
+  readonly hostname?: "0.0.0.0";
   /** `address:port` where it listens beside 127.0.0.1, and the same for a person. */
   readonly also?: string;
   readonly about?: string;
@@ -37,7 +40,8 @@ export interface GuestPlanInput extends PlanInput {
 /** The guest's flags: one folder, its own address, its hosts. No run, no FFI, no env, no sys, no module from outside its graph. */
 export function planGuest(input: GuestPlanInput): ProcessPlan {
   const also = input.also === undefined ? [] : [input.also];
-  const net = [`127.0.0.1:${input.port}`, ...also, ...input.hosts];
+  const own = [`${input.hostname ?? "127.0.0.1"}:${input.port}`, ...also];
+  const net = [...own, ...input.hosts];
   const args = [
     "run",
     "-q",
@@ -45,7 +49,7 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
     `--allow-read=${toFlagPath(input.internalDir)}`,
     `--allow-write=${toFlagPath(input.internalDir)}`,
     `--allow-net=${net.join(",")}`,
-    `--deny-net=${toDeniedRanges([...input.hosts, ...also]).join(",")}`,
+    `--deny-net=${toDeniedRanges([...input.hosts, ...own]).join(",")}`,
     new URL("app/guest.ts", input.program.srcUrl).href,
   ];
   return {
@@ -62,7 +66,10 @@ export function planGuest(input: GuestPlanInput): ProcessPlan {
   };
 }
 
-/** What a process that speaks to these `host:port` may not reach, whatever their names resolve to. */
+/**
+ * What a process that speaks to these `host:port` may not reach, whatever their names resolve to. A configured literal lifts the range that
+ * would refuse it; the allow list still names it alone.
+ */
 export function toDeniedRanges(hosts: readonly string[]): readonly string[] {
   return DENIED_RANGES.filter((range) => !hosts.some((host) => isInRange(hostNameOf(host), range)));
 }
@@ -70,19 +77,4 @@ export function toDeniedRanges(hosts: readonly string[]): readonly string[] {
 /** The name in `host:port`, brackets of an IPv6 address removed. */
 function hostNameOf(host: string): string {
   return host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-}
-
-/** True when `address` is an IPv4 literal inside the CIDR range. A configured literal lifts the range that would refuse it; the allow list still names it alone. */
-function isInRange(address: string, range: string): boolean {
-  const value = toUint32(address);
-  if (value === null) return false;
-  const [base = "", bits = "32"] = range.split("/");
-  const mask = (0xffffffff << (32 - Number(bits))) >>> 0;
-  return ((value & mask) >>> 0) === ((toUint32(base)! & mask) >>> 0);
-}
-
-function toUint32(address: string): number | null {
-  const parts = address.split(".");
-  if (parts.length !== 4 || parts.some((part) => !/^\d{1,3}$/.test(part) || Number(part) > 255)) return null;
-  return parts.reduce((sum, part) => (sum * 256 + Number(part)) >>> 0, 0);
 }

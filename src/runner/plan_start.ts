@@ -2,9 +2,11 @@ import { AppError } from "#/core/error.ts";
 import type { GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
 import { credentialFor } from "#/config/credential.ts";
 import type { Loaded } from "#/config/load.ts";
+import type { Config } from "#/config/schema.ts";
 import { type RemoteStore, toRemoteStore } from "#/memory/config.ts";
 import { isProtocol, toHost } from "#/provider/base_url.ts";
 import type { Fallback } from "#/provider/config.ts";
+import type { BoxSettings } from "#/runner/plan_box.ts";
 import type { Environment } from "#/runner/process_plan.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import type { LocalServer } from "#/provider/local_servers.ts";
@@ -88,11 +90,17 @@ export function isDescribed(plan: StartPlan, { config }: Loaded): boolean {
   return plan.model.descriptor !== undefined && Object.values(config.agents).every((agent) => !agent.selection);
 }
 
-/** Refuses a tier that this version cannot start: a configured wall is never lowered, and the message says which word lowers it. */
-export function checkTier(tier: Tier): void {
-  if (tier === "process") return;
-  const instead = "--tier process runs without it, inside Deno's own sandbox";
-  throw new AppError("config_invalid", `the ${tier} tier cannot be started by this version; ${instead}`);
+/** What a tier means to the guest: nothing for a process of its own, else its container. Pure. */
+export function toBoxSettings({ runner, user }: Config, tier: Tier): BoxSettings | undefined {
+  if (tier === "process") return undefined;
+  const { max_vcpus: cpusMax, max_memory_mib: memoryMibMax, max_processes: processesMax } = user.resources;
+  return {
+    tier,
+    image: runner.guest_images.oxydra_vm,
+    ...(cpusMax === undefined ? {} : { cpusMax }),
+    ...(memoryMibMax === undefined ? {} : { memoryMibMax }),
+    ...(processesMax === undefined ? {} : { processesMax }),
+  };
 }
 
 function toModelChoice(loaded: Loaded, selected: Selected, env: Environment): ModelChoice {

@@ -12,6 +12,7 @@ export interface ProcessPlan {
     | "client"
     | "tui"
     | "guest"
+    | "relay"
     | "tool child"
     | "inspector"
     | "egress public"

@@ -7,9 +7,11 @@ import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
+import type { GuestBox, GuestBoxInput } from "#/runner/guest_box.ts";
 import { Live, type LiveInput } from "#/runner/live.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { type LogFile, openLogFile } from "#/runner/log_file.ts";
+import type { BoxSettings } from "#/runner/plan_box.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import type { Reloaded, Reloader } from "#/runner/reload.ts";
 import type { RunnerSettings, Told } from "#/runner/settings.ts";
@@ -33,6 +35,8 @@ export interface RunnerInput extends LiveInput {
   readonly lock: RunnerLock;
   /** How `oxydra start` was asked; absent for a runner that lives as long as its clients. */
   readonly startedWith?: StartedWith;
+  /** What its guest runs in, when that is more than a process. */
+  readonly box?: BoxSettings;
   /** Where the configuration is read again; absent where there is none, and then nothing is watched. */
   readonly reload?: ReloadInput;
 }
@@ -76,7 +80,7 @@ export interface Runner {
 
 /**
  * Starts the guest of one user beside the broker that serves it. Guest and broker start at the same time; nobody is told of the
- * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `store_*`, `audit_failed`; nothing is left behind then.
+ * gateway before both are ready. Throws AppError `self_test_failed`, `guest_failed`, `tier_unavailable`, `store_*`, `audit_failed`; nothing is left behind then.
  */
 export async function startRunner(input: RunnerInput): Promise<Runner> {
   const { folders, hosts, tools } = input;
@@ -88,13 +92,18 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   removeEndpoint(folders.ipc);
   const lockPath = join(folders.run, "guest.lock");
   await writeGuestLock(input.program, lockPath);
-  makeCacheView(await findDenoDir(input.env), folders.run);
+  const denoDir = await findDenoDir(input.env);
+  makeCacheView(denoDir, folders.run);
   const env = toSandboxEnv(input.env, folders.run);
   const log = openLogFile(join(folders.logs, "runtime.log"));
   open.defer(() => {
     log.write("runner: it has stopped");
     log.close();
   });
+  const box = input.box === undefined
+    ? undefined
+    : await openBox(input.box, { ...input, env, runnerEnv: input.env, lockPath, denoDir, onLog: log.write });
+  if (box !== undefined) open.defer(() => box.close());
   const told = input.bootstrap();
   told.catch(() => {});
   let endpoint: Endpoint | undefined;
@@ -104,6 +113,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
     env,
     lockPath,
     log,
+    ...(box === undefined ? {} : { box }),
     onUp: (port, token) => endpoint = writeEndpoint(folders.ipc, port, token),
     onDown: () => removeEndpoint(folders.ipc),
   });
@@ -166,6 +176,14 @@ function toControlDeps(
     ...(startedWith === undefined ? {} : { startedWith }),
     onTokens: () => live.tellTokens(),
   };
+}
+
+async function openBox(settings: BoxSettings, input: Omit<GuestBoxInput, "settings">): Promise<GuestBox> {
+  // Not a literal import: a guest that is a process waits for nothing of this.
+  const { openGuestBox }: typeof import("#/runner/guest_box.ts") = await import(
+    new URL("./guest_box.ts", import.meta.url).href
+  );
+  return await openGuestBox({ ...input, settings }, new AbortController().signal);
 }
 
 /** Reads the configuration again. What does it is loaded when the gateway listens: a start does not wait for it. */

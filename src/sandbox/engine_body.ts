@@ -37,6 +37,8 @@ export interface ContainerPlan {
   readonly network: string;
   /** Port inside by port on 127.0.0.1; 0 lets the engine choose, and `inspect` says which. */
   readonly publish?: Readonly<Record<number, number>>;
+  /** An address of the host that leads to the same port inside: other machines may come there. */
+  readonly beside?: { readonly address: string; readonly port: number };
   /** The engine maps its users to others: this container is exempt, or no folder of the host would be writable in it. */
   readonly hostUsers?: boolean;
 }
@@ -47,7 +49,11 @@ export interface ContainerPlan {
  */
 export function toContainerBody(plan: ContainerPlan): Readonly<Record<string, unknown>> {
   if (plan.network === "host" || plan.network.startsWith("container:")) throw new RangeError("a network of its own");
-  const ports = Object.entries(plan.publish ?? {});
+  const own = Object.entries(plan.publish ?? {}).map(([inner, outer]) =>
+    [inner, "127.0.0.1", `${outer || ""}`] as const
+  );
+  const { beside } = plan;
+  const ports = beside ? [...own, [`${beside.port}`, beside.address, `${beside.port}`] as const] : own;
   return {
     Image: plan.image,
     Entrypoint: [],
@@ -71,7 +77,7 @@ export function toContainerBody(plan: ContainerPlan): Readonly<Record<string, un
       ...toWalls(plan),
       NetworkMode: plan.network,
       PortBindings: Object.fromEntries(
-        ports.map(([inner, outer]) => [`${inner}/tcp`, [{ HostIp: "127.0.0.1", HostPort: `${outer || ""}` }]]),
+        ports.map(([inner, HostIp, HostPort]) => [`${inner}/tcp`, [{ HostIp, HostPort }]]),
       ),
       // Not `Binds`: these make a missing folder on the host, as root.
       Mounts: plan.mounts.map(({ source, target, readOnly }) => ({

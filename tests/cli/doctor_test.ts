@@ -96,8 +96,10 @@ Deno.test("runDoctor() tells of a trouble, goes on, and exits with the code of t
     assert.deepEqual([ok, model], [false, null]);
     const failed = checks.filter((check: { ok: boolean }) => !check.ok).map(({ name }: { name: string }) => name);
     assert.deepEqual(failed, ["tier", "model"]);
+    assert.match(checks[0].detail, /container tier cannot be started.*--tier process/);
     assert.equal(processes.length, 8);
-  });
+    assert.equal(processes.find(({ name }: { name: string }) => name === "guest").command, "docker");
+  }, { DOCKER_HOST: "unix:///nowhere/docker.sock" });
 });
 
 Deno.test("runDoctor() shows the port of a gateway whose address is there", async () => {

@@ -23,7 +23,9 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const catalog = ["provider/catalog_snapshot.json", "runner/describe_start.ts"];
   // What a runner that lives loads when the gateway listens, and when its configuration changes; it has no network for it by then.
   const later = ["cli/reread.ts", "runner/read_logs.ts", "runner/reload.ts", "runner/watch_files.ts"];
-  assert.deepEqual(named.sort(), [...entries, ...catalog, ...later].sort());
+  // What puts a guest into a container, and carries its connections out of it.
+  const boxed = ["runner/guest_box.ts", "runner/relay.ts"];
+  assert.deepEqual(named.sort(), [...entries, ...catalog, ...later, ...boxed].sort());
   // Ink is fetched by whoever starts it, and by nobody else.
   assert.match(nameTuiEntry.toString(), /import\(["']#\/cli\/tui\.ts["']\)/);
 });

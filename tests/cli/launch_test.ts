@@ -58,7 +58,7 @@ Deno.test("launchClient() refuses before it starts anything", async () => {
   const cases = [
     ["", {}, "usage"],
     ["hello", { model: "no-slash" }, "usage"],
-    ["hello", { tier: "container" }, "config_invalid"],
+    ["hello", { tier: "container" }, "tier_unavailable"],
     ["hello", { user: "../root" }, "config_invalid"],
     ["hello", { model: "nobody/m" }, "config_invalid"],
   ] as const;

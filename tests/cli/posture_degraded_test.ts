@@ -38,7 +38,6 @@ Deno.test("findDegraded() names each thing that is less than it could be, and wh
   const open = readPermissions(["run", "--allow-net", "--deny-net=10.0.0.0/8,[::1],[::]", "file:///e"]);
   const changes: readonly (readonly [Partial<DegradedInput>, string, RegExp])[] = [
     [{ trouble: "no key" }, "cannot_start", /as things are: no key/],
-    [{ tier: "container" }, "tier_unavailable", /container/],
     [{ isStateWhole: false }, "approvals_damaged", /every session counts as private/],
     [{ processes: [{ name: "egress public", permissions: open, environment: [] }] }, "ipv6_one_wall", /IPv6/],
     [{ os: "darwin" }, "unverified", /darwin/],

@@ -75,10 +75,12 @@ Deno.test("--model of a vendor without a key exits with 2 and says which variabl
 Deno.test("a configured tier that cannot start is refused, and only the word of the person lowers it", async () => {
   for (const runner of ['default_tier = "container"\n', 'default_tier = "micro_vm"\n', 'config_version = "1.0.1"\n']) {
     const machine = await makeConfigured({ "runner.toml": runner });
-    const refused = await runOxydra(["run", "list /shared"], machine);
+    const env = { ...machine.env, DOCKER_HOST: "unix:///nowhere/docker.sock" };
+    const refused = await runOxydra(["run", "list /shared"], { ...machine, env });
     assert.deepEqual([refused.code, refused.out], [2, ""], refused.err);
     assert.match(refused.err, /--tier process/);
-    await assertNothingStarted(machine);
+    const own = join(machine.cwd, ".oxydra/workspaces/default/internal");
+    await assert.rejects(Deno.stat(join(own, "oxydra.db")), Deno.errors.NotFound, "no guest has run");
     const lowered = await runOxydra(["run", "--tier", "process", "list /shared"], machine);
     assert.equal(lowered.code, 0, lowered.err);
   }

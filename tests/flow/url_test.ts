@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { reply, text } from "../fake/openai_reply.ts";
+import { whyNoEngine } from "../fixture/engine.ts";
+import { startGuestEngine } from "../fixture/guest_image.ts";
 import { openPty } from "../fixture/pty.ts";
 import { SRC } from "../fixture/source_tree.ts";
 import { denoEnv, makeMachine, runOxydra } from "../fixture/system.ts";
+import { withVendorMachine } from "../fixture/vendor_machine.ts";
 import { assemble, coreOf, toPackage } from "../sandbox/component_kit.ts";
 
 /** What Debian's /etc/mime.types, and so `python3 -m http.server`, says of these names. */
@@ -158,3 +162,32 @@ async function* walk(folder: string): AsyncGenerator<string> {
     else yield path;
   }
 }
+
+Deno.test({
+  name: "dist/ runs its guest in a container, which finds its modules and a model server of this machine; twice",
+  ignore: whyNoEngine() !== undefined,
+  async fn() {
+    const dist = await makeDist();
+    const asked: string[] = [];
+    const server = serve(dist, asked);
+    const engine = await startGuestEngine();
+    try {
+      await withVendorMachine(() => reply([text("It is high.")]), async (machine) => {
+        const env = { ...machine.env, DOCKER_HOST: `unix://${engine.socketPath}` };
+        for (const prompt of ["the tide?", "and now?"]) {
+          const served = asked.length;
+          const { code, out, err } = await runOxydra(["run", "--tier", "container", prompt], {
+            ...machine,
+            env,
+            entry: server.entry,
+          });
+          assert.deepEqual([code, out.trim()], [0, "It is high."], err.slice(-2_000));
+          if (served > 0) assert.deepEqual(asked.slice(served), []);
+        }
+      });
+    } finally {
+      await engine.close();
+      await server.shutdown();
+    }
+  },
+});

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { addressOf, chooseProtocol, findCaller, isOwnHost, isOwnOrigin, isSameHash } from "#/gateway/auth.ts";
+import {
+  addressOf,
+  chooseProtocol,
+  findCaller,
+  isExpectedPeer,
+  isOwnHost,
+  isOwnOrigin,
+  isSameHash,
+} from "#/gateway/auth.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
 import { newToken } from "#/lib/token.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
@@ -168,4 +176,21 @@ Deno.test("X-Forwarded headers count behind a proxy and nowhere else", () => {
   assert.ok(!isOwnOrigin(request(headers), direct));
   assert.equal(addressOf(request(headers), direct, "127.0.0.1"), "127.0.0.1");
   assert.equal(addressOf(request({}), proxied, "127.0.0.1"), "127.0.0.1");
+});
+
+Deno.test("isExpectedPeer() serves the machine that publishes a container's port, and none of its neighbours", () => {
+  const published = { port: 4_000, publishedBy: "172.30.0.1" };
+  const asked = ["172.30.0.1", "127.0.0.1", "172.30.0.3", "10.0.0.1", "::ffff:172.30.0.1", ""].map((peer) =>
+    isExpectedPeer(peer, published)
+  );
+  assert.deepEqual(asked, [true, true, false, false, false, false]);
+  assert.ok(isExpectedPeer("203.0.113.9", { port: 4_000 }), "a door of the machine itself serves whoever reaches it");
+});
+
+Deno.test("addressOf() takes what a container's port is published by for this machine", () => {
+  const published = { port: 4_000, publishedBy: "172.30.0.1" };
+  assert.equal(addressOf(request({}), published, "172.30.0.1"), "127.0.0.1");
+  assert.equal(addressOf(request({}), published, "172.30.0.3"), "172.30.0.3");
+  const proxied = { ...published, isProxied: true };
+  assert.equal(addressOf(request({ "x-forwarded-for": "203.0.113.9" }), proxied, "172.30.0.1"), "203.0.113.9");
 });

@@ -1,8 +1,10 @@
 /** A guest seen from its runner: the real one, and processes that are none. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Bootstrap } from "#/app/bootstrap.ts";
-import { type GuestHandlers, startGuest } from "#/runner/guest_process.ts";
+import type { Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { encodeJsonFrame } from "#/lib/framing.ts";
+import { type GuestBody, type GuestHandlers, startGuest } from "#/runner/guest_process.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import { ok } from "../fake/recording_sandbox.ts";
@@ -167,4 +169,74 @@ Deno.test("startGuest() cuts a line of the guest's log that never ends", async (
   await ears.until(() => ears.log.some((line) => line.startsWith("aaa")));
   assert.ok(ears.log.every((line) => line.length <= 8_192));
   await assert.rejects(guest.listening);
+});
+
+/** What a guest could run in, told by hand. */
+class Body implements GuestBody {
+  readonly pid = 7;
+  readonly #in = new TransformStream<Uint8Array, Uint8Array>();
+  readonly #out = new TransformStream<Uint8Array, Uint8Array>(undefined, undefined, { highWaterMark: 8 });
+  readonly #end = Promise.withResolvers<{ code: number; reason?: string }>();
+  readonly stdin = this.#in.writable;
+  readonly stdout = this.#out.readable;
+  readonly stderr: ReadableStream<Uint8Array>;
+  readonly status = this.#end.promise;
+  owned: number | undefined;
+
+  constructor(stderr = "") {
+    this.stderr = new Blob([stderr]).stream();
+    void this.#in.readable.pipeTo(new WritableStream());
+  }
+
+  async notify(notice: GuestNotice): Promise<void> {
+    const writer = this.#out.writable.getWriter();
+    await writer.write(encodeJsonFrame(0, { v: 1, type: "notice", body: notice }));
+    writer.releaseLock();
+  }
+
+  owns(port: number): Promise<boolean> {
+    return Promise.resolve(port === this.owned);
+  }
+
+  end(code: number, reason?: string): void {
+    void this.#out.writable.close().catch(() => {});
+    this.#end.resolve({ code, ...(reason === undefined ? {} : { reason }) });
+  }
+
+  kill(): void {
+    this.end(137);
+  }
+}
+
+Deno.test("startGuest() believes a port only when what the guest runs in owns it", async () => {
+  const owner = new Body();
+  owner.owned = 4_000;
+  const guest = startGuest(owner, () => told, new Ears());
+  await owner.notify({ v: 1, type: "listening", port: 4_000 });
+  assert.equal(await guest.listening, 4_000);
+  assert.equal(guest.pid, 7);
+  owner.end(0);
+  const liar = new Body();
+  liar.owned = 4_000;
+  const lied = startGuest(liar, () => told, new Ears());
+  await liar.notify({ v: 1, type: "listening", port: 4_001 });
+  await assert.rejects(lied.listening, { message: "the guest says that it listens on port 4001, and it does not" });
+  assert.equal(await lied.exited, 137, "it is killed");
+});
+
+Deno.test("startGuest() gives on why a container ended, with the last words of its stderr, and logs the reason", async () => {
+  const ears = new Ears();
+  const body = new Body("error while loading shared libraries: libgcc_s.so.1\n");
+  const guest = startGuest(body, () => told, ears);
+  body.end(127, "its image has no libgcc");
+  await assert.rejects(guest.listening, {
+    message: "the guest ended with code 127 before it listened: its image has no libgcc: " +
+      "error while loading shared libraries: libgcc_s.so.1",
+  });
+  assert.ok(ears.log.includes("runner: the guest ended: its image has no libgcc"));
+  const last = "y".repeat(LIMITS.lastWordsCharsMax + 1);
+  const long = new Body(last);
+  const cut = startGuest(long, () => told, new Ears());
+  long.end(1);
+  await assert.rejects(cut.listening, { message: `the guest ended with code 1 before it listened: ${last.slice(1)}` });
 });

@@ -54,3 +54,18 @@ Deno.test("planAll() follows the egress settings: a second process for the allow
   ]]);
   assert.throws(() => plan({ mode: "strict" }), { code: "config_invalid" });
 });
+
+Deno.test("planAll() shows a guest in a container as the container that is made, and what carries it to this machine", () => {
+  const folders = makeFolders();
+  const settings = { tier: "micro_vm", image: "mine:1" } as const;
+  const box = { settings, user: "ann", denoDir: "/cache" };
+  const plans = planAll({ ...INPUT, hosts: ["localhost:11434"], folders, tools: NO_TOOLS_PLAN, box });
+  const guest = plans.find(({ name }) => name === "guest")!;
+  assert.equal(guest.command, "docker");
+  const line = guest.args.join(" ");
+  assert.match(line, /--runtime runsc .*--publish 127\.0\.0\.1:4711:4711.* mine:1 /);
+  assert.match(guest.reach[0]!, /a kernel of its own.*mine:1/);
+  assert.match(plans.find(({ name }) => name === "relay")!.reach[0]!, /localhost:11434/);
+  const far = planAll({ ...INPUT, folders, tools: NO_TOOLS_PLAN, box });
+  assert.ok(!far.some(({ name }) => name === "relay"));
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { GuestSettings } from "#/app/bootstrap.ts";
-import { checkTier, planStart, toModelHosts } from "#/runner/plan_start.ts";
+import { planStart, toBoxSettings, toModelHosts } from "#/runner/plan_start.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
 
 const PROVIDER = `[selection]
@@ -147,9 +147,17 @@ Deno.test("planStart() says when the window is summarised", async () => {
   assert.deepEqual(GuestSettings.parse(settings), settings);
 });
 
-Deno.test("checkTier() lowers no wall that was asked for", () => {
-  checkTier("process");
+Deno.test("toBoxSettings() makes no container for a process, and of the others what the person set", async () => {
+  const text = "[resources]\nmax_vcpus = 2\nmax_memory_mib = 512\nmax_processes = 99\n";
+  const runner = `[guest_images]\noxydra_vm = "mine:1"\n[users.ann]\nconfig_path = "ann.toml"\n`;
+  using machine = makeMachine({ "home/.config/oxydra/runner.toml": runner, "home/.config/oxydra/ann.toml": text });
+  const { config } = await machine.load({ user: "ann" });
+  assert.equal(toBoxSettings(config, "process"), undefined);
   for (const tier of ["container", "micro_vm"] as const) {
-    assert.throws(() => checkTier(tier), { code: "config_invalid", message: new RegExp(`${tier}.*--tier process`) });
+    const limits = { cpusMax: 2, memoryMibMax: 512, processesMax: 99 };
+    assert.deepEqual(toBoxSettings(config, tier), { tier, image: "mine:1", ...limits });
   }
+  using plain = makeMachine({});
+  const { config: defaults } = await plain.load();
+  assert.deepEqual(toBoxSettings(defaults, "container"), { tier: "container", image: "oxydra-vm:latest" });
 });

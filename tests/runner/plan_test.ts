@@ -175,3 +175,11 @@ Deno.test("toFlagPath() refuses a comma, which would open a second path", () => 
 Deno.test("configPath() is a path, not a URL: blanks stay blanks", () => {
   assert.equal(configPath({ ...FILE, srcUrl: "file:///my%20app/src/" }), "/my app/deno.json");
 });
+
+Deno.test("planGuest() of a container opens its one port on all its addresses, and lifts no range but theirs", () => {
+  const { args } = planGuest({ ...GUEST, port: 4_000, hostname: "0.0.0.0", hosts: ["172.30.0.1:11434"] });
+  assert.ok(args.includes("--allow-net=0.0.0.0:4000,172.30.0.1:11434"));
+  const denied = args.find((arg) => arg.startsWith("--deny-net="))!.slice(11).split(",");
+  assert.ok(!denied.includes("0.0.0.0/8") && !denied.includes("172.16.0.0/12"));
+  for (const range of ["10.0.0.0/8", "169.254.0.0/16", "192.168.0.0/16"]) assert.ok(denied.includes(range), range);
+});
