@@ -46,9 +46,11 @@ export async function stopRunner(
 ): Promise<boolean> {
   const socket = toOwnSocket(folders);
   const startedAt = performance.now();
+  // Whoever is told to stop now may have closed its socket before it is asked again.
+  const before = await ifReached(readHealth(socket));
   if (!await ask(socket, { user, folders }, { drainMs, now })) return false;
   const pid = readLockHolder(folders.run)?.pid;
-  const left = await waitUntilGone(folders, socket, startedAt + drainMs + LIMITS.stopEndMs);
+  const left = await waitUntilGone(folders, socket, startedAt + drainMs + LIMITS.stopEndMs, before?.active_turns);
   if (left === undefined && now) signalLockHolder(folders.run, "SIGKILL");
   if (
     left === undefined &&
@@ -94,8 +96,13 @@ async function ask(
 }
 
 /** How many turns were at work when it was last asked, or undefined when it is still there at `end`. */
-async function waitUntilGone(folders: UserFolders, socket: string, end: number): Promise<number | undefined> {
-  let turns = 0;
+async function waitUntilGone(
+  folders: UserFolders,
+  socket: string,
+  end: number,
+  before = 0,
+): Promise<number | undefined> {
+  let turns = before;
   while (isRunnerLockHeld(folders.run)) {
     if (performance.now() > end) return undefined;
     const health = await ifReached(readHealth(socket));

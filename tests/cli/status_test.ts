@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LIMITS } from "#/core/limits.ts";
 import { main } from "#/cli/main.ts";
-import { runStatus, type Status, toStatusText } from "#/cli/status.ts";
+import { runPlainStatus, runStatus, type Status, toStatusText } from "#/cli/status.ts";
 import { openControl } from "#/runner/control.ts";
 import type { HealthStatus } from "#/runner/control_frames.ts";
 import { controlPath } from "#/runner/endpoint.ts";
@@ -303,4 +303,17 @@ Deno.test("toStatusText() has a first line for each state, and leaves out what n
     assert.match(said, text);
     assert.ok(said.split("\n").every((line) => line.length <= 80), said);
   }
+});
+
+Deno.test("runPlainStatus() is the same without the parser, and says what is wrong instead of throwing it", async () => {
+  await withHouse(async ({ cwd, realm, status }) => {
+    const parsed = await status();
+    const before = realm.out().length;
+    assert.equal(await runPlainStatus({ json: true }), parsed.code);
+    assert.deepEqual(JSON.parse(realm.out().slice(before)), parsed.status);
+    Deno.mkdirSync(join(cwd, ".oxydra"), { recursive: true });
+    Deno.writeTextFileSync(join(cwd, ".oxydra/agent.toml"), "[selection\n");
+    assert.equal(await runPlainStatus({}), 2);
+    assert.match(realm.err(), /^oxydra: .*agent\.toml/);
+  });
 });

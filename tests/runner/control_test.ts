@@ -5,7 +5,15 @@ import type { ApprovalCard } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { answerApproval, readApprovals, readHealth, readStartedWith, stopUser } from "#/cli/control_client.ts";
 import { type Control, type ControlDeps, openControl } from "#/runner/control.ts";
-import { ControlReply, ControlRequest, type LogsRequest } from "#/runner/control_frames.ts";
+import {
+  ControlReply,
+  ControlRequest,
+  LogEntry,
+  LogsAnswer,
+  type LogsRequest,
+  ShutdownStatus,
+  StartedWith,
+} from "#/runner/control_frames.ts";
 import { controlPath, prepareControlDir } from "#/runner/endpoint.ts";
 import { readLogs } from "#/runner/read_logs.ts";
 import { toStartupStatus } from "#/runner/startup_status.ts";
@@ -251,6 +259,8 @@ Deno.test("openControl() answers the reference's logs as it asks, its nulls and 
   const all = await ask({ role: "all", stream: "stderr", tail: 1, since: "2030-01-31T18:00:00Z", format: "json" });
   const { payload } = ReferenceLogs.parse(all);
   assert.deepEqual([payload.entries[0]!.message, payload.truncated, payload.warnings.length], ["two", true, 1]);
+  assert.deepEqual(LogsAnswer.parse(payload), payload);
+  assert.deepEqual(LogEntry.parse(payload.entries[0]), payload.entries[0]);
   assert.deepEqual(asked[0], { role: "runtime", stream: "both", tail: null, format: "text" });
   // The largest number of a Rust usize, as JSON has it here, and what is none of it.
   for (const tail of [-1, 1.5, "9", 1e300]) {
@@ -275,6 +285,7 @@ Deno.test("openControl() takes the reference's shutdown_user, stops after it has
   await assert.rejects(stopUser(control.path, "mallory"), { code: "usage" });
   const first = ReferenceShutdown.parse(await ask({ user_id: "default" })).payload;
   assert.deepEqual([first.shutdown, first.already_stopped, first.message], [true, false, "it stops; turns at work: 2"]);
+  assert.deepEqual(ShutdownStatus.parse(first), first);
   shutdown = true;
   assert.equal((await stopUser(control.path, "default", 0)).already_stopped, true);
   assert.deepEqual(stops, [undefined, 0]);
@@ -295,6 +306,7 @@ Deno.test("openControl() says how it was asked to start, to the owner alone who 
     assert.equal(await readStartedWith(control.path), null);
   }
   using control = openWith({ startedWith: { detached: true, options: { env: ["A=b"] } } });
+  assert.equal(StartedWith.safeParse({ detached: "yes", options: {} }).success, false);
   assert.deepEqual(await readStartedWith(control.path), { detached: true, options: { env: ["A=b"] } });
 });
 
