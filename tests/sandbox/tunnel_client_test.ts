@@ -160,7 +160,7 @@ Deno.test("the frames of tunnels are strict: TunnelOrder, TunnelAsk, TunnelRoute
 Deno.test("src/sandbox/tunnel_egress.ts ends with its stdin, and at the first frame that is none of ours", async () => {
   for (const [bytes, code] of [[new Uint8Array(0), 0], [new TextEncoder().encode("no frame at all"), 1]] as const) {
     const { command, args, env } = planEgress(toTunnelPlanInput());
-    const options = { args: [...args], env: { ...env }, clearEnv: true } as const;
+    const options = { args: [...args], env: { ...env }, clearEnv: true };
     const child = new Deno.Command(command, { ...options, stdin: "piped", stdout: "null", stderr: "null" }).spawn();
     const writer = child.stdin.getWriter();
     await writer.write(bytes);
