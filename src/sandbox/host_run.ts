@@ -1,6 +1,9 @@
 import type { Capability } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { HostRun } from "#/core/tool.ts";
+import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
+import type { Browsed } from "#/sandbox/browser_process.ts";
+import { BROWSER_STEPS } from "#/sandbox/browser_step.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
 
@@ -19,6 +22,8 @@ export interface StepDeps {
   readonly path: string;
   readonly host: (call: FileHostCall) => Promise<HostAnswer>;
   readonly attachment: (index: number) => ReturnType<FetchAttachment>;
+  /** Does something in the conversation's browser. */
+  readonly browse: (ask: BrowserAsk) => Promise<Browsed>;
 }
 
 /** One step of a host tool: it is granted the capabilities of one kind and hands content on to the next. */
@@ -74,4 +79,5 @@ const attachmentSave: readonly HostStep[] = [
 export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> = {
   vault_copyto: vaultCopyto,
   attachment_save: attachmentSave,
+  browser: BROWSER_STEPS,
 };

@@ -6,6 +6,8 @@ import { isWithin } from "#/core/virtual_path.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import type { AuditTrail } from "#/sandbox/audit_trail.ts";
+import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
+import type { Browsers } from "#/sandbox/browsers.ts";
 import type { ChildRequest, OnHostCall } from "#/sandbox/child_process.ts";
 import type { Files } from "#/sandbox/files.ts";
 import type { FileHostCall, HostCall } from "#/sandbox/host_call.ts";
@@ -48,6 +50,7 @@ export interface RunDeps {
   readonly secrets?: Secrets;
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
   readonly attachment?: FetchAttachment;
+  readonly browsers?: Pick<Browsers, "run">;
   /** What policy says to one more need of this call: a redirect's target. */
   readonly decide: (need: Capability) => Decision;
   readonly now: () => number;
@@ -125,6 +128,8 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
   let text = "";
   for (const step of HOST_RUNS[name]) {
     const capabilities = call.grant.capabilities.filter(({ kind }) => kind === step.kind);
+    // Not every call of a tool needs all of its steps, and a step without a power has nothing to do.
+    if (capabilities.length === 0) continue;
     const grant = { ...call.grant, capabilities };
     const service = new HostService(grant, { files, net: undefined, now: deps.now });
     call.trail.step(call.identity, step.name, grant, call.argsSha256);
@@ -136,13 +141,27 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
     const [first] = capabilities;
     const path = first !== undefined && "path" in first ? first.path : "";
     const host = (hostCall: FileHostCall) => service.answer(hostCall, stop);
-    const done = await step.run(call.args, carried, { path, host, attachment });
+    const browse = (ask: BrowserAsk) => browseFor(call, deps, ask, stop);
+    const done = await step.run(call.args, carried, { path, host, attachment, browse });
     service.close();
     [carried, text] = [done.content, done.text];
     for (const key of ["readBytes", "writtenBytes"] as const) touched[key] += service.touched[key];
   }
   const outputBytes = new TextEncoder().encode(text).length;
   return { reply: { ok: true, code: "ok", text, outputBytes, elapsedMs: deps.now() - startedAt }, touched };
+}
+
+/** What a page reaches is judged as long as its browser lives, in the name of the call that used it last. */
+function browseFor(
+  { request: { session }, grant: { source }, ...call }: GrantedCall,
+  deps: RunDeps,
+  ask: BrowserAsk,
+  stop: AbortSignal,
+) {
+  const { decide, browsers } = deps;
+  if (browsers === undefined) throw new AppError("tier_unavailable", "There is no browser here");
+  const record = (decision: Decision) => call.trail.decided(call.identity, decision, call.argsSha256, undefined);
+  return browsers.run({ session, ask, source, decide, record }, stop);
 }
 
 /** Before it runs: what a call has seen counts, also when it fails. */
