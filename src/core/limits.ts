@@ -585,6 +585,8 @@ export const LIMITS = {
   steeringCharsMax: 65_536,
   /** Messages to one turn that it has not recorded yet. */
   steeringWaitingMax: 16,
+  /** From the start of a walled process until its walls stand. */
+  wallStartMs: 10_000,
   /** Messages to one turn, over all its time. */
   steeringsPerTurnMax: 64,
 } as const;

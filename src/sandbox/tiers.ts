@@ -1,0 +1,38 @@
+import { AppError } from "#/core/error.ts";
+import type { Tier } from "#/sandbox/config.ts";
+import type { TierDriver, TierName } from "#/sandbox/tier.ts";
+
+/** What every driver is made with. */
+export interface TierOptions {
+  /** Whose walls they are. */
+  readonly user: string;
+  /** Folder of this user's runner, 0700, for files that live for moments, e.g. `<user>/run`. A real path. */
+  readonly dir: string;
+}
+
+const BWRAP = new URL("./tier_bwrap.ts", import.meta.url).href;
+
+/**
+ * Every way of putting a process behind walls. A driver is one file and one line here, and loaded when it is asked for: nothing of them is
+ * needed before the gateway listens.
+ */
+const DRIVERS: Partial<Readonly<Record<TierName, (options: TierOptions) => Promise<TierDriver>>>> = {
+  bubblewrap: async (options) =>
+    new (await import(BWRAP) as typeof import("#/sandbox/tier_bwrap.ts")).BwrapTier(options),
+};
+
+/** What a configured tier is called where its shell runs, e.g. `process` is `bubblewrap` on Linux; undefined where there is nothing. */
+export function toTierName(tier: Tier, os: typeof Deno.build.os): TierName | undefined {
+  if (tier !== "process") return tier;
+  return os === "linux" ? "bubblewrap" : os === "darwin" ? "seatbelt" : undefined;
+}
+
+/** The driver of a configured tier; it says itself whether it can be used. Throws AppError `tier_unavailable` where there is none. */
+export async function pickTier(tier: Tier, options: TierOptions): Promise<TierDriver> {
+  const name = toTierName(tier, Deno.build.os);
+  const open = name === undefined ? undefined : DRIVERS[name];
+  if (open === undefined) {
+    throw new AppError("tier_unavailable", `There is no sandbox for the ${tier} tier on ${Deno.build.os}`);
+  }
+  return await open(options);
+}
