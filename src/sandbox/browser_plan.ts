@@ -1,7 +1,7 @@
 import { LIMITS } from "#/core/limits.ts";
 import { passEnv, underParent } from "#/sandbox/child_plan.ts";
 import type { EgressPlan, EgressPlanInput } from "#/sandbox/egress_plan.ts";
-import type { TierLimits } from "#/sandbox/tier.ts";
+import type { TierLimits, WalledSpec } from "#/sandbox/tier.ts";
 
 const HEAP_MB_MAX = 512;
 
@@ -101,6 +101,19 @@ export function planChromium(): readonly string[] {
     ],
     ...[`--disk-cache-size=${LIMITS.browserDiskBytesMax / 4}`, "about:blank"],
   ];
+}
+
+/** What listens behind the walls and passes on to the way out: its command, the files of ours that it needs, its environment. */
+export type Forwarder = Pick<WalledSpec, "argv" | "files" | "env">;
+
+/** Starts the forwarder, waits until it says that it listens, and becomes the command. Its output is not the browser's pipe. */
+const FORWARD_SCRIPT = `count=$1; shift
+read -r _ < <(exec "\${@:1:count}" </dev/null 2>/dev/null) || exit 1
+exec "\${@:count+1}"`;
+
+/** A command behind the walls that finds its way out at `WAY_OUT`. Pure. */
+export function withForwarder(argv: readonly string[], { argv: forward, files, env }: Forwarder): Forwarder {
+  return { argv: ["bash", "-c", FORWARD_SCRIPT, "way", String(forward.length), ...forward, ...argv], files, env };
 }
 
 /** What one browser may use. A process of it lives as long as a conversation, so its CPU time is bounded by the hour. */

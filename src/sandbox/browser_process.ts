@@ -59,9 +59,11 @@ export class BrowserProcess {
       await this.run({ action: "health" }, signal);
     } catch (error) {
       await this.close();
-      const end = await this.#walled?.exited;
-      if (end?.code !== CHROMIUM_MISSING) throw error;
-      const text = `No Chromium was found where the browser would run: ${CHROMIUM_INSTALL}`;
+      const code = this.#walled === undefined ? undefined : (await this.#walled.exited).code;
+      if (code !== undefined && code !== CHROMIUM_MISSING) throw error;
+      const text = code === undefined
+        ? "No browser answers at tools.browser.cdp_url"
+        : `No Chromium was found where the browser would run: ${CHROMIUM_INSTALL}`;
       throw new AppError("tier_unavailable", text, { cause: error });
     }
   }

@@ -5,7 +5,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import type { SpawnPlan } from "#/lib/spawn_piped.ts";
 import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
-import { BROWSER_LIMITS, planChromium } from "#/sandbox/browser_plan.ts";
+import { BROWSER_LIMITS, type Forwarder, planChromium, withForwarder } from "#/sandbox/browser_plan.ts";
 import { type Browsed, BrowserProcess } from "#/sandbox/browser_process.ts";
 import type { TierDriver } from "#/sandbox/tier.ts";
 import type { ConnectTarget, Tunnels } from "#/sandbox/tunnel.ts";
@@ -40,6 +40,8 @@ export type BrowserPlace =
     readonly kind: "walled";
     readonly tier: TierDriver;
     readonly tunnels: Tunnels;
+    /** Listens at `WAY_OUT` behind the walls, and writes a line when it does. */
+    readonly forwarder: Forwarder;
     /** Host folder of this alone: what browsers write meanwhile. Its content goes at the first use. */
     readonly dir: string;
   }
@@ -182,8 +184,8 @@ class UserBrowsers implements Browsers {
       for (const path of Object.values(mounts)) await Deno.mkdir(path, { recursive: true, mode: 0o700 });
       const tunnel = await tunnels.open(id, (target) => hosts.isOpen(target));
       stack.defer(() => tunnel.close());
-      const way = { netDir: tunnel.dir, argv: planChromium() };
-      walled = await tier.open({ id, user, mounts, env: {}, limits: BROWSER_LIMITS, files: {}, ...way }, signal);
+      const way = { netDir: tunnel.dir, ...withForwarder(planChromium(), place.forwarder) };
+      walled = await tier.open({ id, user, mounts, limits: BROWSER_LIMITS, ...way }, signal);
       const { kill } = walled;
       stack.defer(() => kill.call(walled));
     }
