@@ -6,7 +6,7 @@ import { act, findNode } from "#/sandbox/browser_act.ts";
 import { Cdp, type CdpEvent, type CdpWire } from "#/sandbox/browser_cdp.ts";
 import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
 import { toDiff, toView } from "#/sandbox/browser_snapshot.ts";
-import { DONE, Tab } from "#/sandbox/browser_tab.ts";
+import { DONE, type PageWaits, Tab } from "#/sandbox/browser_tab.ts";
 
 const Context = z.object({ browserContextId: z.string() });
 const Created = z.object({ targetId: z.string() });
@@ -25,6 +25,7 @@ const NOTHING = new Uint8Array(0);
 /** One browser as its driver works with it: tabs in a context of their own, which goes with the connection. */
 export class Pages {
   readonly #cdp: Cdp;
+  readonly #waits: PageWaits;
   readonly #tabs = new Map<string, Tab>();
   readonly #opening = new Map<string, PromiseWithResolvers<Tab>>();
   readonly #notes: string[] = [];
@@ -34,7 +35,11 @@ export class Pages {
   #uses = 0;
 
   /** Speaks over the wire; `open` comes before anything else. */
-  constructor(wire: CdpWire) {
+  constructor(
+    wire: CdpWire,
+    waits: PageWaits = { navigateMs: LIMITS.browserNavigateMs, commandMs: LIMITS.browserCommandMs },
+  ) {
+    this.#waits = waits;
     this.#cdp = new Cdp(wire, (event) => this.#take(event));
   }
 
@@ -182,7 +187,7 @@ export class Pages {
       this.#cdp.send("Target.closeTarget", { targetId }, { result: DONE }).catch(() => {});
       return;
     }
-    const tab = new Tab(this.#cdp, { id: `t${++this.#made}`, targetId, sessionId });
+    const tab = new Tab(this.#cdp, { id: `t${++this.#made}`, targetId, sessionId, waits: this.#waits });
     this.#tabs.set(sessionId, tab);
     const opening = this.#openingOf(targetId);
     // Of a popup nobody waits for it.

@@ -24,6 +24,7 @@ const Frames = z.object({ frameTree: Frame });
 const FrameNavigated = z.object({
   frame: z.object({ id: z.string(), parentId: z.string().optional(), url: z.string(), loaderId: z.string() }),
 });
+const Within = z.object({ frameId: z.string(), url: z.string() });
 const Dialog = z.object({ type: z.string(), message: z.string() });
 
 /** Resolves when the document has not changed for a moment, or after a while. Runs beside the page's own scripts, not among them. */
@@ -38,6 +39,12 @@ const MOVES_MAX = 5;
 /** What the main frame of a tab may show. The rest is the browser's own, or the machine's. */
 const SHOWN = /^(?:https?|about|blob|chrome-error):/;
 
+/** How long a page is waited for: for a navigation, and for one command. */
+export interface PageWaits {
+  readonly navigateMs: number;
+  readonly commandMs: number;
+}
+
 /** One tab, seen from the driver. All that it says is a stranger's. */
 export class Tab {
   readonly id: string;
@@ -49,6 +56,7 @@ export class Tab {
   /** Integer count of what it was used for, to find the one that was used last. */
   usedAt = 0;
   #cdp: Cdp;
+  #waits: PageWaits;
   #frame = "";
   #dialogs = 0;
   #loaded = Promise.withResolvers<void>();
@@ -58,15 +66,22 @@ export class Tab {
   #refsMade = 0;
   #lines: readonly SnapshotLine[] = [];
 
-  constructor(cdp: Cdp, of: { readonly id: string; readonly targetId: string; readonly sessionId: string }) {
-    this.#cdp = cdp;
+  constructor(
+    cdp: Cdp,
+    of: { readonly id: string; readonly targetId: string; readonly sessionId: string; readonly waits: PageWaits },
+  ) {
+    [this.#cdp, this.#waits] = [cdp, of.waits];
     [this.id, this.targetId, this.sessionId] = [of.id, of.targetId, of.sessionId];
   }
 
   /** Asks the page. Throws as `Cdp.send`. */
-  send<T>(method: string, params: Readonly<Record<string, unknown>>, result: z.ZodType<T>, timeoutMs?: number) {
-    const { sessionId } = this;
-    return this.#cdp.send(method, params, { result, sessionId, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  send<T>(
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+    result: z.ZodType<T>,
+    timeoutMs = this.#waits.commandMs,
+  ): Promise<T> {
+    return this.#cdp.send(method, params, { result, sessionId: this.sessionId, timeoutMs });
   }
 
   /** Makes it tell what happens, and lets it run. */
@@ -90,6 +105,9 @@ export class Tab {
       this.#refs = new Map();
       this.#nodes = new Map();
       this.#moved.resolve();
+    } else if (method === "Page.navigatedWithinDocument") {
+      const { frameId, url } = Within.parse(params);
+      if (frameId === this.#frame) this.url = url;
     } else if (method === "Page.loadEventFired") this.#loaded.resolve();
     else if (method === "Inspector.targetCrashed") this.end("The page crashed.");
     else if (method === "Page.fileChooserOpened") this.notes.push("The page asked for a file; it got none.");
@@ -117,8 +135,8 @@ export class Tab {
 
   /** Goes to an address and waits until the page is there. Throws AppError `tool_failed`, `tool_timeout`, `tool_crashed`. */
   async navigate(url: string): Promise<void> {
-    const until = AbortSignal.timeout(LIMITS.browserNavigateMs);
-    const { errorText, loaderId } = await this.send("Page.navigate", { url }, Navigated, LIMITS.browserNavigateMs);
+    const until = AbortSignal.timeout(this.#waits.navigateMs);
+    const { errorText, loaderId } = await this.send("Page.navigate", { url }, Navigated, this.#waits.navigateMs);
     if (errorText !== undefined) {
       // The rest could be a stranger's words, and an error stands outside of the marks.
       const why = /^net::[A-Z_0-9]{1,60}$/.exec(errorText)?.[0] ?? "it is refused";
@@ -131,7 +149,7 @@ export class Tab {
   /** After an action: waits for a navigation, when one is expected, and until the page is quiet. */
   async settle(waitNav = false): Promise<void> {
     if (waitNav) {
-      const until = AbortSignal.timeout(LIMITS.browserNavigateMs);
+      const until = AbortSignal.timeout(this.#waits.navigateMs);
       await this.#wait(this.#moved.promise, until);
       await this.#wait(this.#loaded.promise, until);
     }

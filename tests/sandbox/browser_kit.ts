@@ -2,8 +2,18 @@
 import { join } from "node:path";
 import type { Decision } from "#/core/capability.ts";
 import type { HttpCapability } from "#/core/http_need.ts";
-import { type Forwarder, planDriver } from "#/sandbox/browser_plan.ts";
-import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
+import { toMessages } from "#/sandbox/browser_cdp.ts";
+import {
+  BROWSER_LIMITS,
+  type Forwarder,
+  planChromium,
+  planDriver,
+  WAY_OUT,
+  withForwarder,
+} from "#/sandbox/browser_plan.ts";
+import { BrowserAnswer, type BrowserAsk } from "#/sandbox/browser_frames.ts";
+import { Pages } from "#/sandbox/browser_pages.ts";
+import type { PageWaits } from "#/sandbox/browser_tab.ts";
 import { type BrowserPlace, type Browsers, openBrowsers } from "#/sandbox/browsers.ts";
 import type { TierDriver, WalledProcess, WalledSpec } from "#/sandbox/tier.ts";
 import { pickTier } from "#/sandbox/tiers.ts";
@@ -151,6 +161,54 @@ export async function openKit({ decide = () => "granted", place, idleMs }: KitOp
     async [Symbol.asyncDispose]() {
       await browsers.close();
       await tunnels.close();
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
+
+/** A browser behind the walls that this process itself drives. */
+export interface DrivenPages extends AsyncDisposable {
+  readonly pages: Pages;
+  readonly walled: WalledProcess;
+  readonly tunnels: ReturnType<typeof openProxies>;
+  /** The text of an action, or `code: message` of what it threw. */
+  run(ask: BrowserAsk): Promise<string>;
+}
+
+/** Opens it. */
+export async function openPages(waits?: PageWaits): Promise<DrivenPages> {
+  const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "ox-pages-" }));
+  const mounts = { shared: join(dir, "shared"), tmp: join(dir, "tmp") };
+  for (const path of Object.values(mounts)) await Deno.mkdir(path);
+  const tunnels = openProxies();
+  const tunnel = await tunnels.open("pages", () => true);
+  const tier = await pickTier("process", { user: "u", dir });
+  const way = withForwarder(planChromium(), FORWARDER);
+  const spec = { id: "pages", user: "u", mounts, limits: BROWSER_LIMITS, netDir: tunnel.dir, ...way };
+  const walled = await tier.open(spec, new AbortController().signal);
+  const drained = walled.stderr.pipeTo(new WritableStream()).catch(() => {});
+  const writer = walled.stdin.getWriter();
+  const pages = new Pages({
+    send: (message) => void writer.write(new TextEncoder().encode(`${message}\0`)).catch(() => {}),
+    receive: () => toMessages(walled.stdout),
+  }, waits);
+  await pages.open(WAY_OUT);
+  return {
+    ...{ pages, walled, tunnels },
+    async run(ask) {
+      try {
+        const { body, content } = await pages.run(ask);
+        const { text } = BrowserAnswer.parse(body);
+        return content.length === 0 ? text : `${text}\n${content.length} bytes`;
+      } catch (error) {
+        const { code, message } = error as { code?: string; message: string };
+        return `${code}: ${message}`;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await walled.kill();
+      await Promise.all([pages.closed, drained]);
+      await tunnel.close();
       await Deno.remove(dir, { recursive: true });
     },
   };
