@@ -32,6 +32,7 @@ export const BROWSER_STEPS = [
   {
     name: "save",
     kind: "fs.write",
+    isOptional: true,
     async run(_args: unknown, carried: Uint8Array, { path, host }: BrowserDeps): Promise<Done> {
       if (carried.length === 0) throw new AppError("tool_failed", "The browser gave no picture");
       await host({ fn: "fs-write.write-bytes", path, content: carried });

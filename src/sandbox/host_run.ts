@@ -30,6 +30,8 @@ export interface StepDeps {
 export interface HostStep {
   readonly name: string;
   readonly kind: Capability["kind"];
+  /** Left out by a call that needs nothing of its kind. */
+  readonly isOptional?: true;
   run(
     args: unknown,
     carried: Uint8Array,

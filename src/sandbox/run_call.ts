@@ -128,8 +128,7 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
   let text = "";
   for (const step of HOST_RUNS[name]) {
     const capabilities = call.grant.capabilities.filter(({ kind }) => kind === step.kind);
-    // Not every call of a tool needs all of its steps, and a step without a power has nothing to do.
-    if (capabilities.length === 0) continue;
+    if (step.isOptional && capabilities.length === 0) continue;
     const grant = { ...call.grant, capabilities };
     const service = new HostService(grant, { files, net: undefined, now: deps.now });
     call.trail.step(call.identity, step.name, grant, call.argsSha256);

@@ -12,7 +12,7 @@ const FORM = `<h1>Orders</h1><p>Two are open.</p><a href="/next">Go <b>on</b></a
 <select name="size" aria-label="Size"><option>small<option>large</select><button>Send</button></form>
 <input id="keys" aria-label="Keys"><p id="log"></p><div id="far" style="margin-top:3000px" tabindex="0">Far</div>
 <script>for (const type of ["keydown", "change", "mouseover", "scroll", "focusin"]) addEventListener(type, (event) => {
-  document.title = type + ":" + (event.key ?? event.target.id ?? event.target.value ?? "") }, true);</script>`;
+  document.title = type + ":" + (event.key || event.target.id || event.target.value || "") }, true);</script>`;
 const SPA = `<h1>One</h1><button onclick="setTimeout(() => { document.querySelector('h1').textContent = 'Two';
   history.pushState(0, '', '/spa/two'); }, 30)">More</button>`;
 

@@ -41,7 +41,7 @@ Deno.test("Pages: a page is taken as far as it is bounded: elements, views, text
   assert.doesNotMatch(await driven.run({ action: "text", start_char: 12_000 }), /paragraph 0\n/);
   assert.match(
     await driven.run({ action: "snapshot", selector: "p:nth-of-type(3)" }),
-    /^Tab t1: .*\n- paragraph\n  - text "Words of paragraph 2"$/,
+    /^Tab t1: .*\n- paragraph\n {2}- text "Words of paragraph 2"$/,
   );
   assert.equal(
     await driven.run({ action: "snapshot", selector: "nav" }),

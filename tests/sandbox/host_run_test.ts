@@ -19,6 +19,7 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
   const calls: FileHostCall[] = [];
   const indexes: number[] = [];
   const deps: StepDeps = {
+    browse: () => Promise.reject(new Error("no browser")),
     path: "/shared/copy",
     host(call) {
       calls.push(call);
@@ -33,13 +34,19 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
 }
 
 Deno.test("HOST_RUNS has the steps of every tool that the runner runs, each of one kind that its tool needs", () => {
-  const named = [...toTools().values()].flatMap(({ name, run }) => "host" in run ? [[name, run.host]] : []);
-  assert.deepEqual(named, [["vault_copyto", "vault_copyto"], ["attachment_save", "attachment_save"]]);
+  const named = [...toTools({ hasBrowser: true }).values()].flatMap(({ name, run }) =>
+    "host" in run ? [[name, run.host]] : []
+  );
+  assert.deepEqual(named, [["vault_copyto", "vault_copyto"], ["attachment_save", "attachment_save"], [
+    "browser",
+    "browser",
+  ]]);
   assert.deepEqual(
     Object.entries(HOST_RUNS).map(([tool, steps]) => [tool, steps.map(({ name, kind }) => [name, kind])]),
     [
       ["vault_copyto", [["read", "fs.read"], ["write", "fs.write"]]],
       ["attachment_save", [["save", "fs.write"]]],
+      ["browser", [["browse", "browser"], ["save", "fs.write"]]],
     ],
   );
   assert.equal(HOST_PACKAGE, "host");
