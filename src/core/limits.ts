@@ -587,6 +587,22 @@ export const LIMITS = {
   steeringWaitingMax: 16,
   /** From the start of a walled process until its walls stand. */
   wallStartMs: 10_000,
+  /** Between two looks whether the last of its processes has gone. */
+  wallGoneMs: 2,
+  /** Between two looks at what walled processes use. */
+  tierWatchMs: 1_000,
+  /** A folder is measured anew after this, and measuring it takes at most as long. */
+  tierMeasureMs: 30_000,
+  /** What a folder that was over its bound before a walled process began may grow by. */
+  wallOverBytesMax: 1_048_576,
+  /** Files below one folder of a walled process. */
+  wallEntriesMax: 1_000_000,
+  /** Folders below one mount that are looked through for settings to cover, the higher ones first. */
+  wallCoverFoldersMax: 2_000,
+  /** Memory that one walled process may reserve beyond its bound: Chromium and Deno reserve 1 GB and use a tenth (measured). */
+  wallReservedBytesMax: 4_294_967_296,
+  /** Files that one walled process may have open. */
+  wallOpenFilesMax: 4_096,
   /** Messages to one turn, over all its time. */
   steeringsPerTurnMax: 64,
 } as const;

@@ -16,33 +16,11 @@ export interface SystemView {
 export const BWRAP_FILES = ["args", "filter", "passwd", "group", "hosts", "nsswitch.conf"] as const;
 
 /** Where each folder of /etc that holds keys has its public part: the folder itself is never shown. */
-const ETC = [
-  "alternatives",
-  "ssl/certs",
-  "ssl/cert.pem",
-  "ssl/openssl.cnf",
-  "pki/ca-trust/extracted",
-  "pki/tls/certs",
-  "pki/tls/cert.pem",
-  "pki/tls/openssl.cnf",
-  "ca-certificates.conf",
-  "crypto-policies",
-  "ld.so.cache",
-  "ld.so.conf",
-  "ld.so.conf.d",
-  "localtime",
-  "timezone",
-  "os-release",
-  "debian_version",
-  "mime.types",
-  "magic",
-  "terminfo",
-  "inputrc",
-  "fonts",
-  "protocols",
-  "services",
-  "locale.alias",
-];
+const ETC = `
+  alternatives ca-certificates.conf crypto-policies ssl/certs ssl/cert.pem ssl/openssl.cnf
+  pki/ca-trust/extracted pki/tls/certs pki/tls/cert.pem pki/tls/openssl.cnf
+  chromium chromium.d debian_version fonts inputrc ld.so.cache ld.so.conf ld.so.conf.d locale.alias localtime magic mime.types os-release
+  protocols services terminfo timezone`.trim().split(/\s+/);
 const ROOTS = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** Folders that container engines hide, and for the same reason: they are the machine's, and a runner that is root owns them. */
 const HIDDEN_FOLDERS = ["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];

@@ -20,96 +20,27 @@ const NEWEST = 462;
 const NEW_NAMESPACES = 0x7e020000;
 const NEW_TIME = 0x80;
 
-/** What a shell never needs, with its number on both machines (asm/unistd_64.h, asm-generic/unistd.h); 0 where it does not exist. */
-const REFUSED: readonly (readonly [call: string, x86: number, arm: number])[] = [
-  // Mounts, roots and namespaces. A helper with a shell's view of the tree is how containers are left.
-  ["mount", 165, 40],
-  ["umount2", 166, 39],
-  ["pivot_root", 155, 41],
-  ["chroot", 161, 51],
-  ["setns", 308, 268],
-  ["open_tree", 428, 428],
-  ["move_mount", 429, 429],
-  ["fsopen", 430, 430],
-  ["fsconfig", 431, 431],
-  ["fsmount", 432, 432],
-  ["fspick", 433, 433],
-  ["mount_setattr", 442, 442],
-  // Files by handle pass every mount by.
-  ["name_to_handle_at", 303, 264],
-  ["open_by_handle_at", 304, 265],
-  // Other processes.
-  ["ptrace", 101, 117],
-  ["process_vm_readv", 310, 270],
-  ["process_vm_writev", 311, 271],
-  ["process_madvise", 440, 440],
-  ["process_mrelease", 448, 448],
-  ["pidfd_getfd", 438, 438],
-  ["kcmp", 312, 272],
-  ["move_pages", 279, 239],
-  ["migrate_pages", 256, 238],
-  // Parts of the kernel that were broken into again and again, or that no namespace divides.
-  ["bpf", 321, 280],
-  ["perf_event_open", 298, 241],
-  ["userfaultfd", 323, 282],
-  ["io_uring_setup", 425, 425],
-  ["io_uring_enter", 426, 426],
-  ["io_uring_register", 427, 427],
-  ["add_key", 248, 217],
-  ["request_key", 249, 218],
-  ["keyctl", 250, 219],
-  ["fanotify_init", 300, 262],
-  ["vhangup", 153, 58],
-  ["modify_ldt", 154, 0],
-  ["uselib", 134, 0],
-  ["lookup_dcookie", 212, 18],
-  ["nfsservctl", 180, 42],
-  // The machine itself.
-  ["kexec_load", 246, 104],
-  ["kexec_file_load", 320, 294],
-  ["init_module", 175, 105],
-  ["finit_module", 313, 273],
-  ["delete_module", 176, 106],
-  ["swapon", 167, 224],
-  ["swapoff", 168, 225],
-  ["reboot", 169, 142],
-  ["acct", 163, 89],
-  ["quotactl", 179, 60],
-  ["quotactl_fd", 443, 443],
-  ["settimeofday", 164, 170],
-  ["clock_settime", 227, 112],
-  ["clock_adjtime", 305, 266],
-  ["adjtimex", 159, 171],
-  ["sethostname", 170, 161],
-  ["setdomainname", 171, 162],
-  ["syslog", 103, 116],
-  ["iopl", 172, 0],
-  ["ioperm", 173, 0],
-];
+/**
+ * What a shell never needs: a call, its number on x86_64 and on aarch64 (asm/unistd_64.h, asm-generic/unistd.h), 0 where it does not exist.
+ * Mounts, roots and namespaces, by which containers are left; files by handle, which pass every mount by; other processes; parts of the
+ * kernel that were broken into again and again, or that no namespace divides; the machine itself.
+ */
+const REFUSED = `
+  mount 165 40, umount2 166 39, pivot_root 155 41, chroot 161 51, setns 308 268, open_tree 428 428, move_mount 429 429, fsopen 430 430,
+  fsconfig 431 431, fsmount 432 432, fspick 433 433, mount_setattr 442 442,
+  name_to_handle_at 303 264, open_by_handle_at 304 265,
+  ptrace 101 117, process_vm_readv 310 270, process_vm_writev 311 271, process_madvise 440 440, process_mrelease 448 448,
+  pidfd_getfd 438 438, kcmp 312 272, move_pages 279 239, migrate_pages 256 238,
+  bpf 321 280, perf_event_open 298 241, userfaultfd 323 282, io_uring_setup 425 425, io_uring_enter 426 426, io_uring_register 427 427,
+  add_key 248 217, request_key 249 218, keyctl 250 219, fanotify_init 300 262, vhangup 153 58, modify_ldt 154 0, uselib 134 0,
+  lookup_dcookie 212 18, nfsservctl 180 42,
+  kexec_load 246 104, kexec_file_load 320 294, init_module 175 105, finit_module 313 273, delete_module 176 106, swapon 167 224,
+  swapoff 168 225, reboot 169 142, acct 163 89, quotactl 179 60, quotactl_fd 443 443, settimeofday 164 170, clock_settime 227 112,
+  clock_adjtime 305 266, adjtimex 159 171, sethostname 170 161, setdomainname 171 162, syslog 103 116, iopl 172 0, ioperm 173 0`;
 
-/** Calls that are judged by an argument. */
-const JUDGED = {
-  x86_64: {
-    clone: 56,
-    unshare: 272,
-    socket: 41,
-    socketpair: 53,
-    ioctl: 16,
-    personality: 135,
-    clone3: 435,
-    memfd_secret: 447,
-  },
-  aarch64: {
-    clone: 220,
-    unshare: 97,
-    socket: 198,
-    socketpair: 199,
-    ioctl: 29,
-    personality: 92,
-    clone3: 435,
-    memfd_secret: 447,
-  },
-} as const;
+/** Calls that are judged by an argument, or that have to look as if they did not exist. */
+const JUDGED =
+  "clone 56 220, unshare 272 97, socket 41 198, socketpair 53 199, ioctl 16 29, personality 135 92, clone3 435 435, memfd_secret 447 447";
 
 /** AF_UNIX, AF_INET, AF_INET6; and AF_NETLINK with NETLINK_ROUTE, by which libc lists interfaces. Not AF_VSOCK, AF_ALG, AF_PACKET … */
 const FAMILIES = [1, 2, 10];
@@ -124,8 +55,8 @@ const PERSONALITIES = [0, 0xffffffff];
  * what programs try and have another way for (clone3, calls newer than this list) with ENOSYS; a call by another machine's table kills.
  */
 export function toFilter(arch: FilterArch): Uint8Array<ArrayBuffer> {
-  const calls = JUDGED[arch];
   const isX86 = arch === "x86_64";
+  const call = toNumbers(JUDGED, arch);
   const program: Step[] = [
     load(AT_ARCH),
     { code: JUMP_EQUAL, k: AUDIT_ARCH[arch], yes: 1, no: 0 },
@@ -136,28 +67,25 @@ export function toFilter(arch: FilterArch): Uint8Array<ArrayBuffer> {
     { code: JUMP_AT_LEAST, k: NEWEST + 1, yes: 0, no: 1 },
     end(ERRNO | ENOSYS),
   ];
-  for (const [, x86, arm] of REFUSED) {
-    const number = isX86 ? x86 : arm;
-    if (number !== 0) program.push(...when(number, [end(ERRNO | EPERM)]));
-  }
+  for (const number of toNumbers(REFUSED, arch).values()) program.push(...when(number, [end(ERRNO | EPERM)]));
   // Its flags are behind a pointer, where no filter sees them; libc falls back to clone.
-  for (const number of [calls.clone3, calls.memfd_secret]) program.push(...when(number, [end(ERRNO | ENOSYS)]));
+  for (const name of ["clone3", "memfd_secret"]) program.push(...when(call.get(name)!, [end(ERRNO | ENOSYS)]));
   program.push(
-    ...when(calls.clone, [load(atArgument(0)), ...refuseBits(NEW_NAMESPACES), end(ALLOW)]),
-    ...when(calls.unshare, [load(atArgument(0)), ...refuseBits(NEW_NAMESPACES | NEW_TIME), end(ALLOW)]),
-    ...when(calls.ioctl, [
+    ...when(call.get("clone")!, [load(atArgument(0)), ...refuseBits(NEW_NAMESPACES), end(ALLOW)]),
+    ...when(call.get("unshare")!, [load(atArgument(0)), ...refuseBits(NEW_NAMESPACES | NEW_TIME), end(ALLOW)]),
+    ...when(call.get("ioctl")!, [
       load(atArgument(1)),
       ...TERMINAL_IOCTLS.flatMap((k) => when(k, [end(ERRNO | EPERM)])),
       end(ALLOW),
     ]),
-    ...when(calls.personality, [
+    ...when(call.get("personality")!, [
       load(atArgument(0)),
       ...PERSONALITIES.flatMap((k) => when(k, [end(ALLOW)])),
       end(ERRNO | EPERM),
     ]),
   );
-  for (const number of [calls.socket, calls.socketpair]) {
-    program.push(...when(number, [
+  for (const name of ["socket", "socketpair"]) {
+    program.push(...when(call.get(name)!, [
       load(atArgument(0)),
       ...FAMILIES.flatMap((family) => when(family, [end(ALLOW)])),
       ...when(AF_NETLINK, [load(atArgument(2)), ...when(NETLINK_ROUTE, [end(ALLOW)])]),
@@ -165,6 +93,16 @@ export function toFilter(arch: FilterArch): Uint8Array<ArrayBuffer> {
     ]));
   }
   return assemble([...program, end(ALLOW)]);
+}
+
+/** The calls of a table that exist on a machine. */
+function toNumbers(table: string, arch: FilterArch): Map<string, number> {
+  const rows = table.trim().split(/,\s+/).map((row) => row.split(" "));
+  return new Map(
+    rows.map(([name, x86, arm]) => [name!, Number(arch === "x86_64" ? x86 : arm)] as const).filter(([, number]) =>
+      number !== 0
+    ),
+  );
 }
 
 /** One instruction; the jumps are in instructions. */

@@ -8,9 +8,12 @@ export interface TierOptions {
   readonly user: string;
   /** Folder of this user's runner, 0700, for files that live for moments, e.g. `<user>/run`. A real path. */
   readonly dir: string;
+  /** Path of `setpriv`, where it exists: a walled process dies with its runner (Linux). */
+  readonly pdeathsig?: string | undefined;
 }
 
 const BWRAP = new URL("./tier_bwrap.ts", import.meta.url).href;
+const SEATBELT = new URL("./tier_seatbelt.ts", import.meta.url).href;
 
 /**
  * Every way of putting a process behind walls. A driver is one file and one line here, and loaded when it is asked for: nothing of them is
@@ -19,6 +22,8 @@ const BWRAP = new URL("./tier_bwrap.ts", import.meta.url).href;
 const DRIVERS: Partial<Readonly<Record<TierName, (options: TierOptions) => Promise<TierDriver>>>> = {
   bubblewrap: async (options) =>
     new (await import(BWRAP) as typeof import("#/sandbox/tier_bwrap.ts")).BwrapTier(options),
+  seatbelt: async (options) =>
+    new (await import(SEATBELT) as typeof import("#/sandbox/tier_seatbelt.ts")).SeatbeltTier(options),
 };
 
 /** What a configured tier is called where its shell runs, e.g. `process` is `bubblewrap` on Linux; undefined where there is nothing. */

@@ -10,3 +10,9 @@ Deno.test("BwrapTier runs a command with its folders, its environment and its en
   assert.deepEqual(ran, { stdout: "a\nb\n/shared /tmp two words 0\n", stderr: "", code: 7 });
   assert.ok(Deno.statSync(`${house.tmp}/b`).isFile);
 });
+
+Deno.test("BwrapTier tries itself", async () => {
+  await using house = await WallHouse.open();
+  const t = performance.now();
+  console.log(await house.driver.probe(), performance.now() - t);
+});

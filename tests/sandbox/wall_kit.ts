@@ -26,25 +26,29 @@ export class WallHouse implements AsyncDisposable {
   readonly shared: string;
   readonly tmp: string;
   readonly driver: TierDriver;
+  /** Of this house alone: control groups have a machine's names. */
+  readonly user: string;
   #count = 0;
 
-  private constructor(root: string, driver: TierDriver) {
+  private constructor(root: string, user: string, driver: TierDriver) {
     this.root = root;
     [this.shared, this.tmp] = [join(root, "shared"), join(root, "tmp")];
-    this.driver = driver;
+    [this.user, this.driver] = [user, driver];
   }
 
   /** `root` is removed with everything in it. */
   static async open(root = Deno.makeTempDirSync({ prefix: "oxydra-wall-" })): Promise<WallHouse> {
     for (const name of ["shared", "tmp", "run"]) Deno.mkdirSync(join(root, name), { mode: 0o700 });
-    return new WallHouse(root, await pickTier("process", { user: "alice", dir: join(Deno.realPathSync(root), "run") }));
+    const user = `t${crypto.randomUUID().slice(0, 8)}`;
+    const options = { user, dir: join(Deno.realPathSync(root), "run"), pdeathsig: "/usr/bin/setpriv" };
+    return new WallHouse(root, user, await pickTier("process", options));
   }
 
   /** A process of this user, that a test ends itself. */
   start(argv: readonly string[], spec: Partial<WalledSpec> = {}): Promise<WalledProcess> {
     return this.driver.open({
       id: `t-${++this.#count}`,
-      user: "alice",
+      user: this.user,
       mounts: { shared: this.shared, tmp: this.tmp },
       env: {},
       limits: LIMITS_OF_TESTS,

@@ -1,0 +1,63 @@
+/** What a process and all that it started use, as far as it can be seen. */
+export interface TreeUse {
+  readonly processes: number;
+  /** Memory that nothing but them holds: anonymous and shared, pages of files not counted. */
+  readonly memoryBytes: number;
+}
+
+/**
+ * Looks at a process with everything below it. What several of them share is counted once when the plain sum is over `memoryBytesMax`, since
+ * the exact number costs a walk over their pages. Memory in a file that nobody has mapped (memfd) is not seen. Stops at `processesMax` + 1.
+ */
+export function readTree(pid: number, processesMax: number, memoryBytesMax: number): TreeUse {
+  const pids = readPids(pid, processesMax + 1);
+  const plain = sum(pids, "status", ["RssAnon", "RssShmem"]);
+  const memoryBytes = plain <= memoryBytesMax ? plain : sum(pids, "smaps_rollup", ["Pss_Anon", "Pss_Shmem"]);
+  return { processes: pids.length, memoryBytes };
+}
+
+/** The processes that one started and that live, zombies included. */
+export function readChildren(pid: number): number[] {
+  return [...readNames(`/proc/${pid}/task`)].flatMap((thread) =>
+    readText(`/proc/${pid}/task/${thread}/children`).split(" ").filter((text) => text !== "").map(Number)
+  );
+}
+
+/** False when it has ended, also when nobody has asked how. */
+export function isAlive(pid: number): boolean {
+  const stat = readText(`/proc/${pid}/stat`);
+  // The name before it is the process's own choice, parentheses included.
+  return stat !== "" && !/^ [ZX]/.test(stat.slice(stat.lastIndexOf(")") + 1));
+}
+
+function readPids(pid: number, max: number): number[] {
+  const pids = [pid];
+  for (let index = 0; index < pids.length && pids.length < max; index++) pids.push(...readChildren(pids[index]!));
+  return pids.slice(0, max);
+}
+
+function sum(pids: readonly number[], file: string, fields: readonly string[]): number {
+  const pattern = new RegExp(`^(?:${fields.join("|")}):\\s+(\\d+) kB`, "gm");
+  let kib = 0;
+  for (const pid of pids) {
+    for (const [, number] of readText(`/proc/${pid}/${file}`).matchAll(pattern)) kib += Number(number);
+  }
+  return kib * 1_024;
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    // It has ended meanwhile.
+    return "";
+  }
+}
+
+function readNames(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
