@@ -559,6 +559,34 @@ export const LIMITS = {
   browserDiskBytesMax: 268_435_456,
   /** Processes and threads of one browser. */
   browserProcessesMax: 1_024,
+  /** Ways out for processes behind walls at once, one a process. */
+  tunnelsMax: 64,
+  /** Connections of one of them, and of all of them; more are answered with 503. */
+  tunnelConnectionsMax: 64,
+  tunnelConnectionsAllMax: 192,
+  /** Head of a request to the proxy of a way out, its lines, and what it may take to come in. */
+  tunnelHeadBytesMax: 16_384,
+  tunnelHeadersMax: 128,
+  tunnelHeadMs: 10_000,
+  /** Asking for a connection, resolving its name and connecting, together. */
+  tunnelConnectMs: 20_000,
+  /** A connection without a byte in either direction, and any connection, ends after this. */
+  tunnelIdleMs: 300_000,
+  tunnelConnectionMs: 14_400_000,
+  /** What one connection carries out and in, and all connections of one way out since its process began. */
+  tunnelUpBytesMax: 268_435_456,
+  tunnelDownBytesMax: 4_294_967_296,
+  tunnelAllUpBytesMax: 1_073_741_824,
+  tunnelAllDownBytesMax: 17_179_869_184,
+  /** Between two looks at what connections have used. */
+  tunnelWatchMs: 1_000,
+  /** The process of the ways out must obey within this, its start included, or it is replaced. */
+  tunnelObeyMs: 10_000,
+  /** Before the process that died is replaced; doubled for each further one that did not live for a minute. */
+  tunnelRestartMs: 100,
+  tunnelRestartMsMax: 5_000,
+  /** Connections that the forwarder behind the walls carries at once. */
+  tunnelForwardMax: 128,
   /** Sessions of one page of the HTTP API, and events of one. */
   sessionsPageMax: 200,
   eventsPageMax: 1_000,

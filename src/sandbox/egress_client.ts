@@ -53,15 +53,10 @@ class ProcessEgress implements Egress {
 
   constructor(options: EgressOptions) {
     this.#options = options;
-    this.#keys = new Set(options.allowlist.flatMap(toAllowedKeys));
-    if (options.mode === "strict") {
-      const proxy = toProxy(options.proxyUrl);
-      this.#listed = { plan: planEgress(options.plan, [proxy.key]), route: { kind: "proxy", url: proxy.url } };
-      return;
-    }
-    this.#public = { plan: planEgress(options.plan), route: { kind: "public" } };
-    if (this.#keys.size === 0) return;
-    this.#listed = { plan: planEgress(options.plan, [...this.#keys]), route: { kind: "listed" } };
+    const { keys, isPublic, listed } = toWaysOut(options);
+    this.#keys = keys;
+    if (isPublic) this.#public = { plan: planEgress(options.plan), route: { kind: "public" } };
+    if (listed !== undefined) this.#listed = { plan: planEgress(options.plan, listed.hosts), route: listed.route };
   }
 
   get plans(): readonly EgressPlan[] {
@@ -105,6 +100,32 @@ class ProcessEgress implements Egress {
   #slots(): Slot[] {
     return [this.#public, this.#listed].filter((slot) => slot !== undefined);
   }
+}
+
+/** Which processes lead outside, and what each is for. */
+export interface WaysOut {
+  /** `host:port` of what is listed. */
+  readonly keys: ReadonlySet<string>;
+  /** One process reaches every public address. */
+  readonly isPublic: boolean;
+  /** One process reaches these `host:port` and nothing else; what is listed is reached through it. */
+  readonly listed?: { readonly hosts: readonly string[]; readonly route: EgressRoute };
+}
+
+/** What an allowlist and a mode mean. Pure. Throws AppError `config_invalid` for an entry or a mode that cannot be obeyed. */
+export function toWaysOut(
+  { allowlist, mode, proxyUrl }: Pick<EgressOptions, "allowlist" | "mode" | "proxyUrl">,
+): WaysOut {
+  const keys = new Set(allowlist.flatMap(toAllowedKeys));
+  if (mode === "strict") {
+    const proxy = toProxy(proxyUrl);
+    return { keys, isPublic: false, listed: { hosts: [proxy.key], route: { kind: "proxy", url: proxy.url } } };
+  }
+  return {
+    keys,
+    isPublic: true,
+    ...(keys.size === 0 ? {} : { listed: { hosts: [...keys], route: { kind: "listed" } } }),
+  };
 }
 
 /** The proxy of strict mode. Without one there is no strict mode: it would be an open door or none. */

@@ -47,13 +47,29 @@ export async function openConnection(
   net: EgressNet,
   signal: AbortSignal,
 ): Promise<EgressConnection> {
-  const path = target.url.pathname + target.url.search;
-  if (route.kind === "proxy") return await connectThrough(new URL(route.url), target, net, signal);
-  const socket = route.kind === "listed"
-    ? await connectListed(target, net, signal)
-    : await connectPublic(target, net, signal);
+  if (route.kind === "proxy" && target.url.protocol === "http:") return await askProxy(route.url, target, net, signal);
+  if (route.kind === "public") checkPublicTarget(target);
+  const socket = await openSocket(target, route, net, signal);
   const stream = target.url.protocol === "https:" ? await secure(socket, target, signal) : socket;
+  const path = target.url.pathname + target.url.search;
   return { stream, socket, address: socket.remoteAddress ?? "", path, headers: [] };
+}
+
+/** The bare TCP connection to a target, whatever is spoken over it. Throws as `openConnection`. */
+export async function openSocket(
+  target: EgressTarget,
+  route: EgressRoute,
+  net: EgressNet,
+  signal: AbortSignal,
+): Promise<Socket> {
+  switch (route.kind) {
+    case "public":
+      return await connectPublic(target, net, signal);
+    case "listed":
+      return await connectListed(target, net, signal);
+    case "proxy":
+      return await connectThrough(new URL(route.url), target, net, signal);
+  }
 }
 
 /**
@@ -61,7 +77,6 @@ export async function openConnection(
  * between. One bad address refuses the whole name, for whoever mixes them means to try his luck.
  */
 async function connectPublic(target: EgressTarget, net: EgressNet, signal: AbortSignal): Promise<Socket> {
-  checkPublicTarget(target);
   const addresses = target.isAddress ? [target.host] : await net.resolve(target.host);
   signal.throwIfAborted();
   const first = addresses[0];
@@ -91,42 +106,52 @@ async function connectListed(target: EgressTarget, net: EgressNet, signal: Abort
   return socket;
 }
 
-/** Absolute form for http, CONNECT for https (RFC 9112 §3.2). The proxy resolves the name: strict mode leaves that to it. */
-async function connectThrough(
-  proxy: URL,
+/** Absolute form for http (RFC 9112 §3.2). The proxy resolves the name: strict mode leaves that to it. */
+async function askProxy(
+  url: string,
   target: EgressTarget,
   net: EgressNet,
   signal: AbortSignal,
 ): Promise<EgressConnection> {
-  const host = proxy.hostname.replace(/^\[(.*)\]$/, "$1");
-  const socket = await dial(net, host, Number(proxy.port || 80), signal);
+  const proxy = new URL(url);
+  const socket = await dialProxy(proxy, net, signal);
   const address = socket.remoteAddress ?? "";
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const headers = credentials === ":"
-    ? []
-    : ["Proxy-Authorization", `Basic ${new TextEncoder().encode(credentials).toBase64()}`];
-  if (target.url.protocol === "http:") return { stream: socket, socket, address, path: target.url.href, headers };
+  return { stream: socket, socket, address, path: target.url.href, headers: toCredentials(proxy) };
+}
+
+/** CONNECT (RFC 9110 §9.3.6). */
+async function connectThrough(proxy: URL, target: EgressTarget, net: EgressNet, signal: AbortSignal): Promise<Socket> {
+  const socket = await dialProxy(proxy, net, signal);
   await new Promise<void>((resolve, reject) => {
     const tunnel = httpRequest({
       createConnection: () => socket,
       setHost: false,
       method: "CONNECT",
       path: target.key,
-      headers: ["Host", target.key, ...headers],
+      headers: ["Host", target.key, ...toCredentials(proxy)],
       maxHeaderSize: LIMITS.egressHeadBytesMax,
     });
     tunnel.on("error", reject);
     tunnel.on("close", () => reject(new AppError("egress_failed", "The egress proxy closed the connection")));
     tunnel.on("response", () => reject(new AppError("egress_failed", "The egress proxy refused the connection")));
     tunnel.on("connect", ({ statusCode = 0 }, _, head) => {
-      // Bytes before our own TLS hello are none of the target's.
+      // Bytes before our own hello are none of the target's.
       if (statusCode >= 200 && statusCode < 300 && head.length === 0) return resolve();
       reject(new AppError("egress_failed", `The egress proxy answered ${statusCode}`));
     });
     tunnel.end();
   });
-  const path = target.url.pathname + target.url.search;
-  return { stream: await secure(socket, target, signal), socket, address, path, headers: [] };
+  return socket;
+}
+
+async function dialProxy(proxy: URL, net: EgressNet, signal: AbortSignal): Promise<Socket> {
+  return await dial(net, proxy.hostname.replace(/^\[(.*)\]$/, "$1"), Number(proxy.port || 80), signal);
+}
+
+function toCredentials({ username, password }: URL): readonly string[] {
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  if (credentials === ":") return [];
+  return ["Proxy-Authorization", `Basic ${new TextEncoder().encode(credentials).toBase64()}`];
 }
 
 async function dial(net: EgressNet, host: string, port: number, signal: AbortSignal): Promise<Socket> {

@@ -220,8 +220,8 @@ function toAnswerHeaders({ rawHeaders }: IncomingMessage): EgressHeader[] {
   return out;
 }
 
-/** Our own errors speak; the platform's would name addresses, so that only their code is read. */
-function toEgressError(error: unknown, host: string): AppError {
+/** What went wrong with a host, for whoever asked for it. Our own errors speak; the platform's would name addresses, so that only their code is read. */
+export function toEgressError(error: unknown, host: string): AppError {
   if (error instanceof AppError) return error;
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
   const failed = (what: string) => new AppError("egress_failed", `${host} ${what}`, { cause: error });

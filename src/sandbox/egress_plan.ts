@@ -25,22 +25,34 @@ export interface EgressPlan extends SpawnPlan {
   readonly reach: readonly string[];
 }
 
+/** Unix sockets that an egress process listens on and connects to: a folder, and where it may not reach every host, their paths. */
+export interface EgressSockets {
+  readonly dir: string;
+  readonly paths: readonly string[];
+}
+
 /**
  * The flags of an egress process. Without `hosts`: every public address, the IPv4 ranges denied as a second wall behind the address
- * check (for IPv6 the check is the only one). With `hosts`, each `host:port`: these and nothing else. Pure.
+ * check (for IPv6 the check is the only one). With `hosts`, each `host:port`: these and nothing else. A Unix socket needs its exact path in
+ * `--allow-net`, or all of the net, and beside it read and write of its path or folder (measured, Deno 2.9.6). Pure.
  */
-export function planEgress(input: EgressPlanInput, hosts?: readonly string[]): EgressPlan {
+export function planEgress(input: EgressPlanInput, hosts?: readonly string[], sockets?: EgressSockets): EgressPlan {
+  const only = hosts === undefined ? [] : [...hosts, ...(sockets?.paths ?? []).map((path) => `unix:${path}`)];
   const net = hosts === undefined
     ? ["--allow-net", `--deny-net=${DENIED_NET.join(",")}`]
     // An empty list would be `--allow-net=`, which a reader could take for all.
-    : hosts.length === 0
+    : only.length === 0
     ? []
-    : [`--allow-net=${hosts.join(",")}`];
-  const args = ["run", "-q", "--no-prompt", ...input.moduleFlags, ...net, input.entryUrl];
+    : [`--allow-net=${only.join(",")}`];
+  const files = sockets === undefined ? [] : [`--allow-read=${sockets.dir}`, `--allow-write=${sockets.dir}`];
+  const args = ["run", "-q", "--no-prompt", ...input.moduleFlags, ...net, ...files, input.entryUrl];
   const env = { ...passEnv(input.env, PASSED_NAMES), NO_COLOR: "1" };
   const reach = [
     hosts === undefined ? "connects to public addresses" : `connects to ${hosts.join(", ") || "no host"}`,
-    "reads no file and no environment, starts no process, loads no library",
+    sockets === undefined
+      ? "reads no file and no environment, starts no process, loads no library"
+      : "listens for what is behind walls in one folder of sockets, and asks the runner about each connection",
+    ...(sockets === undefined ? [] : ["reads no other file and no environment, starts no process, loads no library"]),
   ];
   return { ...underParent(input, args), env, reach };
 }
