@@ -1,7 +1,7 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen.
+ * guards, search, memory, resident, store, resume, first_start, screen, walled.
  */
 import { cancel } from "./cancel.ts";
 import { clients } from "./clients.ts";
@@ -22,6 +22,7 @@ import { store } from "./store.ts";
 import { toTable } from "./table.ts";
 import { toolCall } from "./tool_call.ts";
 import { turn } from "./turn.ts";
+import { walled } from "./walled.ts";
 
 const BENCHES = [
   startup,
@@ -41,6 +42,7 @@ const BENCHES = [
   resume,
   firstStart,
   screen,
+  walled,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

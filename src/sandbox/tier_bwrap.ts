@@ -209,7 +209,9 @@ class WalledBwrap implements WalledProcess {
       child.status,
     ]);
     if (signal.aborted) throw new AppError("cancelled", "The call was cancelled");
-    const why = hasEnded ? said.trim().slice(0, 400) : `it took longer than ${LIMITS.wallStartMs} ms`;
+    const why = hasEnded
+      ? withoutHost(said.trim(), parts).slice(0, 400)
+      : `it took longer than ${LIMITS.wallStartMs} ms`;
     throw new AppError("tier_unavailable", `bubblewrap did not start: ${why}`);
   }
 
@@ -230,6 +232,19 @@ class WalledBwrap implements WalledProcess {
     this.groups.remove();
     return { code, ...(reason === undefined ? {} : { reason }) };
   }
+}
+
+/** What bwrap said, with the names that its paths have inside: a model may read it. */
+function withoutHost(said: string, { spec, dir }: WalledParts): string {
+  const { shared, tmp } = spec.mounts;
+  const inner = {
+    ...spec.files,
+    "/shared": shared,
+    "/tmp": tmp,
+    "/run/oxydra-net": spec.netDir ?? dir,
+    "its files": dir,
+  };
+  return Object.entries(inner).reduce((text, [name, host]) => text.replaceAll(host, name), said);
 }
 
 function planSpawn({ spec: { limits, argv }, dir, groups: { dirs }, pdeathsig }: WalledParts) {

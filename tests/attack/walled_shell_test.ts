@@ -1,6 +1,7 @@
 /** What a hostile command tries against the walls that stand around every shell. Rules about commands are not among them. */
 import assert from "node:assert/strict";
 import { join, toFilePath } from "#/lib/path.ts";
+import { openSmallDisk, WAY } from "../fixture/small_disk.ts";
 import { LIMITS_OF_TESTS, WallHouse } from "../sandbox/wall_kit.ts";
 
 const MIB = 1_048_576;
@@ -231,6 +232,22 @@ Deno.test("a disk filler ends soon after /shared or /tmp is over its bound", asy
     await Deno.remove(join(house.root, root), { recursive: true });
     Deno.mkdirSync(join(house.root, root));
   }
+});
+
+Deno.test({
+  name: "a disk filler ends before its disk is full",
+  // Nobody may mount a small disk there.
+  ignore: WAY === undefined,
+  async fn() {
+    await using disk = await openSmallDisk(64 * MIB);
+    const child = toFilePath(new URL("../sandbox/wall_child.ts", import.meta.url));
+    const filler = "for i in $(seq 120); do head -c 1M /dev/urandom > f$i || echo full; sleep 0.1; done; echo filled";
+    const limits = JSON.stringify({ diskFloorBytes: 24 * MIB });
+    const runner = disk.inside(Deno.execPath(), ["run", "-A", "--no-check", child, disk.path, limits, filler], "/");
+    const { stdout } = await new Deno.Command(runner.command, { args: runner.args }).output();
+    const { stdout: said, reason } = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+    assert.deepEqual([said, reason], ["", "The disk below /shared has less than 24 MiB left"]);
+  },
 });
 
 Deno.test("nothing outlives its shell: not what it left behind, not what it made its own session, not after SIGKILL", async () => {
