@@ -8,7 +8,7 @@ import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
 import { BROWSER_LIMITS, type Forwarder, planChromium, withForwarder } from "#/sandbox/browser_plan.ts";
 import { type Browsed, BrowserProcess } from "#/sandbox/browser_process.ts";
 import type { TierDriver } from "#/sandbox/tier.ts";
-import type { ConnectTarget, Tunnels } from "#/sandbox/tunnel.ts";
+import type { ConnectTarget, Tunnel, Tunnels } from "#/sandbox/tunnel.ts";
 
 /** One granted action of a conversation. */
 export interface BrowserCall {
@@ -67,6 +67,8 @@ export function openBrowsers(options: BrowsersOptions): Browsers {
 /** A conversation's browser. */
 interface Open {
   readonly process: Promise<BrowserProcess>;
+  /** Ends its connections to hosts that are closed by now. */
+  readonly cut: () => Promise<void>;
   /** Ends it and removes what it left. A second call waits for the first. */
   readonly close: () => Promise<void>;
   readonly hosts: Hosts;
@@ -96,12 +98,8 @@ class UserBrowsers implements Browsers {
     const isNavigation = ask.action === "navigate";
     const known = this.#open.get(session);
     known?.hosts.use(call);
-    if (known?.hosts.isStale()) {
-      // Its pages may hold connections that were opened when this was allowed.
-      await this.end(session);
-      const why = "policy gives less to this conversation than when the browser opened its pages, so it was ended";
-      if (!isNavigation) throw new AppError("tool_denied", `${why}; navigate again`);
-    }
+    // What was opened when policy gave more is no way out for what is typed from now on.
+    if (known?.hosts.isStale()) await known.cut();
     if (!isNavigation && !this.#open.has(session)) {
       if (ask.action === "health") return { text: "No browser runs; the first navigate starts one.", picture: NOTHING };
       throw new AppError("tool_failed", "No page is open: navigate first");
@@ -156,11 +154,13 @@ class UserBrowsers implements Browsers {
     }
     const hosts = new Hosts(call);
     const stack = new AsyncDisposableStack();
-    const process = this.#spawn(hosts, stack);
-    process.catch(() => {});
+    const way = Promise.withResolvers<Tunnel | undefined>();
+    const process = this.#spawn(hosts, stack, way.resolve);
+    process.catch(() => {}).finally(() => way.resolve(undefined));
+    const cut = () => way.promise.then((tunnel) => tunnel?.cut());
     let closing: Promise<void> | undefined;
     const close = () => closing ??= process.then(() => {}, () => {}).then(() => stack.disposeAsync());
-    const one: Open = { process, close, hosts, busy: 0, usedAt: 0, idle: undefined };
+    const one: Open = { process, cut, close, hosts, busy: 0, usedAt: 0, idle: undefined };
     this.#open.set(call.session, one);
     process.then(
       ({ pid, isDead }) => isDead || this.#open.get(call.session) !== one || this.#pids.set(one, pid),
@@ -170,7 +170,11 @@ class UserBrowsers implements Browsers {
   }
 
   /** What it opens is ended from the last to the first, also when a later part cannot be opened. */
-  async #spawn(hosts: Hosts, stack: AsyncDisposableStack): Promise<BrowserProcess> {
+  async #spawn(
+    hosts: Hosts,
+    stack: AsyncDisposableStack,
+    onWay: (tunnel: Tunnel) => void,
+  ): Promise<BrowserProcess> {
     const { place, user, driver, onLog } = this.#options;
     const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(LIMITS.browserStartMs)]);
     let walled: Awaited<ReturnType<TierDriver["open"]>> | undefined;
@@ -184,6 +188,8 @@ class UserBrowsers implements Browsers {
       for (const path of Object.values(mounts)) await Deno.mkdir(path, { recursive: true, mode: 0o700 });
       const tunnel = await tunnels.open(id, (target) => hosts.isOpen(target));
       stack.defer(() => tunnel.close());
+      onWay(tunnel);
+      await tunnel.arm();
       const way = { netDir: tunnel.dir, ...withForwarder(planChromium(), place.forwarder) };
       walled = await tier.open({ id, user, mounts, limits: BROWSER_LIMITS, ...way }, signal);
       const { kill } = walled;
