@@ -107,6 +107,8 @@ export interface KitOptions {
   readonly decide?: (need: HttpCapability) => Decision["kind"];
   readonly place?: BrowserPlace;
   readonly idleMs?: number;
+  /** Real ways out, and what finds them behind the walls. */
+  readonly real?: { readonly tunnels: Tunnels; readonly forwarder: Forwarder };
 }
 
 /** Browsers of a user, with what was started and written down on the way. */
@@ -122,7 +124,7 @@ export interface Kit extends AsyncDisposable {
 }
 
 /** Opens it. Throws where this machine has no walls: these tests need them. */
-export async function openKit({ decide = () => "granted", place, idleMs }: KitOptions = {}): Promise<Kit> {
+export async function openKit({ decide = () => "granted", place, idleMs, real: way }: KitOptions = {}): Promise<Kit> {
   const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "ox-browser-" }));
   const tunnels = openProxies();
   const [walled, specs, recorded]: [WalledProcess[], WalledSpec[], string[]] = [[], [], []];
@@ -140,7 +142,7 @@ export async function openKit({ decide = () => "granted", place, idleMs }: KitOp
   };
   const browsers = openBrowsers({
     user: "u",
-    place: place ?? { kind: "walled", tier, tunnels, forwarder: FORWARDER, dir: join(dir, "browsers") },
+    place: place ?? { kind: "walled", tier, ...(way ?? { tunnels, forwarder: FORWARDER }), dir: join(dir, "browsers") },
     driver: driverPlan(place?.kind === "external" ? place.cdpUrl : undefined),
     onLog: (line) => console.error(line),
     ...(idleMs === undefined ? {} : { idleMs }),
