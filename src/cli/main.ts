@@ -40,6 +40,9 @@ export interface TurnOptions extends JsonOptions {
   readonly saveMedia?: string;
   /** The second of the two words that let the gateway listen on the network without TLS. */
   readonly plainTextToTheNetwork?: boolean;
+  /** Variables handed to this start. */
+  readonly env?: readonly string[];
+  readonly envFile?: string;
   /** A gateway elsewhere, and the file with its token. */
   readonly gateway?: string;
   readonly tokenFile?: string;
@@ -112,8 +115,14 @@ const COMMON = [
     .choices(["process", "container", "micro_vm"]),
 ];
 const DOCUMENT = new Option("--json", "as one JSON document");
+const HANDED = [
+  new Option("-e, --env <name=value>", "set a variable for this start; a name alone is taken from the environment")
+    .argParser((entry: string, before: readonly string[] = []) => [...before, entry]),
+  new Option("--env-file <file>", "set the variables of this file, one NAME=VALUE a line"),
+];
 const SESSION = [
   ...COMMON,
+  ...HANDED,
   new Option("--session <id>", "continue or start this session"),
   new Option(
     "--plain-text-to-the-network",

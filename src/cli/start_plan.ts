@@ -10,13 +10,16 @@ import { toStartupStatus } from "#/runner/startup_status.ts";
 export interface PlanPlace {
   readonly loaded: Loaded;
   readonly env: Environment;
+  readonly given?: Environment;
+  readonly notes?: readonly string[];
 }
 
 /**
  * The plan of a start with what the catalog knows of its models; notes about catalog files go to stderr. The demo needs none: what reads a
  * catalog is not even loaded for it. Throws as `planStart` and `describeStart`.
  */
-export async function describePlan({ loaded, env }: PlanPlace): Promise<StartPlan> {
+export async function describePlan({ loaded, env, notes = [] }: PlanPlace): Promise<StartPlan> {
+  for (const note of notes) console.error(`oxydra: not used: ${toPrintable(note)}`);
   const plan = planStart(loaded, env, []);
   if (isDescribed(plan, loaded)) return plan;
   const { describeStart }: typeof import("#/runner/describe_start.ts") = await import(
@@ -31,11 +34,22 @@ export async function describePlan({ loaded, env }: PlanPlace): Promise<StartPla
  * What a guest is told of a plan. Only a start that ends at the demo by itself looks for a model server on this machine; it asks for names
  * of models and nothing else.
  */
-export async function tellGuest({ loaded, env }: PlanPlace, described: StartPlan, version: string): Promise<Told> {
+export async function tellGuest(
+  { loaded, env, given = {} }: PlanPlace,
+  described: StartPlan,
+  version: string,
+): Promise<Told> {
   const { provider, model: selected } = loaded.config.selection;
   const isLost = described.model.type === "demo" && provider === undefined && selected === undefined;
   const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
-  const { timezone, model, fallback, settings, store } = plan;
-  const told = { version, timezone, model, fallback: [...fallback], settings, startupStatus: toStartupStatus() };
+  const { model, fallback, settings, store } = plan;
+  const told = {
+    version,
+    timezone: given.TZ ?? plan.timezone,
+    model,
+    fallback: [...fallback],
+    settings,
+    startupStatus: toStartupStatus(),
+  };
   return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
 }

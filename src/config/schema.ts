@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ChannelsConfig } from "#/channel/config.ts";
 import { GatewayConfig, WebConfig } from "#/gateway/config.ts";
-import { httpUrl, line, name, ratio, seconds } from "#/lib/field.ts";
+import { httpUrl, line, name, ratio, seconds, secretText } from "#/lib/field.ts";
 import { MemoryConfig } from "#/memory/config.ts";
 import { CatalogConfig, ProvidersConfig, ReliabilityConfig, Selection } from "#/provider/config.ts";
 import {
@@ -72,7 +72,8 @@ export const UserFile = z.strictObject({
   config_version: ConfigVersion.default("1.0.1"),
   mounts: MountsConfig.prefault({}),
   resources: ResourcesConfig.prefault({}),
-  credential_refs: z.record(name(), line()).prefault({}),
+  /** `env:NAME`, `file:/path`, or the value itself, which is why none is ever shown. */
+  credential_refs: z.record(name(), secretText()).prefault({}),
   behavior: BehaviorConfig.prefault({}),
   channels: ChannelsConfig.prefault({}),
 });

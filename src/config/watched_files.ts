@@ -21,7 +21,7 @@ export function listConfigFiles({ config, user, origins, places }: Loaded, syste
   const { cwd, home, project } = places;
   const own = home === undefined ? [] : [join(home, ".config", "oxydra"), join(home, ".oxydra")];
   const files = [systemDir, ...own, project].flatMap((folder) => NAMES.map((name) => join(folder, name)));
-  if (home !== undefined) files.push(toTrustPath(home));
+  if (home !== undefined) files.push(toTrustPath(home), join(home, ".config", "oxydra", ".env"));
   const written = config.runner.users[user]?.config_path;
   const naming = origins.get(toKeyPath(["runner", "users", user, "config_path"]))?.file;
   if (written !== undefined) files.push(resolvePath(written, naming === undefined ? cwd : dirname(naming), home));

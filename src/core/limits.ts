@@ -633,6 +633,39 @@ export const LIMITS = {
   wallOpenFilesMax: 4_096,
   /** Messages to one turn, over all its time. */
   steeringsPerTurnMax: 64,
+  /** A command for the shell, in UTF-16 code units: a person reads it on a card. What is longer is a script in a file. */
+  shellCommandCharsMax: 16_384,
+  /** Hosts that one command may name. */
+  shellHostsMax: 16,
+  /** Time that a call may give its command, in seconds. */
+  shellTimeoutSecsMax: 3_600,
+  /** Of a command's output: how it begins, and how it ends. Both together are what a model sees of a result. */
+  shellHeadBytesMax: 6_144,
+  shellTailBytesMax: 8_192,
+  /** Of what came between two commands, its end. */
+  shellBetweenBytesMax: 1_024,
+  /** What is read between two commands; whoever writes more waits for the next one. */
+  shellUnreadBytesMax: 1_048_576,
+  /** Of one command's output, passed on while it runs. */
+  shellLiveBytesMax: 262_144,
+  /** A record of the shell's agent: a folder's path and a few numbers. */
+  shellRecordBytesMax: 8_192,
+  /** Shells of one user; one more takes the place of the one that was idle for longest. */
+  shellSessionsMax: 32,
+  /** Commands that wait for the one that runs in their session. */
+  shellWaitingMax: 4,
+  /** A shell that is not used for this long ends, with what runs in it. */
+  shellIdleMs: 1_800_000,
+  /** From the start of a walled process until its shell takes commands. */
+  shellStartMs: 10_000,
+  /** The first look at a command that runs; each later one comes after twice the time, up to the second. */
+  shellLookMs: 50,
+  shellLookMsMax: 1_000,
+  /** A shell that says nothing to such a look for this long, or to an order to end its command, is ended whole. */
+  shellSilentMs: 5_000,
+  shellEndMs: 3_000,
+  /** A command whose output stands at a question for this long waits for an answer that cannot come. */
+  shellPromptMs: 3_000,
 } as const;
 
 /** Name of one limit. */

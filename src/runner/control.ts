@@ -2,7 +2,7 @@ import { AppError, toPublicError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
-import { controlPath } from "#/runner/endpoint.ts";
+import { controlPath, prepareControlDir } from "#/runner/endpoint.ts";
 import { type ControlReply, ControlRequest, type HealthStatus } from "#/runner/control_frames.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 
@@ -30,6 +30,7 @@ export interface Control {
  * this path. Throws AppError `config_invalid` for something in its place that is no socket.
  */
 export function openControl(ipcDir: string, deps: ControlDeps): Control {
+  prepareControlDir(ipcDir);
   const path = controlPath(ipcDir);
   removeOld(path);
   const listener = Deno.listen({ transport: "unix", path });

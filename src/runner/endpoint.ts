@@ -1,5 +1,5 @@
 import { AppError } from "#/core/error.ts";
-import { join } from "#/lib/path.ts";
+import { dirname, join } from "#/lib/path.ts";
 import { writePrivateFile } from "#/runner/lock.ts";
 
 /** Longest path of a Unix socket that every system here takes: `sun_path` has 104 (macOS) or 108 bytes with its NUL (unix(7)). */
@@ -17,14 +17,40 @@ export function endpointPath(ipcDir: string): string {
   return join(ipcDir, "gateway-endpoint");
 }
 
-/** Where the socket of a workspace is: `ipc/runner-control.sock`. Throws AppError `config_invalid` for a path that no socket can have. */
-export function controlPath(ipcDir: string): string {
+/**
+ * Where the control socket of a workspace is: `ipc/runner-control.sock`. Where that is longer than a socket's path may be, a name made of the
+ * folder's device and inode in `<tmpDir>/oxydra-<uid>`, which is found again whatever the environment says. Throws AppError `config_invalid` when
+ * something that is not ours alone has that folder's place: whoever owns it could pass for the runner.
+ */
+export function controlPath(ipcDir: string, tmpDir: string = "/tmp"): string {
   const path = join(ipcDir, "runner-control.sock");
   if (new TextEncoder().encode(path).length <= SOCKET_PATH_BYTES_MAX) return path;
-  throw new AppError(
-    "config_invalid",
-    `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes that a socket's path may have; choose a shorter workspace_root`,
-  );
+  const ipc = lookAt(ipcDir);
+  // Nobody listens for a folder that is not there.
+  if (ipc === undefined) return path;
+  const dir = join(tmpDir, `oxydra-${Deno.uid()}`);
+  const info = lookAt(dir);
+  if (info !== undefined && !(info.isDirectory && info.uid === Deno.uid() && ((info.mode ?? 0) & 0o077) === 0)) {
+    throw new AppError("config_invalid", `${dir} must be a folder that is yours alone (mode 0700); remove it`);
+  }
+  return `${dir}/${ipc.dev}-${ipc.ino}.sock`;
+}
+
+/** Makes the folder of a control socket, for who is about to listen there. Throws as `controlPath`. */
+export function prepareControlDir(ipcDir: string): void {
+  const dir = dirname(controlPath(ipcDir));
+  if (dir === ipcDir) return;
+  Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  // Somebody may have been faster.
+  controlPath(ipcDir);
+}
+
+function lookAt(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes the endpoint file, mode 0600 (SPEC §7). */

@@ -2,6 +2,7 @@ import { toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
+import type { BrowserHost } from "#/runner/browser_host.ts";
 import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
@@ -85,6 +86,8 @@ export interface ToolHostInput extends PlanInput {
   readonly guestStarted: Promise<unknown>;
   /** Attachments of a turn, from its guest. */
   readonly attachment: FetchAttachment;
+  /** Where a browser can be used. Closed with the tools. */
+  readonly browser?: BrowserHost;
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
   /** What the guest was started with. Absent where none is, and then none is tried. */
@@ -129,7 +132,9 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     onResolved: input.onResolved,
   });
   open.defer(() => approvals.close());
-  const known = new Map([...toTools(plan.settings), ...tools]);
+  const { browsers, offered = [] } = input.browser ?? {};
+  if (browsers !== undefined) open.defer(() => browsers.close());
+  const known = new Map([...toTools({ ...plan.settings, hasBrowser: browsers !== undefined }), ...tools]);
   const broker = openBroker({
     user: input.user,
     tools: known,
@@ -140,6 +145,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     approvals,
     secrets,
     attachment: input.attachment,
+    ...(browsers === undefined ? {} : { browsers }),
     net: toNet(plan, { egress: guarded, secrets, onLog }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],
@@ -162,6 +168,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       return pools.pids;
     },
     ...installed,
+    offered: [...offered, ...installed.offered],
     close: () => closing.disposeAsync(),
   };
 }

@@ -24,7 +24,7 @@ import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
 import type { NetService } from "#/sandbox/host_service.ts";
 import { type Replacement, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
-import { type GrantedCall, type Ran, runCall, type ToolPackage } from "#/sandbox/run_call.ts";
+import { type GrantedCall, type Ran, runCall, type ShellDeps, type ToolPackage } from "#/sandbox/run_call.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 
 /** Everything a broker stands on. */
@@ -45,6 +45,10 @@ export interface BrokerOptions {
   readonly attachment?: FetchAttachment;
   /** Without it there is no browser. */
   readonly browsers?: Pick<Browsers, "run">;
+  /** Where commands run. Without it they do not. */
+  readonly shell?: ShellDeps;
+  /** Looks at a call before anything else does; a reason refuses it. No wall: what it lets through is decided all the same. */
+  readonly check?: (request: ToolRequest, signal: AbortSignal) => Promise<string | undefined>;
   /** Integer ms UTC. */
   readonly now: () => number;
   /** Host paths besides the roots that no model may read, e.g. the workspace folder. */
@@ -100,8 +104,9 @@ class OneUserBroker implements Broker {
     let decided: { readonly decision?: Decision } = {};
     const trail = new AuditTrail(this.#options.audit, this.#options.policy.digest, request);
     try {
-      // Before anything is looked at: from here to the run nothing waits, so two calls of one id cannot both be admitted.
       const packages = await this.#options.packages;
+      const unwanted = await this.#options.check?.(request, signal);
+      // Before anything is looked at: from here to the run nothing waits, so two calls of one id cannot both be admitted.
       const refused = this.#admit(request);
       if (refused !== undefined) return trail.ended(toRefusal(identity, refused));
       const tool = this.#find(request.tool);
@@ -110,6 +115,7 @@ class OneUserBroker implements Broker {
       identity = { name: tool.name, package: of, version, sha256 };
       const call = { tool, identity, installed, args: parseArgs(tool, request.args) };
       const argsSha256 = sha256Of(canonicalJson(call.args));
+      if (unwanted !== undefined) throw new AppError("tool_denied", unwanted);
       const { decision, card, spend } = this.#decide(request, call, argsSha256);
       trail.decided(identity, decision, argsSha256, card);
       spend?.();

@@ -22,7 +22,7 @@ const UNSEEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]|\udb40[\udc00-\udc7f]/g;
 export const BROWSER_STEPS = [
   {
     name: "browse",
-    kind: "browser",
+    kinds: ["browser"],
     async run(args: unknown, _carried: Uint8Array, { browse }: BrowserDeps): Promise<Done> {
       const { path: _, ...ask } = args as BrowserAsk & { readonly path?: string };
       const { text, picture } = await browse(ask);
@@ -31,7 +31,7 @@ export const BROWSER_STEPS = [
   },
   {
     name: "save",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     isOptional: true,
     async run(_args: unknown, carried: Uint8Array, { path, host }: BrowserDeps): Promise<Done> {
       if (carried.length === 0) throw new AppError("tool_failed", "The browser gave no picture");

@@ -3,6 +3,7 @@ import type { Capability, Grant } from "#/core/capability.ts";
 import { DEFAULT_PORTS, type HttpCapability, toHttpNeed } from "#/core/http_need.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Allowance } from "#/sandbox/files.ts";
+import { sha256Of } from "#/lib/chained_line.ts";
 import type { HostCall } from "#/sandbox/host_call.ts";
 import { isWithin } from "#/core/virtual_path.ts";
 
@@ -59,6 +60,27 @@ export function narrow(grant: Grant, capabilities: readonly Capability[]): Grant
   return { ...grant, capabilities: both.filter((capability) => capability !== undefined) };
 }
 
+const COMMAND_CHARS_MAX = 4_000;
+const COMMAND_HEAD_CHARS = 3_000;
+/** Whatever shows as nothing, as a blank that is none, or in another place than it stands. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
+
+/**
+ * A command as a person reads it before they allow it, on one line: a line break is ⏎, and what would not be seen is named. Of a long one the
+ * beginning and the end, with its size and hash. Pure.
+ */
+export function toCommandText(command: string): string {
+  const shown = (text: string) =>
+    text.replace(
+      HIDDEN,
+      (char) => char === "\n" ? " ⏎ " : char === "\t" ? "\\t" : `\\u{${char.codePointAt(0)!.toString(16)}}`,
+    );
+  if (command.length <= COMMAND_CHARS_MAX) return shown(command);
+  const [head, end] = [command.slice(0, COMMAND_HEAD_CHARS), command.slice(COMMAND_HEAD_CHARS - COMMAND_CHARS_MAX)];
+  const left = `${command.length - COMMAND_CHARS_MAX} of ${command.length} characters, sha256 ${sha256Of(command)}`;
+  return `${shown(head.toWellFormed())} ⟪… ${left} …⟫ ${shown(end.toWellFormed())}`;
+}
+
 /** A capability in words: `fs.read /shared/a.txt`, `http GET https://example.com/a`, `secret web_search on example.com`. */
 export function describeCapability(capability: Capability): string {
   switch (capability.kind) {
@@ -75,7 +97,7 @@ export function describeCapability(capability: Capability): string {
     case "browser":
       return `browser ${capability.action}`;
     case "shell":
-      return `shell ${capability.command}`;
+      return `shell ${toCommandText(capability.command)}`;
     case "connect":
       return `connect ${capability.host.includes(":") ? `[${capability.host}]` : capability.host}:${capability.port}`;
     default:

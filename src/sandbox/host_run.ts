@@ -6,6 +6,8 @@ import type { Browsed } from "#/sandbox/browser_process.ts";
 import { BROWSER_STEPS } from "#/sandbox/browser_step.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
+import type { ShellCall, ShellResult } from "#/sandbox/shell.ts";
+import { SHELL_EXEC } from "#/sandbox/shell_step.ts";
 
 /** Package of the tools that the runner runs itself. */
 export const HOST_PACKAGE = "host";
@@ -16,21 +18,27 @@ export type FetchAttachment = (
   signal: AbortSignal,
 ) => Promise<{ readonly mimeType: string; readonly content: Uint8Array }>;
 
-/** What a step may use: host calls within its part of the grant, and the attachments of its turn. */
+/** What a step may use: host calls within its part of the grant, the attachments of its turn, and the shell of its session. */
 export interface StepDeps {
+  /** The step's part of the grant. */
+  readonly capabilities: readonly Capability[];
   /** Of the step's capability: what was asked for, in its one form. */
   readonly path: string;
   readonly host: (call: FileHostCall) => Promise<HostAnswer>;
   readonly attachment: (index: number) => ReturnType<FetchAttachment>;
   /** Does something in the conversation's browser. */
   readonly browse: (ask: BrowserAsk) => Promise<Browsed>;
+  /** Throws as `Shells.exec`; AppError `tier_unavailable` where there are none. */
+  readonly shell: (call: Omit<ShellCall, "session">) => Promise<ShellResult>;
+  /** What a command may take when its call does not say. */
+  readonly timeoutSecs: number;
 }
 
-/** One step of a host tool: it is granted the capabilities of one kind and hands content on to the next. */
+/** One step of a host tool: it is granted the capabilities of its kinds, one power a step, and hands content on to the next. */
 export interface HostStep {
   readonly name: string;
-  readonly kind: Capability["kind"];
-  /** Left out by a call that needs nothing of its kind. */
+  readonly kinds: readonly Capability["kind"][];
+  /** Left out by a call that needs nothing of its kinds. */
   readonly isOptional?: true;
   run(
     args: unknown,
@@ -44,7 +52,7 @@ const NOTHING = new Uint8Array(0);
 const vaultCopyto: readonly HostStep[] = [
   {
     name: "read",
-    kind: "fs.read",
+    kinds: ["fs.read"],
     async run(_args, _carried, { path, host }) {
       const { content = NOTHING } = await host({ fn: "fs-read.read-bytes", path });
       return { content, text: "" };
@@ -52,7 +60,7 @@ const vaultCopyto: readonly HostStep[] = [
   },
   {
     name: "write",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     async run(args, carried, { path, host }) {
       const { source_path, overwrite } = args as { source_path: string; overwrite?: boolean };
       const expected = overwrite ? {} : { expectSha256: "absent" };
@@ -65,7 +73,7 @@ const vaultCopyto: readonly HostStep[] = [
 const attachmentSave: readonly HostStep[] = [
   {
     name: "save",
-    kind: "fs.write",
+    kinds: ["fs.write"],
     async run(args, _carried, { path, host, attachment }) {
       const { index, overwrite } = args as { index: number; overwrite?: boolean };
       const { mimeType, content } = await attachment(index);
@@ -82,4 +90,5 @@ export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> =
   vault_copyto: vaultCopyto,
   attachment_save: attachmentSave,
   browser: BROWSER_STEPS,
+  shell_exec: SHELL_EXEC,
 };

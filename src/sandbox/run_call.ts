@@ -16,6 +16,7 @@ import { type FetchAttachment, HOST_RUNS } from "#/sandbox/host_run.ts";
 import { INTERFACE_OF } from "#/sandbox/interfaces.ts";
 import type { ToolReply } from "#/sandbox/outcome.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
+import type { ShellCall, Shells } from "#/sandbox/shell.ts";
 
 /** The children of one tool package: what runs a component, and parses what it sends. A rejection is AppError `cancelled`, or a fault of the pool itself. */
 export interface ToolChildren {
@@ -43,6 +44,12 @@ export interface GrantedCall {
   readonly trail: AuditTrail;
 }
 
+/** The shells of a user, opened when the first command comes, and what a command may take that does not say. */
+export interface ShellDeps {
+  readonly shells: () => Promise<Shells>;
+  readonly timeoutSecs: number;
+}
+
 /** What a call runs on. */
 export interface RunDeps {
   readonly files: Files;
@@ -51,6 +58,7 @@ export interface RunDeps {
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
   readonly attachment?: FetchAttachment;
   readonly browsers?: Pick<Browsers, "run">;
+  readonly shell?: ShellDeps;
   /** What policy says to one more need of this call: a redirect's target. */
   readonly decide: (need: Capability) => Decision;
   readonly now: () => number;
@@ -119,6 +127,11 @@ async function runInChild(call: GrantedCall, deps: RunDeps, stop: AbortSignal): 
   }
 }
 
+const NO_SHELL: ShellDeps = {
+  shells: () => Promise.reject(new AppError("tier_unavailable", "There is no shell here")),
+  timeoutSecs: 60,
+};
+
 /** Step after step, each with its part of the grant alone: no step holds what another one has. */
 async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDeps, stop: AbortSignal): Promise<Ran> {
   const startedAt = deps.now();
@@ -127,7 +140,7 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
   let carried: Uint8Array = new Uint8Array(0);
   let text = "";
   for (const step of HOST_RUNS[name]) {
-    const capabilities = call.grant.capabilities.filter(({ kind }) => kind === step.kind);
+    const capabilities = call.grant.capabilities.filter(({ kind }) => step.kinds.includes(kind));
     if (step.isOptional && capabilities.length === 0) continue;
     const grant = { ...call.grant, capabilities };
     const service = new HostService(grant, { files, net: undefined, now: deps.now });
@@ -137,11 +150,15 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
       if (deps.attachment === undefined) throw new AppError("tool_failed", "This turn has no attachments");
       return deps.attachment({ session, turn, index }, stop);
     };
+    const { shell: { shells, timeoutSecs } = NO_SHELL } = deps;
+    const shell = async (command: Omit<ShellCall, "session">) =>
+      await (await shells()).exec({ ...command, session }, stop);
     const [first] = capabilities;
     const path = first !== undefined && "path" in first ? first.path : "";
     const host = (hostCall: FileHostCall) => service.answer(hostCall, stop);
     const browse = (ask: BrowserAsk) => browseFor(call, deps, ask, stop);
-    const done = await step.run(call.args, carried, { path, host, attachment, browse });
+    const able = { capabilities, path, host, attachment, shell, timeoutSecs, browse };
+    const done = await step.run(call.args, carried, able);
     service.close();
     [carried, text] = [done.content, done.text];
     for (const key of ["readBytes", "writtenBytes"] as const) touched[key] += service.touched[key];

@@ -33,3 +33,16 @@ Deno.test("toLoadOptions() refuses a model that names no provider", () => {
     assert.throws(() => toLoadOptions({ model }, {}), { code: "usage" }, JSON.stringify(model));
   }
 });
+
+Deno.test("findPlace() knows what was handed over, and what the user's references came to", async () => {
+  using machine = makeMachine({
+    "home/.config/oxydra/runner.toml": '[users.ann]\nconfig_path = "ann.toml"\n',
+    "home/.config/oxydra/ann.toml": '[credential_refs]\nK = "env:SOURCE"\nTOKEN = "ref"\nv = "vault:x"\n',
+  });
+  const env = { HOME: machine.home, DENO_DIR: "/cache", SOURCE: "s" };
+  using _realm = enterRealm({ cwd: machine.cwd, env });
+  const place = await findPlace({ user: "ann", env: ["TOKEN=handed"] });
+  assert.deepEqual(place.given, { TOKEN: "handed" });
+  assert.deepEqual(place.env, { ...env, K: "s", TOKEN: "handed" });
+  assert.equal(place.notes.length, 1);
+});

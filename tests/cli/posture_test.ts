@@ -9,6 +9,9 @@ import { writeApprovals } from "#/sandbox/approval_state.ts";
 import { type Machine, makeMachine } from "../config/layers_on_disk.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
+/** Where tests make their folders. */
+const TMP = Deno.env.get("TMPDIR") ?? "/tmp";
+
 const AGENT = `
 [tools.web_search]
 provider = "google"
@@ -250,7 +253,7 @@ Deno.test("toPostureText() fits 80 columns but for what cannot be broken, and ha
     const found = await posture();
     // A short place, as a home folder has, so that only what is really too long is too long.
     const short: Posture = JSON.parse(
-      JSON.stringify(found).replaceAll(found.workspace, "/w").replaceAll(/\/tmp\/\w+/g, "/m"),
+      JSON.stringify(found).replaceAll(found.workspace, "/w").replaceAll(new RegExp(`${TMP}/\\w+`, "g"), "/m"),
     );
     const text = toPostureText(short, 0);
     assert.deepEqual(text.split("\n").filter((line) => line.length > 80), []);

@@ -39,7 +39,7 @@ async function withHouse(script: Script, check: (house: House) => Promise<void>)
   const vendor = await startFakeOpenAi(script);
   const machine = await makeMachine();
   const workspace = join(machine.cwd, WORKSPACE);
-  await Deno.mkdir(join(workspace, "vault"), { recursive: true });
+  for (const name of ["vault", "ipc"]) await Deno.mkdir(join(workspace, name), { recursive: true });
   await Deno.writeTextFile(join(workspace, "vault/key"), "rivers-run-4711");
   const env = { ...machine.env, ...vendorEnv(vendor.url) };
   try {

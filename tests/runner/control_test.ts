@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { ApprovalCard } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { answerApproval, readApprovals, readHealth } from "#/cli/control_client.ts";
 import { openControl } from "#/runner/control.ts";
 import { ControlReply, ControlRequest } from "#/runner/control_frames.ts";
-import { controlPath } from "#/runner/endpoint.ts";
+import { controlPath, prepareControlDir } from "#/runner/endpoint.ts";
 import { toStartupStatus } from "#/runner/startup_status.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
@@ -178,8 +178,23 @@ Deno.test("openControl() takes as many as controlClientsMax, and the place of a 
   assert.throws(() => openControl(left, deps), { code: "config_invalid" });
 });
 
-Deno.test("controlPath() refuses a path that no socket can have; nobody there is said as such", async () => {
-  assert.throws(() => controlPath(`/${"x".repeat(90)}`), { code: "config_invalid" });
+Deno.test("a workspace whose path no socket can have has its socket in a folder of the owner's alone", async () => {
+  using desk = openDesk();
+  const deep = join(Deno.makeTempDirSync(), ..."abcdefgh".split("").map((letter) => letter.repeat(20)));
+  assert.equal(controlPath(deep), join(deep, "runner-control.sock"));
+  Deno.mkdirSync(deep, { recursive: true });
+  const path = controlPath(deep);
+  assert.match(path, new RegExp(`^/tmp/oxydra-${Deno.uid()}/\\d+-\\d+\\.sock$`));
+  prepareControlDir(deep);
+  assert.equal((Deno.statSync(dirname(path)).mode ?? 0) & 0o777, 0o700);
+  const control = openControl(deep, toControlDeps(desk.approvals));
+  assert.equal(control.path, path);
+  assert.equal((await readApprovals(path)).length, 1);
+  control.close();
+  assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+});
+
+Deno.test("nobody at a control socket is said as such", async () => {
   await assert.rejects(readApprovals("/nowhere/at/all.sock"), { code: "gateway_unreachable" });
 });
 

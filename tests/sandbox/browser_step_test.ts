@@ -24,7 +24,7 @@ function openDeps() {
 
 Deno.test("BROWSER_STEPS browses with no file, then saves the picture with no browser", async () => {
   const [browse, save] = BROWSER_STEPS;
-  assert.deepEqual([browse.kind, save.kind], ["browser", "fs.write"]);
+  assert.deepEqual([browse.kinds, save.kinds], [["browser"], ["fs.write"]]);
   const { deps, calls, asks } = openDeps();
   const args = { action: "screenshot", path: "/shared/a.png", tabId: "t1" };
   const { content, text } = await browse.run(args, new Uint8Array(0), deps);
