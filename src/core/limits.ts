@@ -627,6 +627,8 @@ export const LIMITS = {
   wallEntriesMax: 1_000_000,
   /** Folders below one mount that are looked through for settings to cover, the higher ones first. */
   wallCoverFoldersMax: 2_000,
+  /** Folders of settings below one mount. */
+  wallCoveredMax: 128,
   /** Memory that one walled process may reserve beyond its bound: Chromium and Deno reserve 1 GB and use a tenth (measured). */
   wallReservedBytesMax: 4_294_967_296,
   /** Files that one walled process may have open. */

@@ -25,7 +25,7 @@ const UBUNTU_PROFILE =
 export function toStatus({ version, failure, notes }: BwrapTrial, root = ""): TierStatus {
   const about = version === undefined ? "bubblewrap" : `bubblewrap ${version}`;
   if (failure === undefined) return { available: true, about, notes };
-  const [reason, install] = version === undefined ? explainMissing(root) : explain(failure, root);
+  const [reason, install] = version === undefined ? explainMissing(root) : explain(version, failure, root);
   return { available: false, about, reason, ...(install === undefined ? {} : { install }), notes };
 }
 
@@ -37,17 +37,22 @@ export function isAtLeast(version: string, major: number, minor: number): boolea
 
 type Explanation = readonly [reason: string, install?: string];
 
+const FIRST_WSL: Explanation = ["WSL 1 has no namespaces", "wsl --set-version <distribution> 2"];
+
 function explainMissing(root: string): Explanation {
-  if (isFirstWsl(root)) return explain("", root);
+  if (isFirstWsl(root)) return FIRST_WSL;
   const ids = /^ID(?:_LIKE)?=.*$/gm;
   const system = (read(`${root}/etc/os-release`).match(ids) ?? []).join(" ");
   const command = INSTALL.find(([pattern]) => pattern.test(system))?.[1];
   return ["bubblewrap is not installed", command ?? "install the package bubblewrap"];
 }
 
-function explain(failure: string, root: string): Explanation {
+function explain(version: string, failure: string, root: string): Explanation {
   const setting = (name: string) => read(`${root}/proc/sys/${name}`).trim();
-  if (isFirstWsl(root)) return ["WSL 1 has no namespaces", "wsl --set-version <distribution> 2"];
+  if (isFirstWsl(root)) return FIRST_WSL;
+  if (!isAtLeast(version, 0, 5)) {
+    return [`bubblewrap ${version} is too old, 0.5 is needed`, "install a newer bubblewrap"];
+  }
   if (setting("user/max_user_namespaces") === "0") {
     return [
       "user namespaces are switched off (user.max_user_namespaces = 0)",

@@ -205,6 +205,6 @@ function escape(path: string): string {
 
 /** A string of the profile language. */
 function quote(text: string): string {
-  if (/[\0-\x1f"]/.test(text) || !text.isWellFormed()) throw new RangeError("This path cannot be written in a profile");
+  if (/[\p{Cc}"]/u.test(text) || !text.isWellFormed()) throw new RangeError("This path cannot be written in a profile");
   return `"${text.replaceAll("\\", "\\\\")}"`;
 }

@@ -8,24 +8,12 @@ const MIB = 1_048_576;
 /** perl is part of every Debian; its calls go to the kernel as they are. */
 const NUMBERS = Deno.build.arch === "x86_64"
   ? {
-    ptrace: 101,
-    keyctl: 250,
-    unshare: 272,
-    personality: 135,
-    io_uring_setup: 425,
-    clone3: 435,
-    process_vm_readv: 310,
-    mount: 165,
+    ...{ ptrace: 101, keyctl: 250, unshare: 272, personality: 135, io_uring_setup: 425, clone3: 435 },
+    ...{ process_vm_readv: 310, mount: 165, memfd_create: 319, shmget: 29 },
   }
   : {
-    ptrace: 117,
-    keyctl: 219,
-    unshare: 97,
-    personality: 92,
-    io_uring_setup: 425,
-    clone3: 435,
-    process_vm_readv: 270,
-    mount: 40,
+    ...{ ptrace: 117, keyctl: 219, unshare: 97, personality: 92, io_uring_setup: 425, clone3: 435 },
+    ...{ process_vm_readv: 270, mount: 40, memfd_create: 279, shmget: 194 },
   };
 
 Deno.test("a process of somebody else is not seen in /proc", async () => {
@@ -76,17 +64,17 @@ Deno.test("what one shell plants in its home and tries in /etc does not run in t
 
 Deno.test("the settings of a project in a mount are neither read nor written, wherever they lie", async () => {
   await using house = await WallHouse.open();
-  const folders = [".oxydra", "app/deep/.oxydra", ".OXYDRA"].map((name) => join(house.shared, name));
+  const folders = [".oxydra", "app/deep/.oxydra"].map((name) => join(house.shared, name));
   for (const folder of folders) {
     Deno.mkdirSync(folder, { recursive: true });
     Deno.writeTextFileSync(join(folder, "agent.toml"), "canary");
   }
   const { stdout } = await house.run(
-    "cat .oxydra/* app/deep/.oxydra/* .OXYDRA/*; for d in .oxydra app/deep/.oxydra; do echo x > $d/agent.toml; rm -rf $d; mv $d gone; done; mv app moved; cat moved/deep/.oxydra/*; mkdir .oxydra/x; ls -A .oxydra",
+    "cat .oxydra/* app/deep/.oxydra/*; for d in .oxydra app/deep/.oxydra; do echo x > $d/agent.toml; rm -rf $d; mv $d gone; done; mv app moved; cat moved/deep/.oxydra/*; mkdir .oxydra/x; ls -A .oxydra",
   );
   assert.equal(stdout, "");
   assert.deepEqual(folders.map((folder) => Deno.readTextFileSync(join(folder.replace("app", "moved"), "agent.toml"))), [
-    ...["canary", "canary", "canary"],
+    ...["canary", "canary"],
   ]);
 });
 
@@ -111,6 +99,7 @@ Deno.test("a call that no shell needs is refused by the filter", async () => {
     ["io_uring", `syscall(${NUMBERS.io_uring_setup}, 1, 0)`, 1],
     ["process_vm_readv", `syscall(${NUMBERS.process_vm_readv}, $$, 0, 0, 0, 0, 0)`, 1],
     ["mount", `syscall(${NUMBERS.mount}, 0, 0, 0, 0, 0)`, 1],
+    ["a large segment of shared memory", `syscall(${NUMBERS.shmget}, 0, 1 << 30, 01600)`, 22],
     ["clone3", `syscall(${NUMBERS.clone3}, 0, 0)`, 38],
     ["a call that is newer than the filter", "syscall(467, 0)", 38],
     ["TIOCSTI", "ioctl(STDIN, 0x5412, my $a = 'x' x 64)", 1],
@@ -219,6 +208,42 @@ Deno.test("a memory hog does not get what it wants", async () => {
   const { stdout, code } = await house.run("perl -", { limits }, hog);
   assert.equal(stdout, "");
   assert.notEqual(code, 0);
+});
+
+Deno.test("memory that no process has mapped counts as well", async () => {
+  await using house = await WallHouse.open();
+  const limits = { ...LIMITS_OF_TESTS, memoryBytesMax: 96 * MIB };
+  // 32 MiB in each of twelve files that are nowhere but in memory.
+  const hog =
+    `$s = 'a' x 1048576; for my $i (1..12) { $fd = syscall(${NUMBERS.memfd_create}, my $n = 'x', 0); open($f[$i], '>&=', $fd); ` +
+    "syswrite($f[$i], $s) for 1..32; } sleep 4; print 'has it'";
+  const { stdout, code } = await house.run("perl -", { limits }, hog);
+  assert.equal(stdout, "");
+  assert.notEqual(code, 0);
+});
+
+Deno.test("kill -9 -1 ends the shell and nothing else", async () => {
+  await using house = await WallHouse.open();
+  const other = await house.start(["/bin/cat"]);
+  const { stdout, code } = await house.run("kill -9 -1; echo alive");
+  assert.deepEqual([stdout === "" || stdout === "alive\n", code], [true, stdout === "" ? 137 : 0]);
+  const writer = other.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("still here"));
+  await writer.close();
+  assert.equal(await new Response(other.stdout).text(), "still here");
+  await Promise.all([other.exited, other.stderr.cancel()]);
+});
+
+Deno.test("the terminal of whoever started the runner is not a shell's", async () => {
+  const root = Deno.makeTempDirSync({ prefix: "oxydra-wall-" });
+  const child = toFilePath(new URL("../sandbox/wall_child.ts", import.meta.url));
+  const command = "(echo typed > /dev/tty) 2>/dev/null && echo reached";
+  const line = [Deno.execPath(), "run", "-A", "--no-check", child, root, "{}", command].map((word) => `'${word}'`).join(
+    " ",
+  );
+  const { stdout } = await new Deno.Command("script", { args: ["-qec", line, "/dev/null"], stdin: "null" }).output();
+  const text = new TextDecoder().decode(stdout);
+  assert.equal(JSON.parse(/^\{.*\}/m.exec(text)![0]).stdout, "", text);
 });
 
 Deno.test("a disk filler ends soon after /shared or /tmp is over its bound", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type FilterArch, toFilter } from "#/sandbox/tier_bwrap_filter.ts";
 
 const AUDIT_ARCH = { x86_64: 0xc000003e, aarch64: 0xc00000b7 };
-const [ALLOW, KILL, EPERM, ENOSYS, EAFNOSUPPORT] = [0x7fff0000, 0x80000000, 0x50001, 0x50026, 0x50061];
+const [ALLOW, KILL, EPERM, EINVAL, ENOSYS, EAFNOSUPPORT] = [0x7fff0000, 0x80000000, 0x50001, 0x50016, 0x50026, 0x50061];
 
 /** What the kernel would do: its machine has an accumulator, loads of words, three jumps and a return (linux/bpf_common.h). */
 function judge(program: Uint8Array<ArrayBuffer>, arch: number, number: number, args: readonly number[] = []): number {
@@ -53,6 +53,9 @@ const CASES: readonly (readonly [what: string, x86: number, arm: number, args: r
     ["NETLINK_NETFILTER", 41, 198, [16, 3, 12], EAFNOSUPPORT],
     ["AF_VSOCK", 41, 198, [40, 1, 0], EAFNOSUPPORT],
     ["a pair of AF_TIPC", 53, 199, [30, 1, 0], EAFNOSUPPORT],
+    ["a small segment", 29, 194, [0, 65_536, 0], ALLOW],
+    ["a large segment", 29, 194, [0, 65_537, 0], EINVAL],
+    ["a very large segment", 29, 194, [0, 0x100000000, 0], EINVAL],
     ["TCGETS", 16, 29, [0, 0x5401], ALLOW],
     ["TIOCSTI", 16, 29, [0, 0x5412], EPERM],
     ["TIOCSTI with bits that the kernel drops", 16, 29, [0, 0x100005412], EPERM],

@@ -47,6 +47,7 @@ Deno.test("toStatus() names what is missing and the command that helps", () => {
     [judge(DENIED, { ".dockerenv": "" }), /container that may not make namespaces.*not permitted/, /profile|host/],
     [judge(DENIED, { "proc/sys/kernel/osrelease": "4.4.0-19041-Microsoft\n" }), /WSL 1/, /--set-version/],
     [judge(DENIED, { "proc/sys/kernel/osrelease": "6.6.87-microsoft-standard-WSL2\n" }), /not permitted/, undefined],
+    [judge("bwrap: Unknown option --perms", {}, "0.4.1"), /0\.4\.1 is too old, 0\.5 is needed/, /newer/],
     [judge("bwrap: something new", {}), /^bwrap: something new$/, undefined],
   ];
   for (const [status, reason, install] of cases) {

@@ -127,7 +127,7 @@ Deno.test("BwrapTier.probe() tries it once, says what holds less, and never reje
   assert.equal(status.available, true, status.reason);
   assert.match(status.about, /^bubblewrap \d+\.\d+/);
   assert.equal(await house.driver.probe(), status);
-  assert.equal(status.notes.some((note) => note.includes("root")), Deno.uid() === 0);
+  assert.equal(status.notes.some((note) => note.includes("runs as root")), Deno.uid() === 0);
   const lost = await new BwrapTier({ user: "alice", dir: "/nowhere/at/all" }).probe();
   assert.equal(lost.available, false);
 });

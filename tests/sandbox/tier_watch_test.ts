@@ -90,10 +90,8 @@ Deno.test("TierWatch ends what is over, once, with the reason: bytes, the floor 
   assert.deepEqual(files.ends, [`/shared holds more than ${LIMITS.wallEntriesMax} files`]);
 
   const own = new Machine();
-  let reason: string | undefined;
-  own.watch.add({ mounts: MOUNTS, limits: BOUNDS, look: () => reason }, own.end);
-  await own.look();
-  reason = "too much";
+  const looks = [undefined, "too much"];
+  own.watch.add({ mounts: MOUNTS, limits: BOUNDS, look: () => looks.shift() }, own.end);
   await own.look();
   await own.look();
   assert.deepEqual(own.ends, ["too much"]);
