@@ -559,6 +559,8 @@ export const LIMITS = {
   browserDiskBytesMax: 268_435_456,
   /** Processes and threads of one browser. */
   browserProcessesMax: 1_024,
+  /** Trying a tier's walls from inside, the start of a container included. */
+  walledTrialMs: 30_000,
   /** Ways out for processes behind walls at once, one a process. */
   tunnelsMax: 64,
   /** Connections of one of them, and of all of them; more are answered with 503. */

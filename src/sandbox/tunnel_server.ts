@@ -286,7 +286,9 @@ function pump(from: Socket, to: Socket, onBytes: (bytes: number) => void, passes
     from.pause();
     to.once("drain", () => from.resume());
   });
-  if (passesEnd) from.once("end", () => to.end());
+  // Its end may have come with the head.
+  if (passesEnd && from.readableEnded) to.end();
+  else if (passesEnd) from.once("end", () => to.end());
   from.resume();
 }
 

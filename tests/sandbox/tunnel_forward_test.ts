@@ -7,37 +7,8 @@ import {
   TUNNEL_PORT,
   TUNNEL_SOCKET,
 } from "#/sandbox/tunnel_forward.ts";
+import { hasBwrap, runWalled } from "./tunnel_inside.ts";
 import { mirror, openRealTunnels, openServer, readAll, readUntil } from "./tunnel_kit.ts";
-
-const BWRAP = "/usr/bin/bwrap";
-const hasBwrap = await Deno.stat(BWRAP).then(() => true, () => false);
-
-/** A shell behind walls with no network but a tunnel's folder, and what it prints. */
-async function runWalled(netDir: string, script: string): Promise<string> {
-  const dir = Deno.makeTempDirSync();
-  try {
-    Deno.writeTextFileSync(`${dir}/forward.js`, FORWARD_SCRIPT);
-    const maps = Deno.readTextFileSync("/proc/self/maps");
-    const { files, argv, env } = planForwarder({ denoPath: Deno.execPath(), scriptPath: `${dir}/forward.js`, maps });
-    const set = Object.entries({ ...env, ...PROXY_ENV, PATH: "/usr/bin:/bin", HOME: "/tmp" });
-    const start = `exec 3< <(exec ${argv.join(" ")} 2>&1); read -r -t 20 -u 3 line; echo "$line"`;
-    const { stdout, stderr } = await new Deno.Command(BWRAP, {
-      args: [
-        ...["--unshare-all", "--die-with-parent", "--clearenv", "--ro-bind", "/usr", "/usr"],
-        ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin"],
-        ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", netDir, "/run/oxydra-net"],
-        ...Object.entries(files).flatMap(([inner, host]) => ["--ro-bind", host, inner]),
-        ...set.flatMap(([name, value]) => ["--setenv", name, value]),
-        ...["bash", "-c", `${start}\n${script}`],
-      ],
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  } finally {
-    Deno.removeSync(dir, { recursive: true });
-  }
-}
 
 Deno.test({
   name: "FORWARD_SCRIPT behind real walls gives curl its tunnel, and nothing without a grant",

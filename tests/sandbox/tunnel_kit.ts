@@ -48,10 +48,12 @@ export function openRealTunnels(
   };
 }
 
-/** Writes text to a socket, and gives back all that comes until its end. */
+/** Writes text to a socket and nothing after it, and gives back all that comes until its end. */
 export async function say(dir: string, text: string): Promise<string> {
   using connection = await Deno.connect({ transport: "unix", path: `${dir}/proxy.sock` });
   await connection.write(new TextEncoder().encode(text));
+  // What was refused may be gone by now.
+  await connection.closeWrite().catch(() => {});
   return await readAll(connection);
 }
 

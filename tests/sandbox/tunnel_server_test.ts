@@ -66,6 +66,13 @@ Deno.test("TunnelServer passes bytes on after CONNECT, and says afterwards what 
   }]);
 });
 
+Deno.test("TunnelServer passes on an end that comes with the head", async () => {
+  using far = openServer(echo);
+  await using house = await openHouse(far.port);
+  assert.equal(await say(house.dir, CONNECT), ESTABLISHED);
+  assert.equal(await say(house.dir, `${CONNECT}hi`), `${ESTABLISHED}hi`);
+});
+
 Deno.test("TunnelServer forwards one absolute-form request with its body, and ends at a second one", async () => {
   using far = openServer(async (connection) => {
     await mirror(connection);
