@@ -108,11 +108,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const roots = { shared: folders.shared, tmp: folders.tmp, vault: folders.vault };
   const files = open.use(openFiles({ roots, kept: openKept({ dir: join(folders.run, "kept"), now: input.now }) }));
   const policy = await openPolicy([...plan.rules, DEFAULT_POLICY]);
-  const audit = openAudit({
-    dir: folders.audit,
-    now: input.now,
-    opened: { version: input.version, policyDigest: policy.digest },
-  });
+  const opened = { version: input.version, policyDigest: policy.digest };
+  const audit = openAudit({ dir: folders.audit, now: input.now, opened });
   open.defer(() => audit.close());
   const secrets = openSecrets(plan.secrets);
   // What a server says of a request goes to the log too, and some repeat the key that they refuse.
