@@ -2,6 +2,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
 import type { Browsed } from "#/sandbox/browser_process.ts";
+import type { BrowserCall, Browsers } from "#/sandbox/browsers.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
 
@@ -40,6 +41,16 @@ export const BROWSER_STEPS = [
     },
   },
 ] as const;
+
+/** What a page reaches is judged as long as its browser lives, in the name of the call that used it last. Throws as `Browsers.run`. */
+export function browseIn(
+  browsers: Pick<Browsers, "run"> | undefined,
+  call: BrowserCall,
+  signal: AbortSignal,
+): Promise<Browsed> {
+  if (browsers === undefined) throw new AppError("tier_unavailable", "There is no browser here");
+  return browsers.run(call, signal);
+}
 
 /**
  * A page's words between two lines with one mark that is new in each call, as web_fetch marks them: whoever wrote them could not know it, so

@@ -7,6 +7,7 @@ import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import type { AuditTrail } from "#/sandbox/audit_trail.ts";
 import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
+import { browseIn } from "#/sandbox/browser_step.ts";
 import type { Browsers } from "#/sandbox/browsers.ts";
 import type { ChildRequest, OnHostCall } from "#/sandbox/child_process.ts";
 import type { Files } from "#/sandbox/files.ts";
@@ -156,7 +157,9 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
     const [first] = capabilities;
     const path = first !== undefined && "path" in first ? first.path : "";
     const host = (hostCall: FileHostCall) => service.answer(hostCall, stop);
-    const browse = (ask: BrowserAsk) => browseFor(call, deps, ask, stop);
+    const record = (decision: Decision) => call.trail.decided(call.identity, decision, call.argsSha256, undefined);
+    const of = { session, source: call.grant.source, decide: deps.decide, record };
+    const browse = (ask: BrowserAsk) => browseIn(deps.browsers, { ...of, ask }, stop);
     const able = { capabilities, path, host, attachment, shell, timeoutSecs, browse };
     const done = await step.run(call.args, carried, able);
     service.close();
@@ -165,19 +168,6 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
   }
   const outputBytes = new TextEncoder().encode(text).length;
   return { reply: { ok: true, code: "ok", text, outputBytes, elapsedMs: deps.now() - startedAt }, touched };
-}
-
-/** What a page reaches is judged as long as its browser lives, in the name of the call that used it last. */
-function browseFor(
-  { request: { session }, grant: { source }, ...call }: GrantedCall,
-  deps: RunDeps,
-  ask: BrowserAsk,
-  stop: AbortSignal,
-) {
-  const { decide, browsers } = deps;
-  if (browsers === undefined) throw new AppError("tier_unavailable", "There is no browser here");
-  const record = (decision: Decision) => call.trail.decided(call.identity, decision, call.argsSha256, undefined);
-  return browsers.run({ session, ask, source, decide, record }, stop);
 }
 
 /** Before it runs: what a call has seen counts, also when it fails. */
