@@ -1,8 +1,9 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest.
+ * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest, browser.
  */
+import { browser } from "./browser.ts";
 import { cancel } from "./cancel.ts";
 import { container } from "./container.ts";
 import { clients } from "./clients.ts";
@@ -49,6 +50,7 @@ const BENCHES = [
   walled,
   container,
   containerGuest,
+  browser,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

@@ -51,6 +51,8 @@ export type Capability =
   | { readonly kind: "shell"; readonly command: string }
   /** Lets what the call runs behind a tier's walls open connections to this host, through the egress process. `host` as in http. */
   | { readonly kind: "connect"; readonly host: string; readonly port: number }
+  /** Does this in the conversation's browser: its pages reach what `http` would let the conversation read. */
+  | { readonly kind: "browser"; readonly action: string }
   | { readonly kind: "clock" }
   | { readonly kind: "random" }
   | { readonly kind: "log" };

@@ -558,6 +558,51 @@ export const LIMITS = {
   egressGraceMs: 10_000,
   /** Between two looks at what an exchange has used. */
   egressWatchMs: 50,
+  /** Browsers of one user at the same time, one a conversation; the one that was idle for longest makes room. */
+  browsersMax: 3,
+  /** A browser that nobody used for so long ends, with everything that it remembers. */
+  browserIdleMs: 300_000,
+  /** Tabs of one browser, popups included; what would be one more is closed. */
+  browserTabsMax: 20,
+  /** From its start to its first answer. */
+  browserStartMs: 20_000,
+  /** A page must answer, and then have loaded, within this; then what is there is shown. */
+  browserNavigateMs: 20_000,
+  /** One command to a browser. A tab that does not answer is closed. */
+  browserCommandMs: 8_000,
+  /** After a navigation or an action a page may go on changing for so long before it is looked at, */
+  browserSettleMs: 1_500,
+  /** and is looked at when it did not change for so long. */
+  browserQuietMs: 80,
+  /** One action as a whole, waiting for its browser included; then the browser is ended. */
+  browserActionMs: 75_000,
+  /** Actions that wait for one browser; one more is refused. */
+  browserWaitingMax: 16,
+  /** Elements of a page of which a snapshot is made. */
+  browserElementsMax: 20_000,
+  /** A snapshot or a list of tabs, in UTF-16 code units, so that the model sees all of it. */
+  browserViewCharsMax: 12_000,
+  /** A name, a text or a value in a snapshot, in UTF-16 code units. */
+  browserNameCharsMax: 200,
+  /** Frames of a page that a snapshot enters. */
+  browserFramesMax: 20,
+  /** Text that one action types, in UTF-16 code units. */
+  browserTypeCharsMax: 10_000,
+  /** Dialogs of one tab that are answered during one action; then the tab is closed. */
+  browserDialogsMax: 8,
+  /** What one action tells of dialogs, downloads and popups; the rest is counted. */
+  browserNotesMax: 12,
+  /** One message of a browser to its driver; one that is larger ends it. */
+  browserMessageBytesMax: 33_554_432,
+  /** A picture of a page, as PNG. */
+  browserPictureBytesMax: 8_388_608,
+  /** Hosts that one browser may have asked for; a further one is refused. */
+  browserHostsMax: 1_000,
+  /** Memory of one browser, all its processes, and what it may keep on disk meanwhile. */
+  browserMemoryBytesMax: 2_147_483_648,
+  browserDiskBytesMax: 268_435_456,
+  /** Processes and threads of one browser. */
+  browserProcessesMax: 1_024,
   /** Trying a tier's walls from inside, the start of a container included. */
   walledTrialMs: 30_000,
   /** Ways out for processes behind walls at once, one a process. */

@@ -11,7 +11,7 @@ export interface ComponentRun {
 
 /** Runs in the runner itself, a few lines under the same grant: what no component may do, because it would hold two powers at once. */
 export interface HostRun {
-  readonly host: "vault_copyto" | "attachment_save" | "shell_exec";
+  readonly host: "vault_copyto" | "attachment_save" | "shell_exec" | "browser";
 }
 
 /** One tool. `needs` is pure: the runner computes it from parsed arguments, and nothing else decides what a call may reach. */

@@ -2,6 +2,7 @@ import { toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
+import type { BrowserHost } from "#/runner/browser_host.ts";
 import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import { toShellSecrets } from "#/runner/plan_shell.ts";
@@ -87,6 +88,8 @@ export interface ToolHostInput extends PlanInput {
   readonly guestStarted: Promise<unknown>;
   /** Attachments of a turn, from its guest. */
   readonly attachment: FetchAttachment;
+  /** Where a browser can be used. Closed with the tools. */
+  readonly browser?: BrowserHost;
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
   /** What the guest was started with. Absent where none is, and then none is tried. */
@@ -107,11 +110,8 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   const roots = { shared: folders.shared, tmp: folders.tmp, vault: folders.vault };
   const files = open.use(openFiles({ roots, kept: openKept({ dir: join(folders.run, "kept"), now: input.now }) }));
   const policy = await openPolicy([...plan.rules, DEFAULT_POLICY]);
-  const audit = openAudit({
-    dir: folders.audit,
-    now: input.now,
-    opened: { version: input.version, policyDigest: policy.digest },
-  });
+  const opened = { version: input.version, policyDigest: policy.digest };
+  const audit = openAudit({ dir: folders.audit, now: input.now, opened });
   open.defer(() => audit.close());
   const secrets = openAllSecrets(plan);
   // What a server says of a request goes to the log too, and some repeat the key that they refuse.
@@ -132,7 +132,9 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => approvals.close());
   const shell = openShell(input, onLog, open);
-  const known = new Map([...toTools(plan.settings), ...tools]);
+  const { browsers, offered = [] } = input.browser ?? {};
+  if (browsers !== undefined) open.defer(() => browsers.close());
+  const known = new Map([...toTools({ ...plan.settings, hasBrowser: browsers !== undefined }), ...tools]);
   const broker = openBroker({
     user: input.user,
     tools: known,
@@ -144,6 +146,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
     secrets,
     attachment: input.attachment,
     ...shell,
+    ...(browsers === undefined ? {} : { browsers }),
     net: toNet(plan, { egress: guarded, secrets, onLog }),
     now: input.now,
     hidden: [{ host: folders.root, virtual: "" }],
@@ -166,6 +169,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       return pools.pids;
     },
     ...installed,
+    offered: [...offered, ...installed.offered],
     close: () => closing.disposeAsync(),
   };
 }

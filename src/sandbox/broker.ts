@@ -17,6 +17,7 @@ import { sha256Of } from "#/lib/chained_line.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import type { Audit } from "#/sandbox/audit.ts";
 import { AuditTrail } from "#/sandbox/audit_trail.ts";
+import type { Browsers } from "#/sandbox/browsers.ts";
 import type { Files } from "#/sandbox/files.ts";
 import { describeCapability } from "#/sandbox/grant.ts";
 import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
@@ -42,6 +43,8 @@ export interface BrokerOptions {
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
   /** Attachments of a turn, from its guest. Without it there are none. */
   readonly attachment?: FetchAttachment;
+  /** Without it there is no browser. */
+  readonly browsers?: Pick<Browsers, "run">;
   /** Where commands run. Without it they do not. */
   readonly shell?: ShellDeps;
   /**

@@ -55,6 +55,7 @@ const CapabilityShape: z.ZodType<Capability> = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("secret"), name: z.string(), hosts: z.array(z.string()) }),
   z.strictObject({ kind: z.literal("config"), section: z.string() }),
+  z.strictObject({ kind: z.literal("browser"), action: z.string() }),
   z.strictObject({ kind: z.literal("shell"), command: z.string() }),
   z.strictObject({ kind: z.literal("connect"), host: z.string(), port: Count }),
   z.strictObject({ kind: z.enum(["clock", "random", "log"]) }),

@@ -53,6 +53,20 @@ export const DEFAULT_POLICY: readonly PolicyRule[] = [
     reason: "this session has read from the vault or spent a secret, and the address could carry it out",
   },
   { id: "default:shell", kinds: ["shell"], effect: "ask", reason: "a command changes what it can reach" },
+  // These only look at what is there already: none of them starts a browser, or goes anywhere.
+  {
+    id: "default:browser view",
+    kinds: ["browser"],
+    names: ["snapshot", "text", "screenshot", "tabs", "health"],
+    effect: "allow",
+  },
+  {
+    id: "default:browser",
+    kinds: ["browser"],
+    names: ["navigate", "act"],
+    effect: "ask",
+    reason: "a page runs scripts, and what is typed or clicked in it may change something",
+  },
   {
     id: "default:connect",
     kinds: ["connect"],

@@ -33,6 +33,7 @@ export function intersect(a: Capability, b: Capability): Capability | undefined 
   }
   if (a.kind === "shell" && b.kind === "shell") return a.command === b.command ? a : undefined;
   if (a.kind === "connect" && b.kind === "connect") return a.host === b.host && a.port === b.port ? a : undefined;
+  if (a.kind === "browser" && b.kind === "browser") return a.action === b.action ? a : undefined;
   if (a.kind === "config" && b.kind === "config") return a.section === b.section ? a : undefined;
   return a.kind === b.kind && (a.kind === "clock" || a.kind === "random" || a.kind === "log") ? a : undefined;
 }
@@ -89,6 +90,8 @@ export function describeCapability(capability: Capability): string {
       return `secret ${capability.name} on ${capability.hosts.join(", ")}`;
     case "config":
       return `config ${capability.section}`;
+    case "browser":
+      return `browser ${capability.action}`;
     case "shell":
       return `shell ${toCommandText(capability.command)}`;
     case "connect":

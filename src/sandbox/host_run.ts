@@ -1,6 +1,9 @@
 import type { Capability } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { HostRun } from "#/core/tool.ts";
+import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
+import type { Browsed } from "#/sandbox/browser_process.ts";
+import { BROWSER_STEPS } from "#/sandbox/browser_step.ts";
 import type { HostAnswer } from "#/sandbox/files.ts";
 import type { FileHostCall } from "#/sandbox/host_call.ts";
 import { runShellStep, type ShellStepDeps } from "#/sandbox/shell_step.ts";
@@ -20,12 +23,16 @@ export interface StepDeps extends ShellStepDeps {
   readonly path: string;
   readonly host: (call: FileHostCall) => Promise<HostAnswer>;
   readonly attachment: (index: number) => ReturnType<FetchAttachment>;
+  /** Does something in the conversation's browser. */
+  readonly browse: (ask: BrowserAsk) => Promise<Browsed>;
 }
 
 /** One step of a host tool: it is granted the capabilities of its kinds, one power a step, and hands content on to the next. */
 export interface HostStep {
   readonly name: string;
   readonly kinds: readonly Capability["kind"][];
+  /** Left out by a call that needs nothing of its kinds. */
+  readonly isOptional?: true;
   run(
     args: unknown,
     carried: Uint8Array,
@@ -85,5 +92,6 @@ const shellExec: readonly HostStep[] = [
 export const HOST_RUNS: Readonly<Record<HostRun["host"], readonly HostStep[]>> = {
   vault_copyto: vaultCopyto,
   attachment_save: attachmentSave,
+  browser: BROWSER_STEPS,
   shell_exec: shellExec,
 };

@@ -14,6 +14,7 @@ export const INTERFACE_OF = {
   config: "config",
   shell: null,
   connect: null,
+  browser: null,
   clock: "clock",
   random: "random",
   log: "log",

@@ -17,7 +17,7 @@ const Names = z.array(line()).min(1);
 
 /**
  * One rule. It is for a capability when every field that it has fits: `under` for fs.*, `hosts`, `methods` and `ports` for http and connect, `names`
- * for secrets and settings, `tools`, `agents` and `users` for who asks, `when` for a session that has seen something private. An agent's
+ * for secrets, settings and what a browser does, `tools`, `agents` and `users` for who asks, `when` for a session that has seen something private. An agent's
  * name is the guest's claim (DESIGN), so `agents` narrows what an honest guest does and is no wall against a broken one.
  */
 export const PolicyRule = z.strictObject({
@@ -100,6 +100,8 @@ export function isFor(rule: PolicyRule, need: Capability, asker: Asker): boolean
     }
     case "config":
       return rule.names?.includes(need.section) ?? true;
+    case "browser":
+      return rule.names?.includes(need.action) ?? true;
     default:
       return true;
   }
@@ -146,6 +148,8 @@ function toConditions(need: Capability): string {
       return `hosts = ${list(need.hosts)}, names = ${list([need.name])}, `;
     case "config":
       return `names = ${list([need.section])}, `;
+    case "browser":
+      return `names = ${list([need.action])}, `;
     default:
       return "";
   }

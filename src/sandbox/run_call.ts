@@ -6,6 +6,9 @@ import { isWithin } from "#/core/virtual_path.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import type { AuditTrail } from "#/sandbox/audit_trail.ts";
+import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
+import { browseIn } from "#/sandbox/browser_step.ts";
+import type { Browsers } from "#/sandbox/browsers.ts";
 import type { ChildRequest, OnHostCall } from "#/sandbox/child_process.ts";
 import type { Files } from "#/sandbox/files.ts";
 import type { FileHostCall, HostCall } from "#/sandbox/host_call.ts";
@@ -55,6 +58,7 @@ export interface RunDeps {
   readonly secrets?: Secrets;
   readonly net?: (decide: (need: Capability) => Decision) => NetService;
   readonly attachment?: FetchAttachment;
+  readonly browsers?: Pick<Browsers, "run">;
   readonly shell?: ShellDeps;
   /** What policy says to one more need of this call: a redirect's target. */
   readonly decide: (need: Capability) => Decision;
@@ -138,6 +142,7 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
   let text = "";
   for (const step of HOST_RUNS[name]) {
     const capabilities = call.grant.capabilities.filter(({ kind }) => step.kinds.includes(kind));
+    if (step.isOptional && capabilities.length === 0) continue;
     const grant = { ...call.grant, capabilities };
     const service = new HostService(grant, { files, net: undefined, now: deps.now });
     call.trail.step(call.identity, step.name, grant, call.argsSha256);
@@ -152,7 +157,11 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
     const [first] = capabilities;
     const path = first !== undefined && "path" in first ? first.path : "";
     const host = (hostCall: FileHostCall) => service.answer(hostCall, stop);
-    const done = await step.run(call.args, carried, { capabilities, path, host, attachment, shell, timeoutSecs });
+    const record = (decision: Decision) => call.trail.decided(call.identity, decision, call.argsSha256, undefined);
+    const of = { session, source: call.grant.source, decide: deps.decide, record };
+    const browse = (ask: BrowserAsk) => browseIn(deps.browsers, { ...of, ask }, stop);
+    const able = { capabilities, path, host, attachment, shell, timeoutSecs, browse };
+    const done = await step.run(call.args, carried, able);
     service.close();
     [carried, text] = [done.content, done.text];
     for (const key of ["readBytes", "writtenBytes"] as const) touched[key] += service.touched[key];

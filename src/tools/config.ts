@@ -15,6 +15,7 @@ export const TOOL_NAMES: readonly string[] = [
   "attachment_save",
   "send_media",
   "shell_exec",
+  "browser",
   "memory_search",
   "memory_save",
   "memory_update",

@@ -1,5 +1,6 @@
 import type { Tool } from "#/core/tool.ts";
 import { toAttachmentSave } from "#/tools/attachment_save.ts";
+import { browser } from "#/tools/browser.ts";
 import { WebSearchConfig } from "#/tools/config.ts";
 import { fileDelete } from "#/tools/file_delete.ts";
 import { fileEdit } from "#/tools/file_edit.ts";
@@ -17,13 +18,15 @@ export interface ToolSettings {
   /** Defaults when absent, which is right for names and schemas. */
   readonly webSearch?: WebSearchConfig;
   readonly attachmentSaveSecs?: number;
+  /** There is a browser to use. */
+  readonly hasBrowser?: boolean;
   /** `[tools.shell] command_timeout_secs` where commands can be run; without it there is no such tool. */
   readonly shellSecs?: number;
 }
 
 /** Every tool there is, by name. A reviewer of what agents can do reads this list; a new tool is one file and one line here. */
 export function toTools(
-  { webSearch = WebSearchConfig.parse({}), attachmentSaveSecs = 60, shellSecs }: ToolSettings = {},
+  { webSearch = WebSearchConfig.parse({}), attachmentSaveSecs = 60, shellSecs, hasBrowser = false }: ToolSettings = {},
 ): ReadonlyMap<string, Tool> {
   const tools = [
     fileRead,
@@ -37,6 +40,7 @@ export function toTools(
     vaultCopyto,
     toAttachmentSave(attachmentSaveSecs),
     ...(shellSecs === undefined ? [] : [toShellExec(shellSecs)]),
+    ...(hasBrowser ? [browser] : []),
   ];
   return new Map(tools.map((tool) => [tool.name, tool as Tool]));
 }

@@ -21,6 +21,7 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
   const deps: StepDeps = {
     capabilities: [],
     timeoutSecs: 60,
+    browse: () => Promise.reject(new TypeError("no browser")),
     shell: () => Promise.reject(new TypeError("no shell")),
     path: "/shared/copy",
     host(call) {
@@ -36,18 +37,16 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
 }
 
 Deno.test("HOST_RUNS has the steps of every tool that the runner runs, each of one kind that its tool needs", () => {
-  const named = [...toTools({ shellSecs: 60 }).values()].flatMap(({ name, run }) =>
+  const named = [...toTools({ hasBrowser: true, shellSecs: 60 }).values()].flatMap(({ name, run }) =>
     "host" in run ? [[name, run.host]] : []
   );
-  assert.deepEqual(named, [["vault_copyto", "vault_copyto"], ["attachment_save", "attachment_save"], [
-    "shell_exec",
-    "shell_exec",
-  ]]);
+  assert.deepEqual(named.map(([tool]) => tool), ["vault_copyto", "attachment_save", "shell_exec", "browser"]);
   assert.deepEqual(
     Object.entries(HOST_RUNS).map(([tool, steps]) => [tool, steps.map(({ name, kinds }) => [name, ...kinds])]),
     [
       ["vault_copyto", [["read", "fs.read"], ["write", "fs.write"]]],
       ["attachment_save", [["save", "fs.write"]]],
+      ["browser", [["browse", "browser"], ["save", "fs.write"]]],
       ["shell_exec", [["run", "shell", "connect"]]],
     ],
   );
