@@ -89,6 +89,8 @@ export class Tab {
     const says = ["Page.enable", "DOM.enable", "Inspector.enable"].map((method) => this.send(method, {}, DONE));
     const chooser = this.send("Page.setInterceptFileChooserDialog", { enabled: true, cancel: true }, DONE);
     const frames = this.send("Page.getFrameTree", {}, Frames);
+    // When it does not run, none of these is waited for, and one that fails unseen would end the driver.
+    for (const one of [...says, chooser, frames]) one.catch(() => {});
     await this.send("Runtime.runIfWaitingForDebugger", {}, DONE);
     await Promise.allSettled([...says, chooser]);
     const { frame } = (await frames).frameTree;
