@@ -167,6 +167,8 @@ export const Bootstrap = z.strictObject({
   offered: z.array(OfferedTool).exactOptional(),
   /** `[tools.shell] command_timeout_secs` where there is a shell; without it the model is offered none. */
   shellSecs: Count.positive().exactOptional(),
+  /** There is a browser; without it the model is offered none. */
+  hasBrowser: z.literal(true).exactOptional(),
   startupStatus: z.strictObject({
     sandbox_tier: z.enum(["micro_vm", "container", "process"]),
     sidecar_available: z.boolean(),

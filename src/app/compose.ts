@@ -235,8 +235,8 @@ async function openTurns(bootstrap: Bootstrap, deps: ComposeDeps, log: EventLog,
   const load = async () => await (await import("#/turn/tokenizer.ts")).openTokenizer();
   const factors = [model, ...bootstrap.fallback ?? []].map((choice) => toTokenFactor(choice.model));
   const tokens = new TokenCounter({ load, factor: Math.max(...factors) });
-  const { shellSecs } = bootstrap;
-  const own = [...toTools(shellSecs === undefined ? {} : { shellSecs }).values()].map((tool) => ({
+  const { shellSecs, hasBrowser = false } = bootstrap;
+  const own = [...toTools({ hasBrowser, ...(shellSecs === undefined ? {} : { shellSecs }) }).values()].map((tool) => ({
     schema: toSchema(tool),
     effect: tool.effect,
   }));

@@ -8,6 +8,7 @@ import { planTools } from "#/runner/plan_tools.ts";
 import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
 import type { TurnOptions } from "#/cli/main.ts";
 import type { Place } from "#/cli/place.ts";
+import type { TierFacts } from "#/runner/startup_status.ts";
 import { describePlan, tellGuest } from "#/cli/start_plan.ts";
 
 /** What a runner of this program is started from, by whichever command. */
@@ -29,6 +30,8 @@ export interface RunnerPlace extends Place {
 export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<Runner> {
   const { loaded, env, folders, version, user, program } = place;
   try {
+    let tiers: TierFacts | undefined;
+    const onTiers = (facts: TierFacts) => tiers = facts;
     const box = toBoxSettings(loaded.config, user.tier);
     const bind = planBind(loaded.config.gateway, { plainText: place.plainText });
     const plan = await describePlan(place);
@@ -45,8 +48,9 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
       lock,
       ...(box === undefined ? {} : { box }),
       ...(place.startedWith === undefined ? {} : { startedWith: place.startedWith }),
-      bootstrap: () => tellGuest(place, plan, version),
-      reload: toReloadInput(place),
+      tiers: () => tiers,
+      bootstrap: () => tellGuest(place, plan, version, onTiers),
+      reload: toReloadInput(place, onTiers),
     });
   } catch (error) {
     lock.release();
@@ -55,7 +59,10 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
 }
 
 /** What reads the configuration again is loaded when it is first wanted. */
-function toReloadInput({ options, loaded, since, version, user, onNote }: RunnerPlace): ReloadInput {
+function toReloadInput(
+  { options, loaded, since, version, user, onNote }: RunnerPlace,
+  onTiers: (facts: TierFacts) => void,
+): ReloadInput {
   let latest = loaded;
   return {
     since,
@@ -66,6 +73,7 @@ function toReloadInput({ options, loaded, since, version, user, onNote }: Runner
       );
       const reread = await rereadSettings({ options, user: user.id, version, settings });
       latest = reread.loaded;
+      onTiers(reread.tiers);
       return reread;
     },
     onNote,

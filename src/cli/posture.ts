@@ -66,10 +66,8 @@ async function readPosture(options: JsonOptions, version: string): Promise<Postu
     environment: Object.keys(env).sort(),
   }));
   const { packages, refused } = await openPackages(folders, env.HOME);
-  const all = new Map([
-    ...toTools(tools.settings),
-    ...packages.flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)),
-  ]);
+  const installed = packages.flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const));
+  const all = new Map([...toTools(tools.settings), ...installed]);
   const health = await ifReached(readHealth(controlPath(folders.ipc)));
   const policy = await openPolicy([...tools.rules, DEFAULT_POLICY]);
   const secrets = listSecrets(loaded, tools);

@@ -2,6 +2,7 @@ import type { Loaded } from "#/config/load.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { checkFolders, prepareWorkspace } from "#/runner/prepare.ts";
 import type { Reloaded } from "#/runner/reload.ts";
+import { NO_TIERS, type TierFacts } from "#/runner/startup_status.ts";
 import type { RunnerSettings } from "#/runner/settings.ts";
 import type { TurnOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
@@ -25,18 +26,19 @@ export interface RereadInput {
  */
 export async function rereadSettings(
   { options, user, version, settings }: RereadInput,
-): Promise<Reloaded & { loaded: Loaded }> {
+): Promise<Reloaded & { readonly loaded: Loaded; readonly tiers: TierFacts }> {
   const place = await findPlace({ ...options, user });
   const { loaded, env, given } = place;
   const plan = await describePlan(place);
   const tools = planTools(loaded.config, env, given);
   const isHere = checkFolders(place.user, loaded, place).root === settings.folders.root;
   const folders = isHere ? prepareWorkspace(place.user, loaded, place) : settings.folders;
-  const read = await tellGuest(place, plan, version);
+  let tiers: TierFacts = NO_TIERS;
+  const read = await tellGuest(place, plan, version, (facts) => tiers = facts);
   // Another tier is another kind of process: a runner that lives keeps its walls.
   const { startupStatus } = settings.told;
   const isSameTier = read.startupStatus.sandbox_tier === startupStatus.sandbox_tier;
   const told = isSameTier ? read : { ...read, startupStatus };
   const later = [...(isHere ? [] : ["workspace_root"]), ...(isSameTier ? [] : ["sandbox_tier"])];
-  return { loaded, later, settings: { told, hosts: plan.hosts, tools, folders } };
+  return { loaded, tiers, later, settings: { told, hosts: plan.hosts, tools, folders } };
 }

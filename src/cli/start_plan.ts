@@ -4,8 +4,8 @@ import { probeLocalServers } from "#/provider/local_servers.ts";
 import { isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import type { Environment, Program } from "#/runner/process_plan.ts";
 import type { Told } from "#/runner/settings.ts";
-import { planShell } from "#/runner/plan_shell.ts";
-import { NO_TIERS, toStartupStatus } from "#/runner/startup_status.ts";
+import { type NoShell, planShell, type ShellPlan } from "#/runner/plan_shell.ts";
+import { type TierFacts, toStartupStatus } from "#/runner/startup_status.ts";
 import type { ResolvedUser } from "#/config/user.ts";
 
 /** What a start is planned from. */
@@ -42,24 +42,48 @@ export async function tellGuest(
   { loaded, env, given = {}, user, program }: PlanPlace,
   described: StartPlan,
   version: string,
+  onTiers: (facts: TierFacts) => void = () => {},
 ): Promise<Told> {
   const { provider, model: selected } = loaded.config.selection;
   const isLost = described.model.type === "demo" && provider === undefined && selected === undefined;
   const plan = isLost ? planStart(loaded, env, await probeLocalServers(fetch)) : described;
   const { model, fallback, settings, store } = plan;
   const wanted = planShell(loaded.config, env, given);
-  const { findShell }: typeof import("#/runner/shell_host.ts") = await import(
-    new URL("../runner/shell_host.ts", import.meta.url).href
-  );
-  const shell = await findShell(wanted, { user: user.id, program, env, runDir: user.folders.run });
+  const facts = await findTiers({ loaded, env, user, program }, wanted);
+  onTiers(facts);
+  const { shell, browser } = facts;
   const told = {
     version,
     timezone: given.TZ ?? plan.timezone,
     model,
     fallback: [...fallback],
     settings,
-    startupStatus: toStartupStatus({ ...NO_TIERS, tier: user.tier, shell }),
+    startupStatus: toStartupStatus(facts),
+    ...(browser.available ? { hasBrowser: true as const } : {}),
     ...(shell.available && !("off" in wanted) ? { shellSecs: wanted.timeoutSecs } : {}),
   };
   return store === undefined ? told : { ...told, store: { url: store.url, token: store.token.reveal() } };
+}
+
+/** What holds shell and browser on this machine. */
+async function findTiers(
+  { loaded, env, user, program }: Pick<PlanPlace, "loaded" | "env" | "user" | "program">,
+  wanted: ShellPlan | NoShell,
+): Promise<TierFacts> {
+  const { findShell, findWalls }: typeof import("#/runner/shell_host.ts") = await import(
+    new URL("../runner/shell_host.ts", import.meta.url).href
+  );
+  const { findBrowser }: typeof import("#/runner/find_browser.ts") = await import(
+    new URL("../runner/find_browser.ts", import.meta.url).href
+  );
+  const place = { user: user.id, program, env, runDir: user.folders.run };
+  const { tools: { browser: config }, user: { behavior } } = loaded.config;
+  const needsWalls = config.enabled && behavior.browser_enabled !== false && config.cdp_url === undefined;
+  const walls = "off" in wanted && needsWalls ? await findWalls({ tier: user.tier }, place) : undefined;
+  const shell = await findShell(wanted, place);
+  return {
+    tier: user.tier,
+    shell,
+    browser: findBrowser({ config, enabled: behavior.browser_enabled, walls: walls ?? shell }),
+  };
 }

@@ -1,3 +1,4 @@
+import { CHROMIUM_NAMES } from "#/sandbox/browser_plan.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { AppError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
@@ -36,7 +37,6 @@ const USES: Readonly<Record<Tier, string>> = {
 };
 
 /** Names of a Chromium, as it is looked for behind the walls. */
-const CHROMIUM = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 const never = new AbortController().signal;
 /** Where the text beside a label begins. */
 const LABEL = 15;
@@ -72,7 +72,7 @@ export function toTierLines(checks: readonly TierCheck[]): string[] {
 
 async function findBrowser(walls: TierDriver | undefined, { user, folders }: TierChecksInput): Promise<TierStatus> {
   if (walls === undefined) return toMissing(`the ${user.tier} tier, whose walls it needs, cannot be used`);
-  const path = await findWalled(walls, { user: user.id, dir: folders.run }, CHROMIUM, never).catch(toReason);
+  const path = await findWalled(walls, { user: user.id, dir: folders.run }, CHROMIUM_NAMES, never).catch(toReason);
   if (path instanceof AppError) return toMissing(path.message);
   if (path !== undefined) return { available: true, about: path, notes: [] };
   if (user.tier === "process") return toMissing("no Chromium was found", "sudo apt-get install chromium");

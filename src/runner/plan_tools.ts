@@ -6,11 +6,19 @@ import type { Environment } from "#/runner/process_plan.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { SecretEntry } from "#/sandbox/secrets.ts";
+import type { Tier } from "#/sandbox/config.ts";
+import type { BrowserConfig } from "#/tools/config.ts";
 import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import type { ToolSettings } from "#/tools/registry.ts";
 
 /** The secret that web_search spends, when its provider wants one. */
 const SEARCH_SECRET = "web_search";
+
+/** What a browser runs behind, and how it is reached. */
+export interface BrowserPlan {
+  readonly config: BrowserConfig;
+  readonly tier: Tier;
+}
 
 /** What a configuration makes of the tools of one start. */
 export interface ToolsPlan {
@@ -22,6 +30,8 @@ export interface ToolsPlan {
   readonly secrets: readonly SecretEntry[];
   readonly egress: Pick<EgressOptions, "allowlist" | "mode" | "proxyUrl">;
   readonly shell: ShellPlan | NoShell;
+  /** Absent where the person wants none. */
+  readonly browser?: BrowserPlan;
 }
 
 /** A plan of defaults, for a tool host without a configuration. */
@@ -40,6 +50,7 @@ export const NO_TOOLS_PLAN: ToolsPlan = {
  */
 export function planTools(config: Config, env: Environment, given: Environment = {}): ToolsPlan {
   const shell = planShell(config, env, given);
+  const browser = planBrowser(config);
   const search = config.tools.web_search;
   const secrets = Object.entries(config.secrets).flatMap(([name, { env: variable, hosts, private: isPrivate }]) =>
     toEntry({ name, variable, hosts, isPrivate }, env)
@@ -62,16 +73,25 @@ export function planTools(config: Config, env: Environment, given: Environment =
       webSearch: search,
       attachmentSaveSecs: config.tools.attachment_save.timeout_secs,
       ...("off" in shell ? {} : { shellSecs: shell.timeoutSecs }),
+      ...(browser === undefined ? {} : { hasBrowser: true }),
     },
     values: toValues(config, env),
     secrets: [...secrets, ...own],
     shell,
+    ...browser,
     egress: {
       allowlist: search.egress_allowlist,
       mode: search.egress_mode,
       ...(search.egress_proxy_url === undefined ? {} : { proxyUrl: search.egress_proxy_url }),
     },
   };
+}
+
+/** The browser of a configuration. Pure. */
+function planBrowser({ tools, user, runner }: Config): { readonly browser: BrowserPlan } | undefined {
+  const { sandbox_tier, browser_enabled = true } = user.behavior;
+  if (!tools.browser.enabled || !browser_enabled) return undefined;
+  return { browser: { config: tools.browser, tier: sandbox_tier ?? runner.default_tier } };
 }
 
 /** The hosts that the person configured are allowed unasked, for this tool alone (DESIGN, "The policy that ships"). */

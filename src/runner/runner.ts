@@ -95,14 +95,9 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const denoDir = await findDenoDir(input.env);
   makeCacheView(denoDir, folders.run);
   const env = toSandboxEnv(input.env, folders.run);
-  const log = openLogFile(join(folders.logs, "runtime.log"));
-  open.defer(() => {
-    log.write("runner: it has stopped");
-    log.close();
-  });
-  const box = input.box === undefined
-    ? undefined
-    : await openBox(input.box, { ...input, env, runnerEnv: input.env, lockPath, denoDir, onLog: log.write });
+  const log = openRuntimeLog(folders, open);
+  const box = input.box &&
+    await openBox(input.box, { ...input, env, runnerEnv: input.env, lockPath, denoDir, onLog: log.write });
   if (box !== undefined) open.defer(() => box.close());
   const told = input.bootstrap();
   told.catch(() => {});
@@ -184,6 +179,15 @@ async function openBox(settings: BoxSettings, input: Omit<GuestBoxInput, "settin
     new URL("./guest_box.ts", import.meta.url).href
   );
   return await openGuestBox({ ...input, settings }, new AbortController().signal);
+}
+
+function openRuntimeLog({ logs }: UserFolders, open: AsyncDisposableStack): LogFile {
+  const log = openLogFile(join(logs, "runtime.log"));
+  open.defer(() => {
+    log.write("runner: it has stopped");
+    log.close();
+  });
+  return log;
 }
 
 /** Reads the configuration again. What does it is loaded when the gateway listens: a start does not wait for it. */

@@ -6,6 +6,8 @@ import { openLogFile } from "#/runner/log_file.ts";
 import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
+import type { BrowserWalls } from "#/runner/browser_host.ts";
+import type { Tier } from "#/sandbox/config.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { ShellDeps } from "#/sandbox/run_call.ts";
 import type { Shells } from "#/sandbox/shell.ts";
@@ -65,7 +67,14 @@ export async function findShell(
   plan: ShellPlan | NoShell,
   place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
 ): Promise<WalledPart> {
-  if ("off" in plan) return toMissing(plan.off);
+  return "off" in plan ? toMissing(plan.off) : await findWalls(plan, place);
+}
+
+/** The walls of a tier, tried on this machine. Never rejects. */
+export async function findWalls(
+  plan: Pick<ShellPlan, "tier">,
+  place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
+): Promise<WalledPart> {
   try {
     const by = toTierName(plan.tier, Deno.build.os);
     // An engine comes and goes; what the kernel does stays the same.
@@ -80,7 +89,7 @@ export async function findShell(
 }
 
 async function pickDriver(
-  { tier }: ShellPlan,
+  { tier }: Pick<ShellPlan, "tier">,
   { user, program, runDir }: Pick<ShellHostInput, "user" | "program"> & { readonly runDir: string },
 ): Promise<TierDriver> {
   const { pickTier }: typeof import("#/sandbox/tiers.ts") = await import(
@@ -135,8 +144,23 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
   };
 }
 
+/** What holds a browser of this user: the walls of the shell's tier, and ways out of its own. Throws AppError `tier_unavailable`. */
+export async function openBrowserWalls(
+  input: Omit<ShellHostInput, "plan"> & { readonly tier: Tier },
+): Promise<BrowserWalls> {
+  const [tier, net] = await Promise.all([
+    pickDriver(input, { ...input, runDir: input.folders.run }),
+    openNet(input, input.onLog, "browser-net"),
+  ]);
+  return { tier, ...net };
+}
+
 /** Ways out for what runs inside, none of them open yet. */
-async function openNet({ egress, folders, program, onLog }: ShellHostInput, onShellLog: (line: string) => void) {
+async function openNet(
+  { egress, folders, program, onLog }: Omit<ShellHostInput, "plan">,
+  onShellLog: (line: string) => void,
+  name = "net",
+) {
   const [{ openTunnels }, { FORWARD_SCRIPT, planForwarder, PROXY_ENV }] = await Promise.all([
     import(new URL("../sandbox/tunnel_client.ts", import.meta.url).href) as Promise<
       typeof import("#/sandbox/tunnel_client.ts")
@@ -147,7 +171,7 @@ async function openNet({ egress, folders, program, onLog }: ShellHostInput, onSh
   ]);
   const tunnels = openTunnels({
     ...egress,
-    dir: join(folders.run, "net"),
+    dir: join(folders.run, name),
     onException: onLog,
     onLog,
     onEnd: ({ id, host, port, upBytes, downBytes }) =>

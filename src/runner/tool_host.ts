@@ -2,7 +2,7 @@ import { toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
-import type { BrowserHost } from "#/runner/browser_host.ts";
+import { openBrowserHost } from "#/runner/browser_host.ts";
 import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import { toShellSecrets } from "#/runner/plan_shell.ts";
@@ -18,12 +18,13 @@ import {
   type SelfCheckOptions,
   toListed,
 } from "#/runner/self_check.ts";
-import { openShellHost } from "#/runner/shell_host.ts";
+import { openBrowserWalls, openShellHost } from "#/runner/shell_host.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { Tool } from "#/core/tool.ts";
 import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
 import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
+import type { Browsers } from "#/sandbox/browsers.ts";
 import { type Broker, type BrokerOptions, openBroker } from "#/sandbox/broker.ts";
 import { rememberCalls } from "#/sandbox/call_memory.ts";
 import { traceCall } from "#/sandbox/call_memory_trace.ts";
@@ -88,8 +89,8 @@ export interface ToolHostInput extends PlanInput {
   readonly guestStarted: Promise<unknown>;
   /** Attachments of a turn, from its guest. */
   readonly attachment: FetchAttachment;
-  /** Where a browser can be used. Closed with the tools. */
-  readonly browser?: BrowserHost;
+  /** Instead of those that the plan wants, for who has walls of their own. Closed with the tools. */
+  readonly browsers?: Browsers;
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
   /** What the guest was started with. Absent where none is, and then none is tried. */
@@ -132,7 +133,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => approvals.close());
   const shell = openShell(input, onLog, open);
-  const { browsers, offered = [] } = input.browser ?? {};
+  const browsers = openBrowser(input, onLog);
   if (browsers !== undefined) open.defer(() => browsers.close());
   const known = new Map([...toTools({ ...plan.settings, hasBrowser: browsers !== undefined }), ...tools]);
   const broker = openBroker({
@@ -169,7 +170,6 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
       return pools.pids;
     },
     ...installed,
-    offered: [...offered, ...installed.offered],
     close: () => closing.disposeAsync(),
   };
 }
@@ -192,6 +192,15 @@ function openShell(
   const host = openShellHost({ user, folders, program, env, plan: shell, egress: options, onLog });
   open.defer(() => host.close());
   return { shell: host, rules: host.rules };
+}
+
+/** The browsers that the person wants; whether one can run is found with the first page. */
+function openBrowser(input: ToolHostInput, onLog: (line: string) => void): Browsers | undefined {
+  const { plan: { browser, egress }, user, folders, program, env } = input;
+  if (input.browsers !== undefined || browser === undefined) return input.browsers;
+  const options = { plan: planEgressOf(input), ...egress };
+  const walls = () => openBrowserWalls({ user, folders, program, env, tier: browser.tier, egress: options, onLog });
+  return openBrowserHost({ user, folders, program, env, config: browser.config, walls, onLog });
 }
 
 /** The installed packages. What reads and checks them is loaded only where there are some (4 ms). */

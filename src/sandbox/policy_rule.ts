@@ -94,10 +94,9 @@ export function isFor(rule: PolicyRule, need: Capability, asker: Asker): boolean
     }
     case "connect":
       return isHostIn(need.host, rule.hosts!) && isPortOf(rule, need.port);
-    case "secret": {
-      const hosts = need.hosts[howMany(rule)]((host) => isHostIn(host, rule.hosts!));
-      return hosts && (rule.names?.includes(need.name) ?? true);
-    }
+    case "secret":
+      if (!need.hosts[howMany(rule)]((host) => isHostIn(host, rule.hosts!))) return false;
+      return rule.names?.includes(need.name) ?? true;
     case "config":
       return rule.names?.includes(need.section) ?? true;
     case "browser":

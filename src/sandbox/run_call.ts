@@ -115,8 +115,7 @@ async function runInChild(call: GrantedCall, deps: RunDeps, stop: AbortSignal): 
   const host = new HostService(grant, { files, net, now: deps.now });
   const onHostCall = (hostCall: HostCall, signal: AbortSignal) =>
     host.answer(hostCall, AbortSignal.any([signal, stop]));
-  const opened = grant.capabilities.map((capability) => INTERFACE_OF[capability.kind]);
-  const interfaces = [...new Set(opened)].filter((name) => name !== null);
+  const interfaces = [...new Set(grant.capabilities.flatMap(({ kind }) => INTERFACE_OF[kind] ?? []))];
   try {
     const request = { tool: tool.name, args, timeoutMs: tool.timeoutMs, interfaces };
     return { reply: await installed.children.run(request, onHostCall, stop), touched: host.touched };

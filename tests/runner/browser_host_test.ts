@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ToolRequest } from "#/core/capability.ts";
-import { type BrowserHostInput, findBrowser, openBrowserHost } from "#/runner/browser_host.ts";
+import { AppError } from "#/core/error.ts";
+import type { BrowserCall } from "#/sandbox/browsers.ts";
+import { openBrowserHost } from "#/runner/browser_host.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { openTools } from "#/runner/tool_host.ts";
-import type { TierDriver, TierStatus } from "#/sandbox/tier.ts";
 import { pickTier } from "#/sandbox/tiers.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import { BrowserConfig } from "#/tools/config.ts";
@@ -14,58 +15,33 @@ import { makeFolders, thisProgram, TOOL_HOST_DEFAULTS } from "../fixture/workspa
 import { FORWARDER, openProxies } from "../sandbox/browser_kit.ts";
 
 const never = new AbortController().signal;
-const UP: TierStatus = { available: true, about: "bubblewrap 9", notes: [] };
+/** For the tests' own proxies. */
+const UNUSED = () => Promise.reject(new TypeError("nobody opens walls"));
 
-function toInput(
-  config: object = {},
-  more: Partial<BrowserHostInput> = {},
-  status = UP,
-  name = "bubblewrap",
-): BrowserHostInput {
-  const tier = { name } as TierDriver;
-  return {
-    ...{ program: thisProgram(), env: denoEnv(), user: "default", folders: makeFolders(), onLog: () => {} },
-    config: BrowserConfig.parse(config),
-    walls: { tier, status, tunnels: openProxies(), forwarder: FORWARDER },
-    hasFile: (path) => path === "/usr/bin/google-chrome",
-    ...more,
+Deno.test("openBrowserHost() opens nothing before the first page, and tries again after what failed", async () => {
+  let asked = 0;
+  const walls = () => {
+    asked++;
+    return Promise.reject(new AppError("tier_unavailable", "no bwrap"));
   };
-}
-
-Deno.test("findBrowser() says where a browser is, or why there is none and what brings it", () => {
-  const { by, about, notes, available } = findBrowser(toInput());
-  assert.deepEqual([available, by, about], [true, "bubblewrap", "/usr/bin/google-chrome behind bubblewrap 9"]);
-  assert.match(notes.join(), /own sandbox is off/);
-  const why = (input: BrowserHostInput) => {
-    const { available, reason, install } = findBrowser(input);
-    assert.equal(available, false);
-    return [reason, install];
-  };
-  assert.match(why(toInput({ enabled: false }))[0]!, /switched off/);
-  assert.match(why(toInput({}, { enabled: false }))[0]!, /switched off/);
-  assert.deepEqual(why(toInput({}, { hasFile: () => false })), ["no Chromium was found", "apt-get install chromium"]);
-  assert.deepEqual(
-    why(toInput({}, {}, { available: false, about: "x", reason: "no bwrap", install: "get it", notes: [] })),
-    ["no bwrap", "get it"],
-  );
-  const { walls: _, ...bare } = toInput();
-  assert.match(why(bare)[0]!, /there are none/);
-  assert.match(findBrowser(toInput({}, { hasFile: () => false }, UP, "container")).about, /of the image/);
-  const own = findBrowser({ ...bare, config: BrowserConfig.parse({ cdp_url: "http://127.0.0.1:9222" }) });
-  assert.deepEqual([own.available, own.about], [true, "the browser at 127.0.0.1:9222"]);
-  assert.match(own.notes.join(), /no walls of ours/);
-});
-
-Deno.test("openBrowserHost() opens none where there is none, and offers the tool where there is one", async () => {
-  const none = openBrowserHost(toInput({ enabled: false }));
-  assert.deepEqual([none.browsers, none.offered, none.plans], [undefined, [], []]);
-  const own = openBrowserHost(toInput({ cdp_url: "http://127.0.0.1:9222" }));
-  assert.ok(own.plans[0]!.args.includes("--allow-net=127.0.0.1:9222"));
-  await own.browsers!.close();
-  const one = openBrowserHost(toInput());
-  assert.deepEqual(one.offered.map(({ schema, effect }) => [schema.name, effect]), [["browser", "privileged"]]);
-  assert.ok(!one.plans[0]!.args.some((arg) => arg.startsWith("--allow")));
-  await one.browsers!.close();
+  const input = { program: thisProgram(), env: denoEnv(), user: "default", folders: makeFolders(), onLog: () => {} };
+  const browsers = openBrowserHost({ ...input, config: BrowserConfig.parse({}), walls });
+  await browsers.end("s");
+  assert.deepEqual([asked, browsers.pids], [0, []]);
+  const call = { session: "s", ask: { action: "health" } } as unknown as BrowserCall;
+  for (const times of [1, 2]) {
+    await assert.rejects(browsers.run(call, never), { code: "tier_unavailable", message: "no bwrap" });
+    assert.equal(asked, times);
+  }
+  await browsers.close();
+  const own = openBrowserHost({
+    ...input,
+    config: BrowserConfig.parse({ cdp_url: "http://127.0.0.1:9" }),
+    walls: UNUSED,
+  });
+  const said: unknown = await own.run(call, never).catch((error) => error);
+  assert.notEqual((said as Error).message, "nobody opens walls");
+  await own.close();
 });
 
 Deno.test("openTools() with a browser: the owner is asked for a navigation, looks are free, a picture is written, and all is in the audit log", async () => {
@@ -74,9 +50,11 @@ Deno.test("openTools() with a browser: the owner is asked for a navigation, look
   await writeGuestLock(thisProgram(), join(folders.run, "guest.lock"));
   const tunnels = openProxies();
   const tier = await pickTier("process", { user: "default", dir: folders.run });
-  const browser = openBrowserHost(
-    toInput({}, { folders, walls: { tier, status: UP, tunnels, forwarder: FORWARDER }, hasFile: () => true }),
-  );
+  const browsers = openBrowserHost({
+    ...{ program: thisProgram(), env: denoEnv(), user: "default", folders, onLog: () => {} },
+    config: BrowserConfig.parse({}),
+    walls: () => Promise.resolve({ tier, tunnels, forwarder: FORWARDER }),
+  });
   const ports = [`${site.port}`];
   const rules: PolicyRule[] = [{ id: "mine", kinds: ["http"], hosts: ["127.0.0.1"], ports, effect: "allow" }];
   const host = await openTools({
@@ -88,10 +66,9 @@ Deno.test("openTools() with a browser: the owner is asked for a navigation, look
       user: "default",
       folders,
     },
-    ...{ now: Date.now, onResolved: () => {}, ...TOOL_HOST_DEFAULTS, browser },
+    ...{ now: Date.now, onResolved: () => {}, ...TOOL_HOST_DEFAULTS, browsers },
     plan: { ...TOOL_HOST_DEFAULTS.plan, rules: [rules] },
   });
-  assert.ok(host.offered.some(({ schema }) => schema.name === "browser"));
   const principal = { user: "default", agent: ["default"], origin: "channel" } as const;
   const call = async (args: object) => {
     const request: ToolRequest = {
