@@ -25,7 +25,13 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const later = ["cli/reread.ts", "runner/read_logs.ts", "runner/reload.ts", "runner/watch_files.ts"];
   // What puts a guest into a container, and carries its connections out of it.
   const boxed = ["runner/guest_box.ts", "runner/relay.ts"];
-  assert.deepEqual(named.sort(), [...entries, ...catalog, ...later, ...boxed].sort());
+  // What holds shells and browsers, its processes and its ways out: a runner from a URL has one version of all of it.
+  const walled = [
+    ...["browser", "browser_plan", "browsers", "shell_rules", "shell_rules_process", "shells"],
+    ...["tier_bwrap", "tier_container", "tier_seatbelt", "tunnel_client", "tunnel_egress", "tunnel_forward"],
+  ].map((name) => `sandbox/${name}.ts`);
+  const found = ["runner/find_browser.ts", "runner/shell_host.ts", "config/credential_refs.ts"];
+  assert.deepEqual(named.sort(), [...entries, ...catalog, ...later, ...boxed, ...walled, ...found].sort());
   // Ink is fetched by whoever starts it, and by nobody else.
   assert.match(nameTuiEntry.toString(), /import\(["']#\/cli\/tui\.ts["']\)/);
 });
