@@ -73,7 +73,12 @@ const WEB: readonly Question[] = [
   { text: "asks your network (192.168.1.1)", tool: "web_fetch", args: { url: "http://192.168.1.1/" } },
 ];
 
-const OTHERS: readonly Question[] = [{ text: "runs a command", tool: "shell_exec", args: {} }];
+const OTHERS: readonly Question[] = [
+  { text: "runs a command", tool: "shell_exec", args: { command: "ls" } },
+  { text: "lets a command reach a host", tool: "shell_exec", args: { command: "ls", network: ["example.com:443"] } },
+  { text: "opens a page in the browser", tool: "browser", args: { action: "navigate", url: PAGE } },
+  { text: "clicks in the browser", tool: "browser", args: { action: "act", kind: "click", ref: "e1" } },
+];
 
 /** Asks the policy in force what an agent can do unasked, asked, and not at all. Pure. */
 export function answerQuestions(judge: Judge): readonly Answered[] {

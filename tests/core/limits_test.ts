@@ -12,6 +12,6 @@ Deno.test("LIMITS fit into one another", () => {
 Deno.test("every limit is a positive integer with its unit last", () => {
   for (const [name, value] of Object.entries(LIMITS)) {
     assert.ok(Number.isInteger(value) && value > 0, name);
-    assert.match(name, /(Max|Ms|Secs|Credit)$/, name);
+    assert.match(name, /(Max|Ms|Secs|Credit|Default|FloorBytes)$/, name);
   }
 });
