@@ -51,7 +51,7 @@ export async function tellGuest(
   const { findShell }: typeof import("#/runner/shell_host.ts") = await import(
     new URL("../runner/shell_host.ts", import.meta.url).href
   );
-  const shell = await findShell(wanted, { user: user.id, program, env, runDir: user.folders.run });
+  const shell = await findShell(wanted, { user: user.id, program, env, folders: user.folders });
   const told = {
     version,
     timezone: given.TZ ?? plan.timezone,

@@ -1,18 +1,19 @@
 import type { UserFolders } from "#/config/user.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
 import { openLogFile } from "#/runner/log_file.ts";
 import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
+import type { TierPlace } from "#/runner/tier_options.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { ShellDeps } from "#/sandbox/run_call.ts";
 import type { Shells } from "#/sandbox/shell.ts";
 import { toTierName } from "#/sandbox/tiers.ts";
 import type { ShellRules } from "#/sandbox/shell_rules.ts";
 import type { ShellForwarder } from "#/sandbox/shells.ts";
-import type { TierDriver } from "#/sandbox/tier.ts";
+import type { TierDriver, TierStatus } from "#/sandbox/tier.ts";
 
 /** What the shells of one user are opened from. */
 export interface ShellHostInput extends PlanInput {
@@ -63,30 +64,62 @@ export function openShellHost(input: ShellHostInput): ShellHost {
 /** What would hold the shells of this plan: its tier is tried on this machine. Never rejects. */
 export async function findShell(
   plan: ShellPlan | NoShell,
-  place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
+  place: Omit<TierPlace, "image">,
 ): Promise<WalledPart> {
   if ("off" in plan) return toMissing(plan.off);
   try {
     const by = toTierName(plan.tier, Deno.build.os);
     // An engine comes and goes; what the kernel does stays the same.
     const key = by === "bubblewrap" ? toTierKey(place.env) : undefined;
-    const known = key === undefined ? undefined : recallTier(place.runDir, key);
-    const status = known ?? await (await pickDriver(plan, place)).probe();
-    if (known === undefined && key !== undefined) keepTier(place.runDir, key, status);
+    const { run } = place.folders;
+    const known = key === undefined ? undefined : recallTier(run, key);
+    const status = known ?? await tryTier(plan, place);
+    if (known === undefined && key !== undefined) keepTier(run, key, status);
     return { ...status, ...(status.available && by !== undefined ? { by } : {}) };
   } catch (error) {
     return toMissing(error instanceof Error ? error.message : String(error));
   }
 }
 
+/**
+ * Makes what a start in this tier needs and does not have, an image, which takes minutes: before a guest waits for what it is told. What keeps it
+ * from being made is in `logs/sidecar.log`, and that it is missing in what `findShell` finds. Never rejects.
+ */
+export async function prepareShell(
+  plan: ShellPlan | NoShell,
+  place: Omit<TierPlace, "image" | "folders"> & { readonly folders: UserFolders },
+): Promise<void> {
+  if ("off" in plan) return;
+  const log = openLogFile(join(place.folders.logs, "sidecar.log"));
+  try {
+    await (await pickDriver(plan, place, log.write)).prepare?.();
+  } catch (error) {
+    log.write(`the ${plan.tier} tier: ${toPublicError(error, "").message}`);
+  } finally {
+    log.close();
+  }
+}
+
+async function tryTier(plan: ShellPlan, place: Omit<TierPlace, "image">): Promise<TierStatus> {
+  const driver = await pickDriver(plan, place);
+  try {
+    return await driver.probe();
+  } finally {
+    await driver.close?.();
+  }
+}
+
+/** An engine is looked for when it is asked for: nothing of it is loaded for the process tier. */
 async function pickDriver(
-  { tier }: ShellPlan,
-  { user, program, runDir }: Pick<ShellHostInput, "user" | "program"> & { readonly runDir: string },
+  { tier, image }: ShellPlan,
+  place: Omit<TierPlace, "image">,
+  onLog?: (line: string) => void,
 ): Promise<TierDriver> {
-  const { pickTier }: typeof import("#/sandbox/tiers.ts") = await import(
-    new URL("../sandbox/tiers.ts", import.meta.url).href
-  );
-  return await pickTier(tier, { user, dir: runDir, pdeathsig: toParent(program).pdeathsig });
+  const [{ pickTier }, { toTierOptions }] = await Promise.all([
+    import(new URL("../sandbox/tiers.ts", import.meta.url).href) as Promise<typeof import("#/sandbox/tiers.ts")>,
+    import(new URL("./tier_options.ts", import.meta.url).href) as Promise<typeof import("#/runner/tier_options.ts")>,
+  ]);
+  return await pickTier(tier, await toTierOptions({ ...place, image }, onLog));
 }
 
 async function openRules({ plan, program, env, folders }: ShellHostInput): Promise<ShellRules> {
@@ -109,7 +142,7 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
   const onShellLog = (line: string) => log.write(line);
   const [{ openShells }, driver, net] = await Promise.all([
     import(new URL("../sandbox/shells.ts", import.meta.url).href) as Promise<typeof import("#/sandbox/shells.ts")>,
-    pickDriver(input.plan, { ...input, runDir: folders.run }),
+    pickDriver(input.plan, input, onShellLog),
     openNet(input, onShellLog),
   ]);
   await driver.sweep(user).catch(() => 0);
@@ -129,7 +162,7 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
     shells,
     async close() {
       await shells.close();
-      await net.tunnels.close();
+      await Promise.all([net.tunnels.close(), driver.close?.()]);
       log.close();
     },
   };
