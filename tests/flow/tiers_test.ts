@@ -139,9 +139,11 @@ for (const tier of TIERS.slice(1)) {
         assert.deepEqual([found.available, found.chosen], [true, true], doctor.out);
         assert.match(found.about, tier === "container" ? /^Docker .* \(runc\)$/ : /^Docker .* \(runsc\)$/);
         const shell = checks.find(({ name }: { name: string }) => name === "shell");
-        assert.match(shell.detail, /^8 tries from inside, all refused$/);
+        // In a kernel of its own one try is none: namespaces there are not this machine's.
+        const tries = tier === "micro_vm" ? 7 : 8;
+        assert.equal(shell.detail, `${tries} tries from inside, all refused`);
         const walls = await runOxydra(["selfcheck"], machine);
-        assert.match(walls.out, /✓ shell +8 tries from inside, all refused/);
+        assert.match(walls.out, new RegExp(`✓ shell +${tries} tries from inside, all refused`));
         await allowShell(machine, "shell-vm:latest", tier);
         await test.engine.importRoot("debian:12-slim", toTar({ nothing: new Uint8Array(1) }), signal);
         const bare = JSON.parse((await runOxydra(["doctor", "--json"], machine)).out);
