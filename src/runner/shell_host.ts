@@ -2,6 +2,7 @@ import type { UserFolders } from "#/config/user.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
+import { prepareNetDir } from "#/runner/endpoint.ts";
 import { openLogFile } from "#/runner/log_file.ts";
 import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
@@ -180,7 +181,8 @@ async function openNet({ egress, folders, program, onLog }: ShellHostInput, onSh
   ]);
   const tunnels = openTunnels({
     ...egress,
-    dir: join(folders.run, "net"),
+    plan: { ...egress.plan, entryUrl: new URL("sandbox/tunnel_egress.ts", program.srcUrl).href },
+    dir: prepareNetDir(folders.run),
     onException: onLog,
     onLog,
     onEnd: ({ id, host, port, upBytes, downBytes }) =>
