@@ -78,13 +78,14 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
   const tools = planTools(loaded.config, env);
   const bind = toBindPlan(loaded.config.gateway);
   const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools, bind };
-  for (const wall of await checkWalls(input, user)) {
+  const image = loaded.config.runner.guest_images.shell_vm;
+  for (const wall of await checkWalls(input, { ...user, image })) {
     await checks.run(wall.name, () => {
       if (!wall.ok) throw new AppError("self_test_failed", wall.detail);
       return wall.detail;
     });
   }
-  const tiers = await checkTiers({ program, env, user, folders, tools });
+  const tiers = await checkTiers({ program, env, user, image, folders, tools });
   const boxed = box === undefined ? {} : { box: { settings: box, user: user.id, denoDir: place.denoDir } };
   const processes = planAll({ ...input, ...boxed });
   const failed = checks.list.find((check) => !check.ok);

@@ -4,7 +4,7 @@ import type { StartedWith } from "#/runner/control_frames.ts";
 import type { RunnerLock } from "#/runner/lock.ts";
 import { planBind } from "#/runner/plan_bind.ts";
 import { toBoxSettings } from "#/runner/plan_start.ts";
-import { planTools } from "#/runner/plan_tools.ts";
+import { planTools, type ToolsPlan } from "#/runner/plan_tools.ts";
 import { type ReloadInput, type Runner, startRunner } from "#/runner/runner.ts";
 import type { TurnOptions } from "#/cli/main.ts";
 import type { Place } from "#/cli/place.ts";
@@ -35,6 +35,8 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
     const box = toBoxSettings(loaded.config, user.tier);
     const bind = planBind(loaded.config.gateway, { plainText: place.plainText });
     const plan = await describePlan(place);
+    const tools = planTools(loaded.config, env, place.given);
+    if (box !== undefined) await prepareBoxedShell(tools, place);
     return await startRunner({
       program,
       version,
@@ -44,7 +46,7 @@ export async function openRunner(place: RunnerPlace, lock: RunnerLock): Promise<
       hosts: plan.hosts,
       port: bind.port,
       bind,
-      tools: planTools(loaded.config, env, place.given),
+      tools,
       lock,
       ...(box === undefined ? {} : { box }),
       ...(place.startedWith === undefined ? {} : { startedWith: place.startedWith }),
@@ -78,4 +80,12 @@ function toReloadInput(
     },
     onNote,
   };
+}
+
+/** Not a literal import: a guest that is a process waits for nothing of this. */
+async function prepareBoxedShell({ shell }: ToolsPlan, { user, program, env, folders }: RunnerPlace): Promise<void> {
+  const { prepareShell }: typeof import("#/runner/shell_host.ts") = await import(
+    new URL("../runner/shell_host.ts", import.meta.url).href
+  );
+  await prepareShell(shell, { user: user.id, program, env, folders });
 }

@@ -22,7 +22,7 @@ export async function runSelfcheck(options: JsonOptions): Promise<number> {
   const port = readEndpoint(folders.ipc)?.port ?? 0;
   const { hosts } = planStart(loaded, env, []);
   const input = { program, env, folders, port, hosts, tools: planTools(loaded.config, env) };
-  const checks = await checkWalls(input, user);
+  const checks = await checkWalls(input, { ...user, image: loaded.config.runner.guest_images.shell_vm });
   const ok = checks.every((check) => check.ok);
   const elapsedMs = Math.round(performance.now() - startedAt);
   console.log(options.json ? toPrintableJson({ ok, elapsedMs, checks }, 2) : toText(checks, elapsedMs));

@@ -76,10 +76,12 @@ async function findTiers(
   const { findBrowser }: typeof import("#/runner/find_browser.ts") = await import(
     new URL("../runner/find_browser.ts", import.meta.url).href
   );
-  const place = { user: user.id, program, env, runDir: user.folders.run };
+  const place = { user: user.id, program, env, folders: user.folders };
   const { tools: { browser: config }, user: { behavior } } = loaded.config;
   const needsWalls = config.enabled && behavior.browser_enabled !== false && config.cdp_url === undefined;
-  const walls = "off" in wanted && needsWalls ? await findWalls({ tier: user.tier }, place) : undefined;
+  const walls = "off" in wanted && needsWalls
+    ? await findWalls({ tier: user.tier, image: loaded.config.runner.guest_images.shell_vm }, place)
+    : undefined;
   const shell = await findShell(wanted, place);
   return {
     tier: user.tier,

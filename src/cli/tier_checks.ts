@@ -7,10 +7,11 @@ import { toMissing } from "#/runner/startup_status.ts";
 import { planEgressOf } from "#/runner/tool_host.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { toSandboxEnv } from "#/runner/cache_view.ts";
+import { toTierOptions } from "#/runner/tier_options.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import { findWalled } from "#/sandbox/self_test_walled.ts";
 import type { TierDriver, TierStatus } from "#/sandbox/tier.ts";
-import { pickTier, type TierOptions } from "#/sandbox/tiers.ts";
+import { pickTier } from "#/sandbox/tiers.ts";
 import { openTunnels } from "#/sandbox/tunnel_client.ts";
 import { toRow } from "#/cli/columns.ts";
 
@@ -26,6 +27,8 @@ export interface TierCheck extends TierStatus {
 /** What is tried, and for whom. */
 export interface TierChecksInput extends PlanInput {
   readonly user: { readonly id: string; readonly tier: Tier };
+  /** `[guest_images] shell_vm`. */
+  readonly image: string;
   readonly folders: UserFolders;
   readonly tools: ToolsPlan;
 }
@@ -43,8 +46,8 @@ const LABEL = 15;
 
 /** Tries every tier, what a browser needs, and the way out of what is behind walls. Changes nothing that stays. Never rejects for what is missing. */
 export async function checkTiers(input: TierChecksInput): Promise<readonly TierCheck[]> {
-  const { user, folders, program } = input;
-  const options: TierOptions = { user: user.id, dir: folders.run, pdeathsig: program.setprivPath ?? undefined };
+  const { user } = input;
+  const options = await toTierOptions({ ...input, user: user.id });
   const tiers = await Promise.all((["process", "container", "micro_vm"] as const).map(async (name) => {
     const driver = await pickTier(name, options).catch(toReason);
     const status = driver instanceof AppError ? toMissing(driver.message) : await driver.probe();
@@ -53,6 +56,7 @@ export async function checkTiers(input: TierChecksInput): Promise<readonly TierC
   const { driver, check } = tiers.find(({ check }) => check.chosen)!;
   const walls = driver instanceof AppError || !check.available ? undefined : driver;
   const [browser, wayOut] = await Promise.all([findBrowser(walls, input), tryWayOut(input)]);
+  await Promise.all(tiers.map(({ driver }) => driver instanceof AppError ? undefined : driver.close?.()));
   return [
     ...tiers.map(({ check }) => check),
     { ...browser, name: "browser", use: "pages, behind the walls of the shell", chosen: false },

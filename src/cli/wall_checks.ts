@@ -6,12 +6,14 @@ import { acquireRunnerLock } from "#/runner/lock.ts";
 import { type AllPlansInput, planAll } from "#/runner/plan_all.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { toListed, toTargets, tryWalls } from "#/runner/self_check.ts";
+import { toTierOptions } from "#/runner/tier_options.ts";
 import { planEgressOf } from "#/runner/tool_host.ts";
 import { openEgress } from "#/sandbox/egress_client.ts";
 import type { Tier } from "#/sandbox/config.ts";
 import { runSelfTest } from "#/sandbox/self_test.ts";
 import { tryEgress, type WallFinding } from "#/sandbox/self_test_process.ts";
 import { tryWalled } from "#/sandbox/self_test_walled.ts";
+import type { TierDriver } from "#/sandbox/tier.ts";
 import { pickTier } from "#/sandbox/tiers.ts";
 
 /** One wall that was tried. */
@@ -23,6 +25,13 @@ export interface WallCheck {
   readonly tries: readonly WallFinding[];
 }
 
+/** Whose shell is tried, in which tier and, where that is one of containers, from which image. */
+export interface ShellUser {
+  readonly id: string;
+  readonly tier: Tier;
+  readonly image: string;
+}
+
 /**
  * The quick part of the attack suite, on this machine, now: the file walk; every process but the runner, tried from inside with its exact
  * flags; the way out, asked for addresses inside; and for a user the walls of the shell. Beside a gateway that lives it changes nothing. Throws
@@ -30,7 +39,7 @@ export interface WallCheck {
  */
 export async function checkWalls(
   input: AllPlansInput,
-  user?: { readonly id: string; readonly tier: Tier },
+  user?: ShellUser,
 ): Promise<readonly WallCheck[]> {
   const { folders, program, env, hosts, tools: { egress } } = input;
   // Whoever has the lock makes what the flags name; a runner that lives has made it.
@@ -69,19 +78,22 @@ async function askWayOut(
 
 /** A machine without a sandbox has no shell: nothing is behind walls that do not stand. */
 async function checkShell(
-  { id, tier }: { readonly id: string; readonly tier: Tier },
-  { folders, program }: AllPlansInput,
+  { id, tier, image }: ShellUser,
+  { folders, program, env }: AllPlansInput,
 ): Promise<WallCheck> {
-  const options = { user: id, dir: folders.run, pdeathsig: program.setprivPath ?? undefined };
+  let driver: TierDriver | undefined;
   try {
-    const driver = await pickTier(tier, options);
+    driver = await pickTier(tier, await toTierOptions({ user: id, folders, program, env, image }));
     const { available, reason } = await driver.probe();
     if (!available) throw new AppError("tier_unavailable", reason ?? "it cannot be used");
     const never = new AbortController().signal;
-    return await check("shell", () => tryWalled(driver, { user: id, dir: folders.run }, never), "tries from inside");
+    const walls = driver;
+    return await check("shell", () => tryWalled(walls, { user: id, dir: folders.run }, never), "tries from inside");
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { name: "shell", ok: true, detail: `there is none, so nothing to try: ${error.message}`, tries: [] };
+  } finally {
+    await driver?.close?.();
   }
 }
 

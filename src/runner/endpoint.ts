@@ -5,6 +5,9 @@ import { writePrivateFile } from "#/runner/lock.ts";
 /** Longest path of a Unix socket that every system here takes: `sun_path` has 104 (macOS) or 108 bytes with its NUL (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 100;
 
+/** Longest path of the folder of tunnels: sockets in it are `<tunnel>/proxy.sock`, and the browser's are longer. */
+const NET_DIR_BYTES_MAX = 80;
+
 /** Where a live gateway is. */
 export interface Endpoint {
   readonly port: number;
@@ -28,12 +31,31 @@ export function controlPath(ipcDir: string, tmpDir: string = "/tmp"): string {
   const ipc = lookAt(ipcDir);
   // Nobody listens for a folder that is not there.
   if (ipc === undefined) return path;
+  return `${shortDir(tmpDir)}/${ipc.dev}-${ipc.ino}.sock`;
+}
+
+/**
+ * Where the sockets of ways out are: `<runDir>/<name>`, or where that is too long a folder beside the control sockets of deep workspaces, made
+ * here. `runDir` exists. Throws as `controlPath`.
+ */
+export function prepareNetDir(runDir: string, name: "net" | "bnet", tmpDir: string = "/tmp"): string {
+  const dir = join(runDir, name);
+  if (new TextEncoder().encode(dir).length <= NET_DIR_BYTES_MAX) return dir;
+  const { dev, ino } = Deno.lstatSync(runDir);
+  const short = shortDir(tmpDir);
+  Deno.mkdirSync(short, { recursive: true, mode: 0o700 });
+  // Somebody may have been faster.
+  return `${shortDir(tmpDir)}/${dev}-${ino}.${name}`;
+}
+
+/** A folder whose path is short, of ours alone if it is there. Throws AppError `config_invalid` when it is somebody else's. */
+function shortDir(tmpDir: string): string {
   const dir = join(tmpDir, `oxydra-${Deno.uid()}`);
   const info = lookAt(dir);
   if (info !== undefined && !(info.isDirectory && info.uid === Deno.uid() && ((info.mode ?? 0) & 0o077) === 0)) {
     throw new AppError("config_invalid", `${dir} must be a folder that is yours alone (mode 0700); remove it`);
   }
-  return `${dir}/${ipc.dev}-${ipc.ino}.sock`;
+  return dir;
 }
 
 /** Makes the folder of a control socket, for who is about to listen there. Throws as `controlPath`. */

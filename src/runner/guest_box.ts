@@ -1,6 +1,5 @@
 import { AppError, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
-import { sha256Hex } from "#/lib/sha256.ts";
 import type { Bootstrap } from "#/app/bootstrap.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { BoxedBody } from "#/runner/boxed_body.ts";
@@ -12,9 +11,11 @@ import type { BindPlan } from "#/runner/plan_bind.ts";
 import { type BoxPlan, type BoxSettings, planBox } from "#/runner/plan_box.ts";
 import { planRelay } from "#/runner/plan_relay.ts";
 import type { PlanInput } from "#/runner/process_plan.ts";
+import { toEnginePlace, toWorkspaceId } from "#/runner/tier_options.ts";
 import type { Engine, EngineInfo } from "#/sandbox/engine.ts";
 import { findEngine } from "#/sandbox/engine_find.ts";
 import { toTar } from "#/sandbox/engine_tar.ts";
+import { toKernelRuntime } from "#/sandbox/tier_container_plan.ts";
 import DOCKERFILE from "./guest_image.txt" with { type: "text" };
 
 /** What the containers of one runner's guests are made with. */
@@ -56,9 +57,6 @@ export interface GuestBox {
 /** The default of `[guest_images] oxydra_vm`. */
 const OWN_IMAGE = "oxydra-vm:latest";
 
-/** Names of OCI runtimes that give a container a kernel of its own: gVisor and Kata. */
-const KERNEL_RUNTIME = /^(runsc|gvisor|kata(-[\w-]+)?|io\.containerd\.(runsc|kata)[\w.-]*)$/;
-
 /** An engine that has what a tier needs. */
 interface BoxEngine extends AsyncDisposable {
   readonly engine: Engine;
@@ -92,7 +90,7 @@ export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): P
     await using open = new AsyncDisposableStack();
     const { engine, info, runtime, hasImage } = open.use(await findBoxEngine(settings, runnerEnv, signal));
     if (!hasImage) await makeImage(engine, settings.image, onLog, signal);
-    const workspace = (await sha256Hex(folders.root)).slice(0, 12);
+    const workspace = await toWorkspaceId(folders);
     const labels = { "oxydra.user": user, "oxydra.workspace": workspace, "oxydra.role": "guest" };
     for (const { id } of await engine.list(labels, signal)) await engine.remove(id, signal);
     const networks = open.use(new BoxNetworks(engine.socketPath));
@@ -113,12 +111,11 @@ export async function openGuestBox(input: GuestBoxInput, signal: AbortSignal): P
 
 async function findBoxEngine(
   { tier, image }: BoxSettings,
-  { DOCKER_HOST: dockerHost = "", XDG_RUNTIME_DIR: runtimeDir = "" }: Readonly<Record<string, string>>,
+  runnerEnv: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<BoxEngine> {
   await using open = new AsyncDisposableStack();
-  const place = { dockerHost, ...(runtimeDir === "" ? {} : { runtimeDir }), uid: Deno.uid() ?? 0 };
-  const engine = open.use(await findEngine(place, signal));
+  const engine = open.use(await findEngine(toEnginePlace(runnerEnv), signal));
   const info = await engine.info(signal);
   const runtime = tier === "micro_vm" ? toKernelRuntime(info) : undefined;
   const hasImage = await engine.image(image, signal) !== undefined;
@@ -161,17 +158,6 @@ async function makeImage(
 ): Promise<void> {
   const Dockerfile = new TextEncoder().encode(DOCKERFILE);
   await engine.build(image, toTar({ Dockerfile }), { onLog: (text) => onLog(`image: ${text.trimEnd()}`) }, signal);
-}
-
-/** The runtime that gives a container a kernel of its own. Throws AppError `tier_unavailable` when the engine has none. Pure. */
-export function toKernelRuntime({ runtimes, about }: Pick<EngineInfo, "runtimes" | "about">): string {
-  const found = runtimes.toSorted().find((name) => KERNEL_RUNTIME.test(name));
-  if (found !== undefined) return found;
-  const how = "install gVisor (runsc install) or Kata Containers, and restart the engine";
-  throw new AppError(
-    "tier_unavailable",
-    `${about} has no runtime with a kernel of its own, only ${runtimes.join(", ")}; ${how}`,
-  );
 }
 
 interface BoxParts {

@@ -11,6 +11,8 @@ import type { TierLimits } from "#/sandbox/tier.ts";
 /** What a configuration makes of the shell. */
 export interface ShellPlan {
   readonly tier: Tier;
+  /** `[guest_images] shell_vm`, for a tier of containers. */
+  readonly image: string;
   /** Beside what the tier sets. */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: TierLimits;
@@ -35,6 +37,7 @@ export function planShell(config: Config, env: Environment, given: Environment):
   if (!shell_enabled) return { off: "behavior.shell_enabled is false" };
   return {
     tier: sandbox_tier ?? config.runner.default_tier,
+    image: config.runner.guest_images.shell_vm,
     env: toShellEnv({ keys, env, given, timezone }),
     limits: toTierLimits(config.user.resources),
     timeoutSecs,

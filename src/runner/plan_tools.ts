@@ -6,7 +6,7 @@ import type { Environment } from "#/runner/process_plan.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { SecretEntry } from "#/sandbox/secrets.ts";
-import type { Tier } from "#/sandbox/config.ts";
+import type { WantedTier } from "#/runner/shell_host.ts";
 import type { BrowserConfig } from "#/tools/config.ts";
 import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import type { ToolSettings } from "#/tools/registry.ts";
@@ -17,7 +17,7 @@ const SEARCH_SECRET = "web_search";
 /** What a browser runs behind, and how it is reached. */
 export interface BrowserPlan {
   readonly config: BrowserConfig;
-  readonly tier: Tier;
+  readonly wanted: WantedTier;
 }
 
 /** What a configuration makes of the tools of one start. */
@@ -91,7 +91,8 @@ export function planTools(config: Config, env: Environment, given: Environment =
 function planBrowser({ tools, user, runner }: Config): { readonly browser: BrowserPlan } | undefined {
   const { sandbox_tier, browser_enabled = true } = user.behavior;
   if (!tools.browser.enabled || !browser_enabled) return undefined;
-  return { browser: { config: tools.browser, tier: sandbox_tier ?? runner.default_tier } };
+  const wanted = { tier: sandbox_tier ?? runner.default_tier, image: runner.guest_images.shell_vm };
+  return { browser: { config: tools.browser, wanted } };
 }
 
 /** The hosts that the person configured are allowed unasked, for this tool alone (DESIGN, "The policy that ships"). */

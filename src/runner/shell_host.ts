@@ -1,20 +1,21 @@
 import type { UserFolders } from "#/config/user.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
+import { prepareNetDir } from "#/runner/endpoint.ts";
 import { openLogFile } from "#/runner/log_file.ts";
 import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
 import type { BrowserWalls } from "#/runner/browser_host.ts";
-import type { Tier } from "#/sandbox/config.ts";
+import type { TierPlace } from "#/runner/tier_options.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { ShellDeps } from "#/sandbox/run_call.ts";
 import type { Shells } from "#/sandbox/shell.ts";
 import { toTierName } from "#/sandbox/tiers.ts";
 import type { ShellRules } from "#/sandbox/shell_rules.ts";
 import type { ShellForwarder } from "#/sandbox/shells.ts";
-import type { TierDriver } from "#/sandbox/tier.ts";
+import type { TierDriver, TierStatus } from "#/sandbox/tier.ts";
 
 /** What the shells of one user are opened from. */
 export interface ShellHostInput extends PlanInput {
@@ -26,6 +27,9 @@ export interface ShellHostInput extends PlanInput {
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
 }
+
+/** The tier of a plan, and what it would run in. */
+export type WantedTier = Pick<ShellPlan, "tier" | "image">;
 
 /** The shells, and the rules about their commands. */
 export interface ShellHost extends ShellDeps {
@@ -65,37 +69,69 @@ export function openShellHost(input: ShellHostInput): ShellHost {
 /** What would hold the shells of this plan: its tier is tried on this machine. Never rejects. */
 export async function findShell(
   plan: ShellPlan | NoShell,
-  place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
+  place: Omit<TierPlace, "image">,
 ): Promise<WalledPart> {
   return "off" in plan ? toMissing(plan.off) : await findWalls(plan, place);
 }
 
 /** The walls of a tier, tried on this machine. Never rejects. */
 export async function findWalls(
-  plan: Pick<ShellPlan, "tier">,
-  place: Pick<ShellHostInput, "user" | "program" | "env"> & { readonly runDir: string },
+  plan: WantedTier,
+  place: Omit<TierPlace, "image">,
 ): Promise<WalledPart> {
   try {
     const by = toTierName(plan.tier, Deno.build.os);
     // An engine comes and goes; what the kernel does stays the same.
     const key = by === "bubblewrap" ? toTierKey(place.env) : undefined;
-    const known = key === undefined ? undefined : recallTier(place.runDir, key);
-    const status = known ?? await (await pickDriver(plan, place)).probe();
-    if (known === undefined && key !== undefined) keepTier(place.runDir, key, status);
+    const { run } = place.folders;
+    const known = key === undefined ? undefined : recallTier(run, key);
+    const status = known ?? await tryTier(plan, place);
+    if (known === undefined && key !== undefined) keepTier(run, key, status);
     return { ...status, ...(status.available && by !== undefined ? { by } : {}) };
   } catch (error) {
     return toMissing(error instanceof Error ? error.message : String(error));
   }
 }
 
+/**
+ * Makes what a start in this tier needs and does not have, an image, which takes minutes: before a guest waits for what it is told. What keeps it
+ * from being made is in `logs/sidecar.log`, and that it is missing in what `findShell` finds. Never rejects.
+ */
+export async function prepareShell(
+  plan: ShellPlan | NoShell,
+  place: Omit<TierPlace, "image" | "folders"> & { readonly folders: UserFolders },
+): Promise<void> {
+  if ("off" in plan) return;
+  const log = openLogFile(join(place.folders.logs, "sidecar.log"));
+  try {
+    await (await pickDriver(plan, place, log.write)).prepare?.();
+  } catch (error) {
+    log.write(`the ${plan.tier} tier: ${toPublicError(error, "").message}`);
+  } finally {
+    log.close();
+  }
+}
+
+async function tryTier(plan: WantedTier, place: Omit<TierPlace, "image">): Promise<TierStatus> {
+  const driver = await pickDriver(plan, place);
+  try {
+    return await driver.probe();
+  } finally {
+    await driver.close?.();
+  }
+}
+
+/** An engine is looked for when it is asked for: nothing of it is loaded for the process tier. */
 async function pickDriver(
-  { tier }: Pick<ShellPlan, "tier">,
-  { user, program, runDir }: Pick<ShellHostInput, "user" | "program"> & { readonly runDir: string },
+  { tier, image }: WantedTier,
+  place: Omit<TierPlace, "image">,
+  onLog?: (line: string) => void,
 ): Promise<TierDriver> {
-  const { pickTier }: typeof import("#/sandbox/tiers.ts") = await import(
-    new URL("../sandbox/tiers.ts", import.meta.url).href
-  );
-  return await pickTier(tier, { user, dir: runDir, pdeathsig: toParent(program).pdeathsig });
+  const [{ pickTier }, { toTierOptions }] = await Promise.all([
+    import(new URL("../sandbox/tiers.ts", import.meta.url).href) as Promise<typeof import("#/sandbox/tiers.ts")>,
+    import(new URL("./tier_options.ts", import.meta.url).href) as Promise<typeof import("#/runner/tier_options.ts")>,
+  ]);
+  return await pickTier(tier, await toTierOptions({ ...place, image }, onLog));
 }
 
 async function openRules({ plan, program, env, folders }: ShellHostInput): Promise<ShellRules> {
@@ -118,7 +154,7 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
   const onShellLog = (line: string) => log.write(line);
   const [{ openShells }, driver, net] = await Promise.all([
     import(new URL("../sandbox/shells.ts", import.meta.url).href) as Promise<typeof import("#/sandbox/shells.ts")>,
-    pickDriver(input.plan, { ...input, runDir: folders.run }),
+    pickDriver(input.plan, input, onShellLog),
     openNet(input, onShellLog),
   ]);
   await driver.sweep(user).catch(() => 0);
@@ -138,7 +174,7 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
     shells,
     async close() {
       await shells.close();
-      await net.tunnels.close();
+      await Promise.all([net.tunnels.close(), driver.close?.()]);
       log.close();
     },
   };
@@ -146,11 +182,11 @@ async function open(input: ShellHostInput): Promise<{ readonly shells: Shells; c
 
 /** What holds a browser of this user: the walls of the shell's tier, and ways out of its own. Throws AppError `tier_unavailable`. */
 export async function openBrowserWalls(
-  input: Omit<ShellHostInput, "plan"> & { readonly tier: Tier },
+  { wanted, ...input }: Omit<ShellHostInput, "plan"> & { readonly wanted: WantedTier },
 ): Promise<BrowserWalls> {
   const [tier, net] = await Promise.all([
-    pickDriver(input, { ...input, runDir: input.folders.run }),
-    openNet(input, input.onLog, "browser-net"),
+    pickDriver(wanted, input, input.onLog),
+    openNet(input, input.onLog, "bnet"),
   ]);
   return { tier, ...net };
 }
@@ -159,7 +195,7 @@ export async function openBrowserWalls(
 async function openNet(
   { egress, folders, program, onLog }: Omit<ShellHostInput, "plan">,
   onShellLog: (line: string) => void,
-  name = "net",
+  name: "net" | "bnet" = "net",
 ) {
   const [{ openTunnels }, { FORWARD_SCRIPT, planForwarder, PROXY_ENV }] = await Promise.all([
     import(new URL("../sandbox/tunnel_client.ts", import.meta.url).href) as Promise<
@@ -171,7 +207,8 @@ async function openNet(
   ]);
   const tunnels = openTunnels({
     ...egress,
-    dir: join(folders.run, name),
+    plan: { ...egress.plan, entryUrl: new URL("sandbox/tunnel_egress.ts", program.srcUrl).href },
+    dir: prepareNetDir(folders.run, name),
     onException: onLog,
     onLog,
     onEnd: ({ id, host, port, upBytes, downBytes }) =>

@@ -199,7 +199,7 @@ function openBrowser(input: ToolHostInput, onLog: (line: string) => void): Brows
   const { plan: { browser, egress }, user, folders, program, env } = input;
   if (input.browsers !== undefined || browser === undefined) return input.browsers;
   const options = { plan: planEgressOf(input), ...egress };
-  const walls = () => openBrowserWalls({ user, folders, program, env, tier: browser.tier, egress: options, onLog });
+  const walls = () => openBrowserWalls({ user, folders, program, env, wanted: browser.wanted, egress: options, onLog });
   return openBrowserHost({ user, folders, program, env, config: browser.config, walls, onLog });
 }
 

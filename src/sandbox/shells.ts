@@ -156,8 +156,8 @@ class UserShells implements Shells {
     if (slot.hasForwarder) return;
     const vars = (env: Readonly<Record<string, string>>) =>
       Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`).join(" ");
-    // `ready` is its first line; it stays, and so does nothing of how it was started.
-    const command = `read -r < <(${vars(forwarder.env)} exec ${forwarder.argv.map(quote).join(" ")} 2>&1) && ` +
+    // `ready` is its first line; it stays, and so does nothing of how it was started. It is no child of the shell, or `wait` would wait for it.
+    const command = `read -r < <(${vars(forwarder.env)} exec ${forwarder.argv.map(quote).join(" ")} 2>&1 &) && ` +
       `[[ $REPLY == ready ]] && unset REPLY && export ${vars(forwarder.proxyEnv)}`;
     const { exitCode, text } = await shell.exec({ command, timeoutMs: LIMITS.shellStartMs }, signal);
     if (exitCode !== 0) {

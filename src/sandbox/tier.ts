@@ -73,4 +73,8 @@ export interface TierDriver {
   open(spec: WalledSpec, signal: AbortSignal): Promise<WalledProcess>;
   /** Removes what a runner of this user that was killed left behind. Returns how many things. */
   sweep(user: string): Promise<number>;
+  /** Makes what takes minutes and is made once, an image; `probe` and `open` never do. Throws AppError `tier_unavailable`. */
+  prepare?(): Promise<void>;
+  /** Ends what it started, waits until that is removed, and gives back what it holds. Nothing is opened after it. Never rejects. */
+  close?(): Promise<void>;
 }

@@ -59,6 +59,8 @@ export class ContainerTier implements TierDriver {
   readonly #watch = new TierWatch();
   /** Containers that an engine could not remove when they ended. */
   readonly #left = new Set<string>();
+  /** Those that are not removed yet. */
+  readonly #living = new Set<WalledContainer>();
   #ready: Promise<Ready & { readonly hasSockets: boolean }> | undefined;
 
   constructor(options: ContainerTierOptions) {
@@ -90,6 +92,21 @@ export class ContainerTier implements TierDriver {
     throw new AppError("cancelled", "The call was cancelled");
   }
 
+  async prepare(): Promise<void> {
+    const { image: name, place, onLog } = this.#options;
+    using engine = await findEngine(place, NO_SIGNAL);
+    if (await engine.image(name, NO_SIGNAL) !== undefined) return;
+    onLog(`building ${name} from ${await this.#findBase(engine)}`);
+    const context = toTar({ Dockerfile: new TextEncoder().encode(DOCKERFILE) });
+    await engine.build(name, context, { onLog: (text) => onLog(text.trimEnd()) }, NO_SIGNAL);
+  }
+
+  async close(): Promise<void> {
+    const ready = await this.#ready?.catch(() => undefined);
+    await Promise.all([...this.#living].map((walled) => walled.kill().then(() => walled.removed)));
+    ready?.engine[Symbol.dispose]();
+  }
+
   async sweep(user: string): Promise<number> {
     let engine: Engine;
     try {
@@ -118,14 +135,9 @@ export class ContainerTier implements TierDriver {
     const engine = await findEngine(this.#options.place, NO_SIGNAL);
     try {
       const info = await engine.info(NO_SIGNAL);
-      const runtime = this.name === "micro_vm" ? toKernelRuntime(info.runtimes) : undefined;
-      if (this.name === "micro_vm" && runtime === undefined) {
-        const text = `${info.about} has no runtime with a kernel of its own, only ${info.runtimes.join(", ")}`;
-        const install =
-          "install gVisor (apt-get install runsc && runsc install) or Kata Containers, and restart the engine";
-        throw new AppError("tier_unavailable", text, { params: { install } });
-      }
-      const image = await engine.image(this.#options.image, NO_SIGNAL) ?? await this.#build(engine);
+      const runtime = this.name === "micro_vm" ? toKernelRuntime(info) : undefined;
+      const image = await engine.image(this.#options.image, NO_SIGNAL);
+      if (image === undefined) throw toUnmade(this.#options.image, await this.#findBase(engine));
       const ready = { engine, info, image, runtime };
       return { ...ready, hasSockets: await this.#try(ready) };
     } catch (error) {
@@ -134,17 +146,14 @@ export class ContainerTier implements TierDriver {
     }
   }
 
-  async #build(engine: Engine): Promise<EngineImage> {
-    const { image: name, isOwnImage, onLog } = this.#options;
+  /** What the missing image would be made from. Throws when that is missing too, or the image is another's to make. */
+  async #findBase(engine: Engine): Promise<string> {
+    const { image: name, isOwnImage } = this.#options;
     const base = /^FROM (\S+)/m.exec(DOCKERFILE)![1]!;
     const missing = !isOwnImage ? name : await engine.image(base, NO_SIGNAL) === undefined ? base : undefined;
-    if (missing !== undefined) {
-      const text = `the image ${missing} is missing, and none is pulled unasked`;
-      throw new AppError("tier_unavailable", text, { params: { install: `docker pull ${missing}` } });
-    }
-    onLog(`building ${name} from ${base}`);
-    await engine.build(name, toTar({ Dockerfile: new TextEncoder().encode(DOCKERFILE) }), { onLog }, NO_SIGNAL);
-    return (await engine.image(name, NO_SIGNAL))!;
+    if (missing === undefined) return base;
+    const text = `the image ${missing} is missing, and none is pulled unasked`;
+    throw new AppError("tier_unavailable", text, { params: { install: `docker pull ${missing}` } });
   }
 
   /** Throws when the walls do not stand. Returns whether sockets of the host can be reached through them. */
@@ -206,7 +215,10 @@ export class ContainerTier implements TierDriver {
         if (!isRemoved) this.#left.add(id);
         onLog(`${name}: ended with ${code}${reason === undefined ? "" : `. ${reason}`}`);
       };
-      return new WalledContainer({ engine, id, pid, stdio, spec, watch: this.#watch, onEnd });
+      const walled = new WalledContainer({ engine, id, pid, stdio, spec, watch: this.#watch, onEnd });
+      this.#living.add(walled);
+      void walled.removed.then(() => this.#living.delete(walled));
+      return walled;
     } catch (error) {
       onLog(`${name}: ${error}`);
       this.#left.add(name);
@@ -226,6 +238,11 @@ function toLabels(
   { user, workspace }: Pick<ContainerTierOptions, "user" | "workspace">,
 ): Readonly<Record<string, string>> {
   return { "oxydra.user": user, "oxydra.workspace": workspace, "oxydra.role": "shell" };
+}
+
+function toUnmade(image: string, base: string): AppError {
+  const install = `start once in this tier: it is made from ${base} then, and logs/sidecar.log tells how that went`;
+  return new AppError("tier_unavailable", `the image ${image} is not made yet`, { params: { install } });
 }
 
 async function discard(walled: WalledProcess): Promise<void> {

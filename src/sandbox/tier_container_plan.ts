@@ -1,3 +1,4 @@
+import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EngineImage, EngineInfo } from "#/sandbox/engine.ts";
 import type { ContainerPlan } from "#/sandbox/engine_body.ts";
@@ -75,11 +76,15 @@ export function planWalled(
 }
 
 /** Names of OCI runtimes that have a kernel of their own: gVisor's and Kata's. Whether one really has is tried. */
-const OWN_KERNEL = /(^|[./-])(runsc|gvisor|kata)/;
+const OWN_KERNEL = /^(runsc|gvisor|kata(-[\w-]+)?|io\.containerd\.(runsc|kata)[\w.-]*)$/;
 
-/** The runtime of the micro_vm tier; undefined when the engine has none. Pure. */
-export function toKernelRuntime(runtimes: readonly string[]): string | undefined {
-  return runtimes.find((name) => OWN_KERNEL.test(name));
+/** The runtime of the micro_vm tier. Throws AppError `tier_unavailable` with `params.install` when the engine has none. Pure. */
+export function toKernelRuntime({ runtimes, about }: Pick<EngineInfo, "runtimes" | "about">): string {
+  const found = runtimes.toSorted().find((name) => OWN_KERNEL.test(name));
+  if (found !== undefined) return found;
+  const install = "install gVisor (apt-get install runsc && runsc install) or Kata Containers, and restart the engine";
+  const text = `${about} has no runtime with a kernel of its own, only ${runtimes.join(", ")}`;
+  throw new AppError("tier_unavailable", text, { params: { install } });
 }
 
 /** What a trial asks inside, for `judgeTrial`. Nothing but bash answers. */

@@ -30,9 +30,12 @@ export class WalledContainer implements WalledProcess {
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
   readonly exited: Promise<WalledEnd>;
+  /** Settles when the engine has removed it, or could not. Never rejects. */
+  readonly removed: Promise<void>;
   readonly #parts: ContainerParts;
   /** Fires when the engine does not even kill. */
   readonly #lost = new AbortController();
+  readonly #removed = Promise.withResolvers<void>();
   #reason: string | undefined;
   #hasEnded = false;
   #isKilled = false;
@@ -41,6 +44,7 @@ export class WalledContainer implements WalledProcess {
   constructor(parts: ContainerParts) {
     const { stdio, spec: { mounts, limits }, watch } = parts;
     this.#parts = parts;
+    this.removed = this.#removed.promise;
     [this.stdin, this.stdout, this.stderr] = [stdio.stdin, stdio.stdout, stdio.stderr];
     const unwatch = watch.add({ mounts, limits }, (reason) => {
       this.#reason = reason;
@@ -79,6 +83,7 @@ export class WalledContainer implements WalledProcess {
       const end = { code: KILLED, reason: `The container engine ${why}: ${what}` };
       stdio.close();
       onEnd(end, false);
+      this.#removed.resolve();
       return end;
     }
   }
@@ -90,6 +95,7 @@ export class WalledContainer implements WalledProcess {
     await untilAborted(stdio.ended, AbortSignal.timeout(ms));
     stdio.close();
     onEnd(end, await engine.remove(id, NO_SIGNAL).then(() => true, () => false));
+    this.#removed.resolve();
   }
 
   async #readReason(): Promise<string | undefined> {

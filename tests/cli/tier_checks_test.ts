@@ -29,6 +29,7 @@ Deno.test("checkTiers() tries each tier, a browser and the way out, and leaves n
     folders,
     tools: NO_TOOLS_PLAN,
     user: { id: "ann", tier: "process" as const },
+    image: "shell-vm:latest",
   };
   const checks = await checkTiers(input);
   assert.deepEqual(checks.map(({ name, chosen }) => `${name} ${chosen}`), [
@@ -51,7 +52,10 @@ Deno.test("checkTiers() says that a browser needs the configured tier, and what 
   const folders = makeFolders();
   const program = { ...thisProgram(), denoPath: "/bin/false" };
   const tools = NO_TOOLS_PLAN;
-  const checks = await checkTiers({ program, env: {}, folders, tools, user: { id: "ann", tier: "process" } });
+  const checks = await checkTiers({
+    ...{ program, env: {}, folders, tools, image: "shell-vm:latest" },
+    user: { id: "ann", tier: "process" },
+  });
   const wayOut = checks.find(({ name }) => name === "way out")!;
   assert.deepEqual([wayOut.available, wayOut.reason], [false, "The egress process did not obey and was stopped"]);
 });

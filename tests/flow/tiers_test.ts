@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
 import type { ChatBody, Script } from "../fake/openai_server.ts";
-import { hasRunsc, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
+import { hasRunsc, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
 import { guestContainers, startGuestEngine } from "../fixture/guest_image.ts";
 import {
   assertGapFree,
@@ -16,6 +16,7 @@ import {
   waitForHealth,
   WORKSPACE,
 } from "../fixture/restarting.ts";
+import { toTar } from "#/sandbox/engine_tar.ts";
 import { isAlive, runOxydra, waitUntil } from "../fixture/system.ts";
 import { type VendorMachine, withVendorMachine } from "../fixture/vendor_machine.ts";
 
@@ -43,8 +44,38 @@ function withMachine(script: Script, body: (machine: VendorMachine) => Promise<v
   return withVendorMachine(script, async (machine) => {
     const env = { ...machine.env, DOCKER_HOST: `unix://${test.socketPath}` };
     await body({ ...machine, env });
-    assert.deepEqual(await guestContainers(test.engine), [], "nothing is left behind");
+    assert.deepEqual(await test.engine.list({ "oxydra.user": "default" }, signal), [], "nothing is left behind");
   });
+}
+
+/** What a shell says of where it is, and whether it gets out: `$1` is a port that this machine listens at. */
+const LOOK = (port: string) =>
+  "id -u; uname -r; cat /proc/1/comm; echo / $(ls /); grep -c . /proc/mounts; grep -E ' /(shared|tmp)? ' /proc/mounts | cut -c1-70; " +
+  "cat /shared/tide.txt; echo low >/shared/ebb.txt; (echo >/usr/x) 2>/dev/null && echo 'wrote /usr'; ls /root /home 2>/dev/null; " +
+  `for to in 127.0.0.1/${port} 172.17.0.1/${port} 1.1.1.1/80; do (echo >/dev/tcp/$to) 2>/dev/null && echo "reached $to"; done; ` +
+  "grep -hE 'NoNewPrivs|CapEff' /proc/self/status | tr '\\t' ' '; echo net $(tail -n +3 /proc/net/dev | cut -d: -f1)";
+
+/** Writes a file with one tool, looks around with the shell, and reads what the shell wrote with another tool. */
+const shellTask = (port: string): Script => (body: ChatBody) => {
+  const results = toolResults(body);
+  const calls = [
+    () => toolCall("file_write", { path: "/shared/tide.txt", content: "high\n" }),
+    () => toolCall("shell_exec", { command: LOOK(port) }, { id: "call_1" }),
+    () => toolCall("file_read", { path: "/shared/ebb.txt" }, { id: "call_2" }),
+  ];
+  const next = calls[results.length];
+  return reply([next === undefined ? text(`After it: ${results[2]}`) : next()]);
+};
+
+/** Lets the shell run unasked, in an image that this machine's own programs are in. */
+async function allowShell(machine: VendorMachine, image = TEST_IMAGE, tier = "process"): Promise<void> {
+  const folder = join(machine.cwd, "../home/.config/oxydra");
+  await Deno.mkdir(folder, { recursive: true });
+  const root = `workspace_root = "${join(machine.cwd, ".oxydra/workspaces")}"\n`;
+  const runner = `${root}default_tier = "${tier}"\n[guest_images]\nshell_vm = "${image}"\n`;
+  await Deno.writeTextFile(join(folder, "runner.toml"), runner);
+  const rule = '[[policy.rules]]\nid = "mine:shell"\nkinds = ["shell"]\neffect = "allow"\n';
+  await Deno.writeTextFile(join(folder, "agent.toml"), rule);
 }
 
 const TIERS = ["process", "container", ...(hasRunsc() ? ["micro_vm"] : [])];
@@ -64,6 +95,89 @@ for (const tier of TIERS) {
       }),
   });
 }
+
+for (const tier of TIERS) {
+  Deno.test({
+    name: `an agent with file and shell tools in the ${tier} tier: one folder, the tier's walls, no network`,
+    ignore,
+    async fn() {
+      using listener = Deno.listen({ hostname: "0.0.0.0", port: 0 });
+      await withMachine(shellTask(`${listener.addr.port}`), async (machine) => {
+        await allowShell(machine);
+        const { code, out, err } = await runOxydra(["run", "--json", "--tier", tier, "the tide?"], machine);
+        assert.equal(code, 0, err);
+        const events = assertGapFree(out);
+        const said = toolResults(machine.vendor.requests.at(-1)!.body)[1]!;
+        console.log(`--- inside the ${tier} tier\n${said}`);
+        assert.equal(events.at(-1)!.payload.text, "After it: low\n");
+        assert.match(said, /^\[exit code 0, in \/shared\]\n/);
+        assert.doesNotMatch(said, /reached|wrote/);
+        for (const line of ["high", "CapEff: 0000000000000000", "net lo"]) {
+          assert.ok(said.split("\n").includes(line), line);
+        }
+        const [, , kernel, first] = said.split("\n");
+        assert.equal(kernel !== Deno.osRelease(), tier === "micro_vm", "a kernel of its own");
+        assert.equal(first, tier === "process" ? "bwrap" : "docker-init", "its own process namespace");
+        const log = read(join(machine.cwd, WORKSPACE, "logs/sidecar.log"));
+        assert.match(log, /shell sh-[\w-]+: command 1: exit 0/);
+        if (tier !== "process") assert.match(log, /oxydra-default-\w{12}-sh-[\w-]+: started from sha256:/);
+      });
+    },
+  });
+}
+
+for (const tier of TIERS.slice(1)) {
+  Deno.test({
+    name: `doctor and selfcheck try the ${tier} tier of the shell, make no image and leave nothing`,
+    ignore,
+    fn: () =>
+      withMachine(task, async (machine) => {
+        await allowShell(machine, TEST_IMAGE, tier);
+        const doctor = await runOxydra(["doctor", "--json"], machine);
+        const { tiers, checks } = JSON.parse(doctor.out);
+        const found = tiers.find(({ name }: { name: string }) => name === tier);
+        assert.deepEqual([found.available, found.chosen], [true, true], doctor.out);
+        assert.match(found.about, tier === "container" ? /^Docker .* \(runc\)$/ : /^Docker .* \(runsc\)$/);
+        const shell = checks.find(({ name }: { name: string }) => name === "shell");
+        // In a kernel of its own one try is none: namespaces there are not this machine's.
+        const tries = tier === "micro_vm" ? 7 : 8;
+        assert.equal(shell.detail, `${tries} tries from inside, all refused`);
+        const walls = await runOxydra(["selfcheck"], machine);
+        assert.match(walls.out, new RegExp(`✓ shell +${tries} tries from inside, all refused`));
+        await allowShell(machine, "shell-vm:latest", tier);
+        await test.engine.importRoot("debian:12-slim", toTar({ nothing: new Uint8Array(1) }), signal);
+        const bare = JSON.parse((await runOxydra(["doctor", "--json"], machine)).out);
+        const unmade = bare.tiers.find(({ name }: { name: string }) => name === tier);
+        assert.deepEqual([unmade.available, unmade.reason], [false, "the image shell-vm:latest is not made yet"]);
+        assert.equal(await test.engine.image("shell-vm:latest", signal), undefined);
+      }),
+  });
+}
+
+Deno.test({
+  name: "a shell whose image cannot be made is absent, and status and sidecar.log say why; the agent goes on",
+  ignore,
+  fn: () =>
+    withMachine(task, async (machine) => {
+      await test.engine.importRoot("debian:12-slim", toTar({ nothing: new Uint8Array(1) }), signal);
+      await allowShell(machine, "shell-vm:latest", "container");
+      const chat = new Running(["chat"], machine);
+      await chat.until(() => chat.err.includes("fake/fake-1"), "no greeting");
+      const { shell_available, startup_status } = await waitForHealth(machine, ({ healthy }) => healthy);
+      assert.equal(shell_available, false);
+      const why = startup_status.degraded_reasons!.map(({ detail }) => detail).join("\n");
+      assert.match(why, /the image shell-vm:latest is not made yet \(to get it: start once in this tier/);
+      const log = read(join(machine.cwd, WORKSPACE, "logs/sidecar.log"));
+      assert.match(
+        log,
+        /building shell-vm:latest from debian:12-slim\n(.*\n)*.*the container tier: the container engine refused/,
+      );
+      await chat.type("the tide?");
+      await chat.until(() => chat.out.includes("The tide is high"), "no answer");
+      assert.ok(!JSON.stringify(machine.vendor.requests.at(-1)!.body).includes("shell_exec"), "no model is told of it");
+      assert.equal(await chat.leave(), 0);
+    }),
+});
 
 Deno.test({
   name: "a guest in a container: status, a second client, a killed container, and a turn that goes on after it",

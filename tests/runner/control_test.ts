@@ -14,7 +14,7 @@ import {
   ShutdownStatus,
   StartedWith,
 } from "#/runner/control_frames.ts";
-import { controlPath, prepareControlDir } from "#/runner/endpoint.ts";
+import { controlPath, prepareControlDir, prepareNetDir } from "#/runner/endpoint.ts";
 import { readLogs } from "#/runner/read_logs.ts";
 import { toStartupStatus } from "#/runner/startup_status.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
@@ -230,6 +230,20 @@ Deno.test("a workspace whose path no socket can have has its socket in a folder 
   assert.equal((await readApprovals(path)).length, 1);
   control.close();
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+});
+
+Deno.test("prepareNetDir(, "net") gives a short folder for any workspace, and none beside what is somebody else's", () => {
+  const run = Deno.makeTempDirSync();
+  assert.equal(prepareNetDir(run, "net"), join(run, "net"));
+  const deep = join(run, "x".repeat(80 - "/net".length - run.length));
+  Deno.mkdirSync(deep);
+  assert.match(prepareNetDir(deep, "net"), new RegExp(`^/tmp/oxydra-${Deno.uid()}/\\d+-\\d+\\.net$`));
+  Deno.mkdirSync(join(run, "tmp"));
+  const short = prepareNetDir(deep, join(run, "tmp"));
+  assert.equal((Deno.statSync(dirname(short)).mode ?? 0) & 0o777, 0o700);
+  assert.equal(prepareNetDir(deep, join(run, "tmp")), short);
+  Deno.chmodSync(dirname(short), 0o777);
+  assert.throws(() => prepareNetDir(deep, join(run, "tmp")), { code: "config_invalid" });
 });
 
 Deno.test("nobody at a control socket is said as such", async () => {

@@ -1,7 +1,7 @@
 /** Guests in containers of a real engine: how they start, end, and what keeps them from it. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { describeBox, toKernelRuntime } from "#/runner/guest_box.ts";
+import { describeBox } from "#/runner/guest_box.ts";
 import { BoxNetworks } from "#/runner/box_network.ts";
 import { toTar } from "#/sandbox/engine_tar.ts";
 import { openBox } from "../fixture/boxed.ts";
@@ -205,15 +205,4 @@ Deno.test({
       await own.close();
     }
   },
-});
-
-Deno.test("toKernelRuntime() takes gVisor or Kata, and refuses an engine that has neither with what to install", () => {
-  const choose = (...runtimes: string[]) => toKernelRuntime({ runtimes, about: "Docker 20" });
-  assert.equal(choose("runc", "runsc"), "runsc");
-  assert.equal(choose("io.containerd.runc.v2", "kata-qemu", "runc"), "kata-qemu");
-  assert.equal(choose("io.containerd.kata.v2", "runc"), "io.containerd.kata.v2");
-  assert.throws(() => choose("runc", "crun", "notkata", "runsc.old"), {
-    code: "tier_unavailable",
-    message: /Docker 20 has no runtime with a kernel of its own, only runc.*install gVisor/,
-  });
 });

@@ -57,7 +57,7 @@ Deno.test("openShellHost() refuses what the person's rules forbid, of shell_exec
 
 Deno.test("findShell() tells what holds a shell, and why there is none", async () => {
   const folders = makeFolders();
-  const place = { user: "default", program: thisProgram(), env: denoEnv(), runDir: folders.run };
+  const place = { user: "default", program: thisProgram(), env: denoEnv(), folders };
   const found = await findShell(toPlan({}), place);
   assert.deepEqual([found.available, found.by], [true, "bubblewrap"]);
   assert.deepEqual(await findShell(toPlan({}), place), found, "kept, and not tried again");

@@ -52,11 +52,18 @@ Deno.test("planWalled() is the spec as a container, run by who owns the folders"
   assert.ok(planWalled(spec, { ...context, runtime: "runsc" }).processesMax > plan.processesMax);
 });
 
-Deno.test("toKernelRuntime() knows gVisor and Kata by their names", () => {
-  for (const name of ["runsc", "kata", "kata-runtime", "io.containerd.kata.v2", "io.containerd.runsc.v1"]) {
-    assert.equal(toKernelRuntime(["runc", name]), name);
+Deno.test("toKernelRuntime() takes gVisor or Kata, and refuses an engine that has neither with what to install", () => {
+  const choose = (...runtimes: string[]) => toKernelRuntime({ runtimes, about: "Docker 20" });
+  for (const name of ["runsc", "kata", "kata-qemu", "io.containerd.kata.v2", "io.containerd.runsc.v1"]) {
+    assert.equal(choose("io.containerd.runc.v2", name, "runc"), name);
   }
-  assert.equal(toKernelRuntime(["runc", "crun", "io.containerd.runc.v2", "youki"]), undefined);
+  assert.throws(() => choose("runc", "crun", "notkata", "runsc.old", "youki"), {
+    code: "tier_unavailable",
+    message: "Docker 20 has no runtime with a kernel of its own, only runc, crun, notkata, runsc.old, youki",
+    params: {
+      install: "install gVisor (apt-get install runsc && runsc install) or Kata Containers, and restart the engine",
+    },
+  });
 });
 
 const GOOD = ["Linux version 6.1.0 (x)", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"]

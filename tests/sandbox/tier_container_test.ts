@@ -158,8 +158,11 @@ Deno.test({
       const { engine } = bed.test;
       const context = toTar({ Dockerfile: new TextEncoder().encode(`FROM ${TEST_IMAGE}\nENV A=b\n`) });
       await engine.build("debian:12-slim", context, { onLog: () => {} }, signal);
-      const [, reason] = await tell(bed.make({ image: "shell-vm:latest", isOwnImage: true }));
-      assert.match(`${reason}`, /refused: The command .*apt-get update.* returned a non-zero code/);
+      const own = bed.make({ image: "shell-vm:latest", isOwnImage: true });
+      assert.deepEqual((await tell(own)).slice(0, 2), [false, "the image shell-vm:latest is not made yet"]);
+      await assert.rejects(openIn({ ...bed, driver: own }, ["/bin/bash"]), /is not made yet/);
+      assert.ok(!bed.log.some((line) => line.startsWith("building")), "who only looks makes nothing");
+      await assert.rejects(own.prepare(), /refused: The command .*apt-get update.* returned a non-zero code/);
       const bare = toTar({ Dockerfile: new TextEncoder().encode("FROM scratch\nCOPY x /x\n"), x: new Uint8Array(1) });
       await engine.build("bare:1", bare, { onLog: () => {} }, signal);
       assert.deepEqual(await tell(bed.make({ image: "bare:1" })), [
