@@ -10,8 +10,8 @@
 #
 # Before each command the shell forks a checkpoint of itself, which reads the requests until the command has ended. Commands run at the top
 # level and not in a function, or `declare` and `return` would mean something else in them, and in a text of one line, or bash would count
-# lines from here; `builtin`, because a command may define functions of any name. Our own stdout and stderr are /dev/null: `set -x` shows
-# nothing of ours.
+# lines from here; `builtin`, because a command may define functions of any name, and where it defines that and `unset`, the POSIX mode, in
+# which `unset` is no function. Our own stdout and stderr are /dev/null: `set -x` shows nothing of ours.
 exec 240<&0 241>&1 </dev/null >/dev/null 2>&1
 __ox_status() { builtin return "$1"; }
 # Ends the command's shell and whatever began after it did. Only in a process namespace of our own, whose first process is as old as we are.
@@ -40,12 +40,14 @@ __ox_started() {
 __ox_exit='builtin printf "\0%s x %s\0" "$__ox_nonce" "$?" >&241'
 # The host is gone: the process that holds the walls up goes too.
 __ox_over='builtin trap - EXIT; builtin kill "$PPID"; builtin exit 0'
-# Of the checkpoint: it ends with the command, or takes over.
+# Of the checkpoint: it ends with the command, or takes over; also when the next request comes, for its sender was told that the command had
+# ended, by a record that the command made itself.
 __ox_checkpoint='while :; do
 IFS= builtin read -r -d "" -u 240 __ox_head || builtin eval "$__ox_over"
 case $__ox_head in
 "?") if builtin kill -0 "$__ox_main"; then builtin printf "\0%s p\0" "$__ox_nonce" >&241; builtin continue; fi ;;
 k) ;;
+x*) IFS= builtin read -r -d "" -u 240 __ox_command || builtin eval "$__ox_over" ;;
 *) builtin continue ;;
 esac
 builtin set +f
@@ -57,7 +59,7 @@ case $__ox_options in *e*) builtin set -e ;; esac
 builtin trap - INT QUIT
 builtin trap "$__ox_exit" EXIT
 __ox_main=$BASHPID __ox_fork= __ox_last=0
-builtin printf "\0%s r\0" "$__ox_nonce" >&241'
+case $__ox_head in x*) __ox_busy=2 ;; *) builtin printf "\0%s r\0" "$__ox_nonce" >&241 ;; esac'
 # Ends one command, and waits for the next.
 __ox_turn='if [[ $__ox_busy == 1 ]]; then
 __ox_last=$__ox_code __ox_busy=0
@@ -65,16 +67,19 @@ for ((__ox_i = 0; __ox_i < 100000; __ox_i++)); do builtin kill -9 "$__ox_fork" |
 case $- in *f*) builtin set +f; __ox_before=(/proc/[0-9]*); builtin set -f ;; *) __ox_before=(/proc/[0-9]*) ;; esac
 builtin printf "\0%s e %s %s %s\0" "$__ox_nonce" "$__ox_last" "${#__ox_before[@]}" "$(builtin pwd)" >&241
 fi
+if [[ $__ox_busy != 2 ]]; then
 IFS= builtin read -r -d "" -u 240 __ox_head || builtin eval "$__ox_over"
-case $__ox_head in x*) __ox_nonce=${__ox_head#x} ;; *) builtin continue ;; esac
+case $__ox_head in x*) ;; *) builtin continue ;; esac
 IFS= builtin read -r -d "" -u 240 __ox_command || builtin eval "$__ox_over"
+fi
+__ox_nonce=${__ox_head#x}
 __ox_options=$-
 builtin set +f
 __ox_before=(/proc/[0-9]*)
 case $__ox_options in *f*) builtin set -f ;; esac
 case $__ox_options in *e*) __ox_last=0 ;; esac
 __ox_busy=1 __ox_fork='
-__ox_loop='while :; do builtin eval "$__ox_turn"; __ox_fork=$( { builtin eval "$__ox_checkpoint"; builtin eval "$__ox_loop"; } >/dev/null & builtin printf %s $! ); __ox_code=0; __ox_status "$__ox_last"; builtin eval "$__ox_command" </dev/null >&241 2>&1 240<&- 241>&-; __ox_code=$?; unset -f builtin unset; done'
+__ox_loop='while :; do builtin eval "$__ox_turn"; __ox_fork=$( { builtin eval "$__ox_checkpoint"; builtin eval "$__ox_loop"; } >/dev/null & builtin printf %s $! ); __ox_code=0; __ox_status "$__ox_last"; builtin eval "$__ox_command" </dev/null >&241 2>&1 240<&- 241>&-; __ox_code=$?; unset -f builtin unset; __ox_own=1; builtin unset -v __ox_own; if [[ -v __ox_own ]]; then POSIXLY_CORRECT=1; unset -f builtin unset; unset -v POSIXLY_CORRECT; fi; done'
 __ox_busy=0 __ox_last=0 __ox_code=0 __ox_main=$BASHPID __ox_walled=0
 if __ox_started 1 && __ox_nonce=$__ox_at && __ox_started "$BASHPID" && ((__ox_at - __ox_nonce < 3000)); then __ox_walled=1; fi
 builtin cd /shared

@@ -147,6 +147,30 @@ Deno.test("exec() lets no record of an earlier request end a later one, late or 
     assert.notEqual(cwd, "/forged");
   }));
 
+Deno.test("exec() ends a command that forged its own end when the next one comes, which begins where that one did", () =>
+  withShell(async ({ run }) => {
+    await run("mkdir a; cd a; x=1; sleep 1003 &");
+    for (const [round, next] of ["k", "?", "echo $x; pwd -P; kill -0 $!"].entries()) {
+      const forged = await run(
+        "x=2; cd /; trap '' TERM; sleep 1004 & printf '\\0%s e 66 9 /forged\\0' \"$__ox_nonce\"; while :; do sleep 1005; done",
+      );
+      assert.deepEqual([forged.exitCode, forged.cwd], [66, "/forged"]);
+      const after = await run(next);
+      assert.deepEqual(after.exitCode, round < 2 ? 127 : 0, JSON.stringify(after));
+      if (round === 2) assert.match(after.text, /^1\n\S+\/a\n$/);
+      assert.match(after.cwd, /\/a$/);
+      const { text } = await run("ps -eo args | grep -c '^sleep'");
+      assert.equal(text, "1\n", "what was left before it is there, and nothing of it");
+    }
+  }));
+
+Deno.test("exec() goes on in the same shell after a command that defined builtin and unset", () =>
+  withShell(async ({ run }) => {
+    await run("x=1; builtin() { :; }; unset() { :; }; eval() { :; }");
+    const { exitCode, text } = await run("echo $x; type -t builtin unset; shopt -qo posix");
+    assert.deepEqual([exitCode, text], [1, "1\nbuiltin\nbuiltin\n"]);
+  }));
+
 Deno.test("exec() tells what came between two commands, and what runs on", () =>
   withShell(async ({ run, dir }) => {
     const first = await run("(sleep 0.2; echo late; touch told; sleep 99) &");
