@@ -232,18 +232,18 @@ Deno.test("a workspace whose path no socket can have has its socket in a folder 
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
 });
 
-Deno.test("prepareNetDir(, "net") gives a short folder for any workspace, and none beside what is somebody else's", () => {
+Deno.test("prepareNetDir() gives a short folder for any workspace, and none beside what is somebody else's", () => {
   const run = Deno.makeTempDirSync();
   assert.equal(prepareNetDir(run, "net"), join(run, "net"));
   const deep = join(run, "x".repeat(80 - "/net".length - run.length));
   Deno.mkdirSync(deep);
   assert.match(prepareNetDir(deep, "net"), new RegExp(`^/tmp/oxydra-${Deno.uid()}/\\d+-\\d+\\.net$`));
   Deno.mkdirSync(join(run, "tmp"));
-  const short = prepareNetDir(deep, join(run, "tmp"));
+  const short = prepareNetDir(deep, "net", join(run, "tmp"));
   assert.equal((Deno.statSync(dirname(short)).mode ?? 0) & 0o777, 0o700);
-  assert.equal(prepareNetDir(deep, join(run, "tmp")), short);
+  assert.equal(prepareNetDir(deep, "net", join(run, "tmp")), short);
   Deno.chmodSync(dirname(short), 0o777);
-  assert.throws(() => prepareNetDir(deep, join(run, "tmp")), { code: "config_invalid" });
+  assert.throws(() => prepareNetDir(deep, "net", join(run, "tmp")), { code: "config_invalid" });
 });
 
 Deno.test("nobody at a control socket is said as such", async () => {
