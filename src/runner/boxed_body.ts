@@ -1,5 +1,6 @@
 import { AppError, toPublicError } from "#/core/error.ts";
 import type { GuestBody } from "#/runner/guest_process.ts";
+import { killContainer } from "#/sandbox/tier_container_process.ts";
 import type { Engine } from "#/sandbox/engine.ts";
 import type { ContainerPlan } from "#/sandbox/engine_body.ts";
 
@@ -67,6 +68,8 @@ export class BoxedBody implements GuestBody {
       const reason = await this.#why(code);
       return reason === undefined ? { code } : { code, reason };
     } catch (error) {
+      // An engine that is lost leaves what ran: the next guest would find its event log held.
+      if (this.#id !== undefined) await killContainer({ pid: this.#pid, id: this.#id });
       return { code: this.#isKilled ? KILLED : NOT_STARTED, reason: toReason(error) };
     } finally {
       await this.#end();

@@ -78,7 +78,7 @@ export class WalledContainer implements WalledProcess {
       return end;
     } catch (error) {
       const why = this.#lost.signal.aborted || !(error instanceof AppError) ? "hangs" : "was lost";
-      const isGone = await this.#killByPid();
+      const isGone = await killContainer(this.#parts);
       const what = isGone ? "what ran in it was ended" : "what ran in it may go on until the engine is back";
       const end = { code: KILLED, reason: `The container engine ${why}: ${what}` };
       stdio.close();
@@ -103,21 +103,23 @@ export class WalledContainer implements WalledProcess {
     const { memoryBytesMax } = this.#parts.spec.limits;
     return state?.oomKilled ? `It used more than ${Math.floor(memoryBytesMax / 1_048_576)} MiB of memory` : undefined;
   }
+}
 
-  /** Without its engine: the first process of a container takes all others along. False where it is not ours to end. */
-  async #killByPid(): Promise<boolean> {
-    const { pid, id } = this.#parts;
-    try {
-      // An engine may be on another machine, and a number may be another's by now: the control group has the container's name.
-      if (pid === 0 || !Deno.readTextFileSync(`/proc/${pid}/cgroup`).includes(id)) return false;
-      Deno.kill(pid, "SIGKILL");
-    } catch (error) {
-      return error instanceof Deno.errors.NotFound;
-    }
-    const late = AbortSignal.timeout(LIMITS.engineKillMs);
-    while (isAlive(pid) && !late.aborted) await delay(LIMITS.wallGoneMs, late);
-    return !isAlive(pid);
+/**
+ * Ends a container without its engine: its first process, by its id on this machine, takes all others along. False where it is not ours to end,
+ * or does not end within `engineKillMs`.
+ */
+export async function killContainer({ pid, id }: Pick<ContainerParts, "pid" | "id">): Promise<boolean> {
+  try {
+    // An engine may be on another machine, and a number may be another's by now: the control group has the container's name.
+    if (pid === 0 || !Deno.readTextFileSync(`/proc/${pid}/cgroup`).includes(id)) return false;
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
+  const late = AbortSignal.timeout(LIMITS.engineKillMs);
+  while (isAlive(pid) && !late.aborted) await delay(LIMITS.wallGoneMs, late);
+  return !isAlive(pid);
 }
 
 /** This process, as containers are labelled with it: its id, and when it started in the kernel's ticks where Linux says it. */
