@@ -1,7 +1,8 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest, browser.
+ * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest, browser,
+ * shell.
  */
 import { browser } from "./browser.ts";
 import { cancel } from "./cancel.ts";
@@ -16,6 +17,7 @@ import { firstStart } from "./first_start.ts";
 import { history } from "./history.ts";
 import { longHistory } from "./long_history.ts";
 import { screen } from "./screen.ts";
+import { shell } from "./shell.ts";
 import { memory } from "./memory.ts";
 import { resident } from "./resident.ts";
 import { resume } from "./resume.ts";
@@ -51,6 +53,7 @@ const BENCHES = [
   container,
   containerGuest,
   browser,
+  shell,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));

@@ -155,7 +155,7 @@ Deno.test("a backup is made while a gateway works and is whole; a restore waits 
     }
     client.close();
     const refused = await runOxydra(["restore", "b.db"], machine);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 2);
     assert.match(refused.err, /the gateway of this workspace runs/);
   } finally {
     await gateway.stop();
