@@ -1,7 +1,8 @@
 /**
  * Every number that the README claims: `deno task bench [--quick] [--json] [NAME…]`. Measured, not asserted: the last column says
  * whether a number is within its bound. NAMEs choose groups: startup, turn, delta, clients, cancel, decode, tool_call, history, long_history,
- * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest, browser.
+ * guards, search, memory, resident, store, resume, first_start, screen, daemon, walled, container, container_guest, browser,
+ * shell.
  */
 import { browser } from "./browser.ts";
 import { cancel } from "./cancel.ts";
@@ -21,6 +22,7 @@ import { resident } from "./resident.ts";
 import { resume } from "./resume.ts";
 import type { Row } from "./row.ts";
 import { search } from "./search.ts";
+import { shell } from "./shell.ts";
 import { startup } from "./startup.ts";
 import { store } from "./store.ts";
 import { toTable } from "./table.ts";
@@ -51,6 +53,7 @@ const BENCHES = [
   container,
   containerGuest,
   browser,
+  shell,
 ];
 
 const names = Deno.args.filter((arg) => !arg.startsWith("--"));
