@@ -23,7 +23,6 @@ import { resident } from "./resident.ts";
 import { resume } from "./resume.ts";
 import type { Row } from "./row.ts";
 import { search } from "./search.ts";
-import { shell } from "./shell.ts";
 import { startup } from "./startup.ts";
 import { store } from "./store.ts";
 import { toTable } from "./table.ts";

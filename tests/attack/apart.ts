@@ -21,11 +21,15 @@ export async function assertApart(mark: string): Promise<void> {
   }
 }
 
+function isSleep(commandLine: string, mark: string): boolean {
+  return commandLine === `sleep\0${mark}\0` || commandLine === `/bin/sleep\0${mark}\0`;
+}
+
 function findSleep(mark: string): number | undefined {
   for (const { name } of Deno.readDirSync("/proc")) {
     try {
       // Whole: who starts it has its words as arguments, too, and is on this side of the walls.
-      if (/^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/cmdline`) === `/bin/sleep\0${mark}\0`) {
+      if (/^\d+$/.test(name) && isSleep(Deno.readTextFileSync(`/proc/${name}/cmdline`), mark)) {
         return Number(name);
       }
     } catch {
