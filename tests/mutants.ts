@@ -27,6 +27,7 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["sandbox/component_inspect.ts", "the inspection's entry: ends with its verdict"],
   ["sandbox/self_test_probe.ts", "the probe of walls: ends its process when it has tried them"],
   ["sandbox/browser.ts", "the entry of a browser's driver: ends its process when its stdin ends"],
+  ["runner/relay.ts", "the relay of a container: runs until its runner ends"],
   ["sandbox/egress.ts", "the egress process's entry: ends its process when its stdin ends"],
   ["sandbox/tunnel_egress.ts", "the entry of the egress process of tunnels: ends its process when its stdin ends"],
   ["lib/stderr_console.ts", "no export; turns the console of a whole process to stderr"],

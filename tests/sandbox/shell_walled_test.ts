@@ -57,7 +57,12 @@ Deno.test("exec() behind bubblewrap survives a fork bomb that is left in the bac
 Deno.test("exec() behind bubblewrap goes on after kill -9 -1, with a new shell where that took the walls along", () =>
   withWalls(async (run) => {
     await run("kill -9 -1; true");
-    const result = await run("echo on");
+    // A command that was on its way to a shell of which nobody had seen the end is told so, and is not run a second time.
+    let result = await run("echo on");
+    if (result.exitCode === undefined) {
+      assert.ok(result.notes.length > 0);
+      result = await run("echo on");
+    }
     assert.equal(result.text, "on\n");
   }));
 
