@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Bootstrap, GuestNotice, GuestSettings, ModelChoice } from "#/app/bootstrap.ts";
+import { Bootstrap, GuestNotice, GuestSettings, ModelChoice, toProviderOptions } from "#/app/bootstrap.ts";
 import { demoBootstrap } from "../fixture/workspace.ts";
 
 const GOOD = demoBootstrap("/w/internal");
@@ -52,4 +52,19 @@ Deno.test("GuestNotice takes the four notices and nothing beside them", () => {
     { v: 1, type: "failed", code: "x".repeat(65), message: "" },
   ];
   for (const one of wrong) assert.equal(GuestNotice.safeParse(one).success, false, JSON.stringify(one).slice(0, 80));
+});
+
+Deno.test("toProviderOptions() hands a provider its entry's name, address, headers and key, the key as a secret", () => {
+  const choice = {
+    ...GOOD.model,
+    provider: "mine",
+    baseUrl: "https://acme.test/v1",
+    apiKey: "sk-1",
+    apiKeySource: "MINE_KEY",
+    extraHeaders: { "x-a": "b" },
+  };
+  const { apiKey, ...rest } = toProviderOptions(choice, fetch);
+  assert.equal(apiKey?.reveal(), "sk-1");
+  const { baseUrl, apiKeySource, extraHeaders } = choice;
+  assert.deepEqual(rest, { name: "mine", baseUrl, apiKeySource, extraHeaders, fetch });
 });

@@ -158,7 +158,7 @@ Deno.test("what the runner itself inherited does not reach a shell", async () =>
         toFilePath(child),
         root,
         "{}",
-        "cat <&7; cat <&11; ls /proc/self/fd | wc -l",
+        "timeout 5 cat <&7; timeout 5 cat <&11; ls /proc/self/fd | wc -l",
       ],
     }).output();
     const said = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
