@@ -8,7 +8,8 @@ export const DAEMON_LOGS = { stdout: "daemon.stdout.log", stderr: "daemon.stderr
 /** How this program is called again: its Deno, and the arguments before those of a command. `mainUrl` is the file that it was started from. Pure. */
 export function toOwnCommand(program: Program, mainUrl: string): readonly string[] {
   const modules = program.source === "file" ? ["--config", configPath(program)] : ["--no-config"];
-  return [program.denoPath, "run", "-A", "--no-prompt", ...modules, mainUrl];
+  // What is young is collected sooner: 6 MB less of a process that waits for days (V8 would keep 16 MB for it).
+  return [program.denoPath, "run", "-A", "--no-prompt", "--v8-flags=--max-semi-space-size=1", ...modules, mainUrl];
 }
 
 /**
