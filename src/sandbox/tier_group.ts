@@ -1,3 +1,4 @@
+import { readNames, readText } from "#/sandbox/tier_tree.ts";
 import { dirname, join } from "#/lib/path.ts";
 import type { TierLimits } from "#/sandbox/tier.ts";
 
@@ -135,22 +136,6 @@ function write(path: string, value: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
-function readNames(path: string): string[] {
-  try {
-    return [...Deno.readDirSync(path)].map(({ name }) => name);
-  } catch {
-    return [];
   }
 }
 

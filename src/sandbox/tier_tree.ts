@@ -67,16 +67,17 @@ function sumOpen(pids: readonly number[]): number {
   return sizes.values().reduce((total, bytes) => total + bytes, 0);
 }
 
-function readText(path: string): string {
+/** A file of the kernel's, empty when it is gone: what it was about has ended meanwhile. */
+export function readText(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch {
-    // It has ended meanwhile.
     return "";
   }
 }
 
-function readNames(path: string): string[] {
+/** The names in a folder of the kernel's; none when it is gone. */
+export function readNames(path: string): string[] {
   try {
     return [...Deno.readDirSync(path)].map(({ name }) => name);
   } catch {

@@ -6,16 +6,24 @@ import { thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("toOwnCommand() names this Deno, this program's modules and the file that it was started from", () => {
   const program = thisProgram();
-  const [deno, ...args] = toOwnCommand(program, "file:///opt/a b/mod.ts");
+  const [deno, ...all] = toOwnCommand(program, "file:///opt/a b/mod.ts");
+  const args = all.filter((arg) => !arg.startsWith("--v8-flags="));
   assert.equal(deno, program.denoPath);
-  assert.deepEqual([...args.slice(0, 3), args[4]], ["run", "-A", "--no-prompt", "--config"]);
+  assert.deepEqual(args.slice(0, 4), ["run", "-A", "--no-prompt", "--config"]);
   assert.ok(args[4]!.endsWith("/deno.json"));
   assert.equal(args[5], "file:///opt/a b/mod.ts");
   const remote = toOwnCommand(
     { ...program, source: "url", srcUrl: "https://example.org/src/" },
     "https://example.org/mod.ts",
   );
-  assert.deepEqual(remote.slice(1), ["run", "-A", "--no-prompt", "--no-config", "https://example.org/mod.ts"]);
+  assert.deepEqual(remote.slice(1), [
+    "run",
+    "-A",
+    "--no-prompt",
+    "--v8-flags=--max-semi-space-size=1",
+    "--no-config",
+    "https://example.org/mod.ts",
+  ]);
 });
 
 Deno.test("planDaemon() appends what the process writes to its two files, in a session of its own, as the process that was started", async () => {
