@@ -131,7 +131,12 @@ Deno.test("attack: a download stays nowhere", async () => {
   await using site = openHostileSite();
   await using kit = await openReal([site.port]);
   await kit.browse(at(`${site.url}/next`));
-  const said = await kit.browse(at(`${site.url}/download`)) + await kit.browse({ action: "tabs" });
+  let said = await kit.browse(at(`${site.url}/download`));
+  // Chromium tells of the offer when it likes, which may be after the navigation has ended.
+  for (let i = 0; i < 100 && !said.includes("offered a download"); i++) {
+    said += await kit.browse({ action: "tabs" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   const found = await new Deno.Command("grep", {
     args: ["-rlx", "x", kit.specs[0]!.mounts.tmp, kit.specs[0]!.mounts.shared],
   }).output();
