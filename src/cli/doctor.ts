@@ -9,6 +9,7 @@ import { describeStart } from "#/runner/describe_start.ts";
 import { describeBox } from "#/runner/guest_box.ts";
 import { isDescribed, planStart, type StartPlan, toBoxSettings } from "#/runner/plan_start.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
+import { toWantedTier } from "#/runner/plan_shell.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import { describeRule } from "#/sandbox/policy_rule.ts";
@@ -78,14 +79,14 @@ async function examine(options: JsonOptions, version: string): Promise<{ report:
   const tools = planTools(loaded.config, env);
   const bind = toBindPlan(loaded.config.gateway);
   const input = { program, env, folders, port: live?.port ?? 0, hosts: plan?.hosts ?? [], tools, bind };
-  const image = loaded.config.runner.guest_images.shell_vm;
-  for (const wall of await checkWalls(input, { ...user, image })) {
+  const wanted = toWantedTier(loaded.config);
+  for (const wall of await checkWalls(input, { ...user, ...wanted })) {
     await checks.run(wall.name, () => {
       if (!wall.ok) throw new AppError("self_test_failed", wall.detail);
       return wall.detail;
     });
   }
-  const tiers = await checkTiers({ program, env, user, image, folders, tools });
+  const tiers = await checkTiers({ program, env, user, image: wanted.image, folders, tools });
   const boxed = box === undefined ? {} : { box: { settings: box, user: user.id, denoDir: place.denoDir } };
   const processes = planAll({ ...input, ...boxed });
   const failed = checks.list.find((check) => !check.ok);

@@ -1,6 +1,7 @@
 import { toOneLine, toPrintableJson } from "#/lib/printable.ts";
 import { readEndpoint } from "#/runner/endpoint.ts";
 import { planStart } from "#/runner/plan_start.ts";
+import { toWantedTier } from "#/runner/plan_shell.ts";
 import { planTools } from "#/runner/plan_tools.ts";
 import { prepareWorkspace } from "#/runner/prepare.ts";
 import { TIED, toRow } from "#/cli/columns.ts";
@@ -22,7 +23,7 @@ export async function runSelfcheck(options: JsonOptions): Promise<number> {
   const port = readEndpoint(folders.ipc)?.port ?? 0;
   const { hosts } = planStart(loaded, env, []);
   const input = { program, env, folders, port, hosts, tools: planTools(loaded.config, env) };
-  const checks = await checkWalls(input, { ...user, image: loaded.config.runner.guest_images.shell_vm });
+  const checks = await checkWalls(input, { ...user, ...toWantedTier(loaded.config) });
   const ok = checks.every((check) => check.ok);
   const elapsedMs = Math.round(performance.now() - startedAt);
   console.log(options.json ? toPrintableJson({ ok, elapsedMs, checks }, 2) : toText(checks, elapsedMs));

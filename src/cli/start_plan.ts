@@ -4,7 +4,7 @@ import { probeLocalServers } from "#/provider/local_servers.ts";
 import { isDescribed, planStart, type StartPlan } from "#/runner/plan_start.ts";
 import type { Environment, Program } from "#/runner/process_plan.ts";
 import type { Told } from "#/runner/settings.ts";
-import { type NoShell, planShell, type ShellPlan } from "#/runner/plan_shell.ts";
+import { type NoShell, planShell, type ShellPlan, toWantedTier } from "#/runner/plan_shell.ts";
 import { type TierFacts, toStartupStatus } from "#/runner/startup_status.ts";
 import type { ResolvedUser } from "#/config/user.ts";
 
@@ -79,9 +79,7 @@ async function findTiers(
   const place = { user: user.id, program, env, folders: user.folders };
   const { tools: { browser: config }, user: { behavior } } = loaded.config;
   const needsWalls = config.enabled && behavior.browser_enabled !== false && config.cdp_url === undefined;
-  const walls = "off" in wanted && needsWalls
-    ? await findWalls({ tier: user.tier, image: loaded.config.runner.guest_images.shell_vm }, place)
-    : undefined;
+  const walls = "off" in wanted && needsWalls ? await findWalls(toWantedTier(loaded.config), place) : undefined;
   const shell = await findShell(wanted, place);
   return {
     tier: user.tier,

@@ -39,11 +39,16 @@ export function resolveUser({ config, user, workspacesWithin, chosenMounts }: Lo
   });
   return {
     id: user,
-    tier: config.user.behavior.sandbox_tier ?? config.runner.default_tier,
+    tier: toTier(config),
     folders,
     ...(workspacesWithin === undefined ? {} : { within: workspacesWithin }),
     mounts,
   };
+}
+
+/** In which tier the chosen user runs. Pure. */
+export function toTier({ user, runner }: Loaded["config"]): Tier {
+  return user.behavior.sandbox_tier ?? runner.default_tier;
 }
 
 /** The folders of a user without mounts, below the user's own. Pure. */

@@ -1,4 +1,5 @@
 import type { Config } from "#/config/schema.ts";
+import { toTier } from "#/config/user.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { Secret } from "#/lib/secret.ts";
 import type { Environment } from "#/runner/process_plan.ts";
@@ -8,11 +9,15 @@ import type { SecretEntry } from "#/sandbox/secrets.ts";
 import type { ShellRulesConfig } from "#/sandbox/shell_rules_decide.ts";
 import type { TierLimits } from "#/sandbox/tier.ts";
 
-/** What a configuration makes of the shell. */
-export interface ShellPlan {
+/** The walls that a person wants for what runs beside the guest. */
+export interface WantedTier {
   readonly tier: Tier;
   /** `[guest_images] shell_vm`, for a tier of containers. */
   readonly image: string;
+}
+
+/** What a configuration makes of the shell. */
+export interface ShellPlan extends WantedTier {
   /** Beside what the tier sets. */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: TierLimits;
@@ -29,15 +34,19 @@ export interface NoShell {
 const SCRUBBED_CHARS_MIN = 8;
 const MIB = 1_048_576;
 
+/** The walls of a configuration. Pure. */
+export function toWantedTier(config: Config): WantedTier {
+  return { tier: toTier(config), image: config.runner.guest_images.shell_vm };
+}
+
 /** The shell of a configuration. `env` is everything that is set, `given` what a person handed to this start. Pure. */
 export function planShell(config: Config, env: Environment, given: Environment): ShellPlan | NoShell {
   const { enabled, env_keys: keys, command_timeout_secs: timeoutSecs, ...rules } = config.tools.shell;
-  const { sandbox_tier, shell_enabled = true, timezone } = config.user.behavior;
+  const { shell_enabled = true, timezone } = config.user.behavior;
   if (!enabled) return { off: "tools.shell.enabled is false" };
   if (!shell_enabled) return { off: "behavior.shell_enabled is false" };
   return {
-    tier: sandbox_tier ?? config.runner.default_tier,
-    image: config.runner.guest_images.shell_vm,
+    ...toWantedTier(config),
     env: toShellEnv({ keys, env, given, timezone }),
     limits: toTierLimits(config.user.resources),
     timeoutSecs,

@@ -1,12 +1,11 @@
 import type { Config } from "#/config/schema.ts";
 import { AppError } from "#/core/error.ts";
 import { Secret } from "#/lib/secret.ts";
-import { type NoShell, planShell, type ShellPlan } from "#/runner/plan_shell.ts";
+import { type NoShell, planShell, type ShellPlan, toWantedTier, type WantedTier } from "#/runner/plan_shell.ts";
 import type { Environment } from "#/runner/process_plan.ts";
 import type { EgressOptions } from "#/sandbox/egress_client.ts";
 import type { PolicyRule } from "#/sandbox/policy_rule.ts";
 import type { SecretEntry } from "#/sandbox/secrets.ts";
-import type { WantedTier } from "#/runner/shell_host.ts";
 import type { BrowserConfig } from "#/tools/config.ts";
 import { toSearchHosts } from "#/tools/search_endpoint.ts";
 import type { ToolSettings } from "#/tools/registry.ts";
@@ -88,11 +87,10 @@ export function planTools(config: Config, env: Environment, given: Environment =
 }
 
 /** The browser of a configuration. Pure. */
-function planBrowser({ tools, user, runner }: Config): { readonly browser: BrowserPlan } | undefined {
-  const { sandbox_tier, browser_enabled = true } = user.behavior;
-  if (!tools.browser.enabled || !browser_enabled) return undefined;
-  const wanted = { tier: sandbox_tier ?? runner.default_tier, image: runner.guest_images.shell_vm };
-  return { browser: { config: tools.browser, wanted } };
+function planBrowser(config: Config): { readonly browser: BrowserPlan } | undefined {
+  const { tools: { browser }, user: { behavior } } = config;
+  if (!browser.enabled || behavior.browser_enabled === false) return undefined;
+  return { browser: { config: browser, wanted: toWantedTier(config) } };
 }
 
 /** The hosts that the person configured are allowed unasked, for this tool alone (DESIGN, "The policy that ships"). */

@@ -4,7 +4,7 @@ import { join } from "#/lib/path.ts";
 import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
 import { prepareNetDir } from "#/runner/endpoint.ts";
 import { openLogFile } from "#/runner/log_file.ts";
-import type { NoShell, ShellPlan } from "#/runner/plan_shell.ts";
+import type { NoShell, ShellPlan, WantedTier } from "#/runner/plan_shell.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
 import type { BrowserWalls } from "#/runner/browser_host.ts";
@@ -27,9 +27,6 @@ export interface ShellHostInput extends PlanInput {
   /** For the runner's log. */
   readonly onLog: (line: string) => void;
 }
-
-/** The tier of a plan, and what it would run in. */
-export type WantedTier = Pick<ShellPlan, "tier" | "image">;
 
 /** The shells, and the rules about their commands. */
 export interface ShellHost extends ShellDeps {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Config } from "#/config/schema.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { planShell, toShellSecrets } from "#/runner/plan_shell.ts";
+import { planShell, toShellSecrets, toWantedTier } from "#/runner/plan_shell.ts";
 
 Deno.test("planShell() joins the settings of tools, behavior and resources", () => {
   const config = Config.parse({
@@ -45,4 +45,11 @@ Deno.test("toShellSecrets() hides every value of the shell's environment that ca
   }, { TZ: "Europe/Berlin" });
   assert.deepEqual(toShellSecrets(plan).map(({ name, value }) => [name, value.reveal()]), [["A", "secret-value"]]);
   assert.deepEqual(toShellSecrets({ off: "x" }), []);
+});
+
+Deno.test("toWantedTier() is the user's tier before that of all, and the image that runs beside the guest", () => {
+  const runner = { default_tier: "micro_vm", guest_images: { shell_vm: "mine:1" } };
+  assert.deepEqual(toWantedTier(Config.parse({ runner })), { tier: "micro_vm", image: "mine:1" });
+  const user = { behavior: { sandbox_tier: "container" } };
+  assert.equal(toWantedTier(Config.parse({ runner, user })).tier, "container");
 });
