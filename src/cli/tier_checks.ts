@@ -1,4 +1,4 @@
-import { CHROMIUM_NAMES } from "#/sandbox/browser_plan.ts";
+import { CHROMIUM_NAMES } from "#/sandbox/browser_names.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { AppError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";

@@ -2,8 +2,8 @@ import type { UserFolders } from "#/config/user.ts";
 import { join } from "#/lib/path.ts";
 import { type PlanInput, toModuleFlags, toParent } from "#/runner/process_plan.ts";
 import type { Browsers } from "#/sandbox/browsers.ts";
-import type { Forwarder } from "#/sandbox/browser_plan.ts";
 import type { TierDriver } from "#/sandbox/tier.ts";
+import type { Forwarder } from "#/sandbox/tunnel_forward.ts";
 import type { Tunnels } from "#/sandbox/tunnel.ts";
 import type { BrowserConfig } from "#/tools/config.ts";
 

@@ -1,5 +1,5 @@
 import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
-import { CHROMIUM_INSTALL, CHROMIUM_NAMES } from "#/sandbox/browser_plan.ts";
+import { CHROMIUM_INSTALL, CHROMIUM_NAMES } from "#/sandbox/browser_names.ts";
 import type { BrowserConfig } from "#/tools/config.ts";
 
 /** Where the walls let a process find its programs (tier.ts). */

@@ -1,7 +1,9 @@
 import { LIMITS } from "#/core/limits.ts";
+import { CHROMIUM_NAMES } from "#/sandbox/browser_names.ts";
 import { passEnv, underParent } from "#/sandbox/child_plan.ts";
 import type { EgressPlan, EgressPlanInput } from "#/sandbox/egress_plan.ts";
-import type { TierLimits, WalledSpec } from "#/sandbox/tier.ts";
+import type { TierLimits } from "#/sandbox/tier.ts";
+import { type Forwarder, TUNNEL_PROXY } from "#/sandbox/tunnel_forward.ts";
 
 const HEAP_MB_MAX = 512;
 
@@ -10,7 +12,7 @@ const HEAP_MB_MAX = 512;
  * `input.entryUrl` is that of src/sandbox/browser.ts. Pure.
  */
 export function planDriver(input: EgressPlanInput, cdpUrl?: string): EgressPlan {
-  const way = cdpUrl === undefined ? ["pipe", WAY_OUT] : ["socket", cdpUrl];
+  const way = cdpUrl === undefined ? ["pipe", TUNNEL_PROXY] : ["socket", cdpUrl];
   const url = cdpUrl === undefined ? undefined : new URL(cdpUrl);
   const host = url === undefined ? undefined : `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
   const args = [
@@ -27,17 +29,8 @@ export function planDriver(input: EgressPlanInput, cdpUrl?: string): EgressPlan 
   return { ...underParent(input, args), env, reach };
 }
 
-/** Where the way out is, seen from a browser behind the walls (tunnel.ts). */
-export const WAY_OUT = "http://127.0.0.1:3128";
-
 /** The port that discards (RFC 863): in a network of their own nobody listens there. */
 const NOWHERE = "http://127.0.0.1:9";
-
-/** Names under which a Chromium is installed, the first that is there is taken. */
-export const CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"] as const;
-
-/** What installs one on Debian and Ubuntu. */
-export const CHROMIUM_INSTALL = "apt-get install chromium";
 
 /** Status of `CHROMIUM_SCRIPT` when none is there. */
 export const CHROMIUM_MISSING = 127;
@@ -103,15 +96,12 @@ export function planChromium(): readonly string[] {
   ];
 }
 
-/** What listens behind the walls and passes on to the way out: its command, the files of ours that it needs, its environment. */
-export type Forwarder = Pick<WalledSpec, "argv" | "files" | "env">;
-
 /** Starts the forwarder, waits until it says that it listens, and becomes the command. Its output is not the browser's pipe. */
 const FORWARD_SCRIPT = `count=$1; shift
 read -r _ < <(exec "\${@:1:count}" </dev/null 2>/dev/null) || exit 1
 exec "\${@:count+1}"`;
 
-/** A command behind the walls that finds its way out at `WAY_OUT`. Pure. */
+/** A command behind the walls that finds its way out at `TUNNEL_PROXY`. Pure. */
 export function withForwarder(argv: readonly string[], { argv: forward, files, env }: Forwarder): Forwarder {
   return { argv: ["bash", "-c", FORWARD_SCRIPT, "way", String(forward.length), ...forward, ...argv], files, env };
 }

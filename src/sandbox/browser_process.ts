@@ -5,7 +5,8 @@ import { type Link, type LinkAnswer, openLink } from "#/lib/link.ts";
 import { spawnPiped, type SpawnPlan } from "#/lib/spawn_piped.ts";
 import { endProcess } from "#/sandbox/ask_process.ts";
 import { BrowserAnswer, type BrowserAsk, PipeAsk } from "#/sandbox/browser_frames.ts";
-import { CHROMIUM_INSTALL, CHROMIUM_MISSING } from "#/sandbox/browser_plan.ts";
+import { CHROMIUM_INSTALL } from "#/sandbox/browser_names.ts";
+import { CHROMIUM_MISSING } from "#/sandbox/browser_plan.ts";
 import type { WalledProcess } from "#/sandbox/tier.ts";
 
 /** What came of an action: a stranger's words, and with a screenshot its PNG. */

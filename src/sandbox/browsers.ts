@@ -5,7 +5,8 @@ import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import type { SpawnPlan } from "#/lib/spawn_piped.ts";
 import type { BrowserAsk } from "#/sandbox/browser_frames.ts";
-import { BROWSER_LIMITS, type Forwarder, planChromium, withForwarder } from "#/sandbox/browser_plan.ts";
+import type { Forwarder } from "#/sandbox/tunnel_forward.ts";
+import { BROWSER_LIMITS, planChromium, withForwarder } from "#/sandbox/browser_plan.ts";
 import { type Browsed, BrowserProcess } from "#/sandbox/browser_process.ts";
 import type { TierDriver } from "#/sandbox/tier.ts";
 import type { ConnectTarget, Tunnel, Tunnels } from "#/sandbox/tunnel.ts";
@@ -40,7 +41,7 @@ export type BrowserPlace =
     readonly kind: "walled";
     readonly tier: TierDriver;
     readonly tunnels: Tunnels;
-    /** Listens at `WAY_OUT` behind the walls, and writes a line when it does. */
+    /** Listens at `TUNNEL_PROXY` behind the walls, and writes a line when it does. */
     readonly forwarder: Forwarder;
     /** Host folder of this alone: what browsers write meanwhile. Its content goes at the first use. */
     readonly dir: string;

@@ -3,15 +3,11 @@ import { LIMITS } from "#/core/limits.ts";
 import type { ShellCall, ShellResult, Shells } from "#/sandbox/shell.ts";
 import { SHELL_ARGV, ShellSession } from "#/sandbox/shell_session.ts";
 import type { TierDriver, WalledSpec } from "#/sandbox/tier.ts";
+import type { Forwarder } from "#/sandbox/tunnel_forward.ts";
 import type { ConnectTarget, Tunnel, Tunnels } from "#/sandbox/tunnel.ts";
 
 /** What runs behind the walls so that programs find the tunnel: started once a shell, with the first command that may connect. */
-export interface ShellForwarder {
-  /** Found inside, e.g. among `WalledSpec.files`. */
-  readonly argv: readonly string[];
-  readonly files: Readonly<Record<string, string>>;
-  /** Of the forwarder alone. */
-  readonly env: Readonly<Record<string, string>>;
+export interface ShellForwarder extends Forwarder {
   /** Of every command after it, e.g. HTTPS_PROXY. */
   readonly proxyEnv: Readonly<Record<string, string>>;
 }

@@ -3,15 +3,20 @@ import { LIMITS } from "#/core/limits.ts";
 /** Where the proxy is for whatever runs behind the walls, in its own network namespace. */
 export const TUNNEL_PORT = 3128;
 
+/** The same as an address. */
+export const TUNNEL_PROXY: string = `http://127.0.0.1:${TUNNEL_PORT}`;
+
 /** The socket that a tunnel's folder shows there. */
 export const TUNNEL_SOCKET = "/run/oxydra-net/proxy.sock";
 
 const DIR = "/run/oxydra";
-const PROXY = `http://127.0.0.1:${TUNNEL_PORT}`;
 
 /** What commands behind the walls find their proxy by. What listens on their own loopback is reached without it. */
 export const PROXY_ENV: Readonly<Record<string, string>> = Object.fromEntries(
-  [["HTTP_PROXY", PROXY], ["HTTPS_PROXY", PROXY], ["ALL_PROXY", PROXY], ["NO_PROXY", "localhost,127.0.0.1,::1"]]
+  [["HTTP_PROXY", TUNNEL_PROXY], ["HTTPS_PROXY", TUNNEL_PROXY], ["ALL_PROXY", TUNNEL_PROXY], [
+    "NO_PROXY",
+    "localhost,127.0.0.1,::1",
+  ]]
     .flatMap(([name, value]) => [[name!, value!], [name!.toLowerCase(), value!]]),
 );
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { BROWSER_STEPS } from "#/sandbox/browser_step.ts";
-import type { Forwarder } from "#/sandbox/browser_plan.ts";
+import type { Forwarder } from "#/sandbox/tunnel_forward.ts";
 import { pickTier } from "#/sandbox/tiers.ts";
 import { FORWARD_SCRIPT, planForwarder } from "#/sandbox/tunnel_forward.ts";
 import { openHostileSite } from "../fake/hostile_site.ts";

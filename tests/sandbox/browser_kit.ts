@@ -3,14 +3,8 @@ import { join } from "node:path";
 import type { Decision } from "#/core/capability.ts";
 import type { HttpCapability } from "#/core/http_need.ts";
 import { toMessages } from "#/sandbox/browser_cdp.ts";
-import {
-  BROWSER_LIMITS,
-  type Forwarder,
-  planChromium,
-  planDriver,
-  WAY_OUT,
-  withForwarder,
-} from "#/sandbox/browser_plan.ts";
+import { BROWSER_LIMITS, planChromium, planDriver, withForwarder } from "#/sandbox/browser_plan.ts";
+import { type Forwarder, TUNNEL_PROXY } from "#/sandbox/tunnel_forward.ts";
 import { BrowserAnswer, type BrowserAsk } from "#/sandbox/browser_frames.ts";
 import { Pages } from "#/sandbox/browser_pages.ts";
 import type { PageWaits } from "#/sandbox/browser_tab.ts";
@@ -197,7 +191,7 @@ export async function openPages(waits?: PageWaits): Promise<DrivenPages> {
     send: (message) => void writer.write(new TextEncoder().encode(`${message}\0`)).catch(() => {}),
     receive: () => toMessages(walled.stdout),
   }, waits);
-  await pages.open(WAY_OUT);
+  await pages.open(TUNNEL_PROXY);
   return {
     ...{ pages, walled, tunnels },
     async run(ask) {

@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  BROWSER_LIMITS,
-  CHROMIUM_INSTALL,
-  CHROMIUM_MISSING,
-  CHROMIUM_NAMES,
-  planChromium,
-  planDriver,
-  WAY_OUT,
-  withForwarder,
-} from "#/sandbox/browser_plan.ts";
+import { CHROMIUM_INSTALL, CHROMIUM_NAMES } from "#/sandbox/browser_names.ts";
+import { BROWSER_LIMITS, CHROMIUM_MISSING, planChromium, planDriver, withForwarder } from "#/sandbox/browser_plan.ts";
+import { TUNNEL_PROXY } from "#/sandbox/tunnel_forward.ts";
 import { LIMITS } from "#/core/limits.ts";
 
 const input = {
@@ -24,7 +17,7 @@ Deno.test("planDriver() gives no permission, or a connection to the one browser 
   assert.deepEqual(plan.args.slice(0, 4), ["--pdeathsig", "KILL", "--", "/deno"]);
   assert.deepEqual(plan.args.filter((arg) => arg.startsWith("--allow")), []);
   assert.ok(plan.args.includes("--no-prompt") && plan.args.includes("--cached-only"));
-  assert.deepEqual(plan.args.slice(-3), [input.entryUrl, "pipe", WAY_OUT]);
+  assert.deepEqual(plan.args.slice(-3), [input.entryUrl, "pipe", TUNNEL_PROXY]);
   assert.deepEqual(plan.env, { DENO_NO_UPDATE_CHECK: "1", HOME: "/root", NO_COLOR: "1" });
   assert.deepEqual(plan.reach[0], "connects to nothing");
   for (
@@ -84,7 +77,7 @@ Deno.test("planChromium() starts the first that there is with its pipe on stdin 
     assert.ok(flags.includes(flag));
   }
   assert.ok(!flags.some((flag) => flag.startsWith("--remote-debugging-port")));
-  assert.ok(!flags.some((flag) => flag.includes(WAY_OUT)), "what no page asked for finds no way out");
+  assert.ok(!flags.some((flag) => flag.includes(TUNNEL_PROXY)), "what no page asked for finds no way out");
   assert.match(CHROMIUM_INSTALL, /install chromium/);
 });
 
