@@ -1,4 +1,5 @@
 import { join } from "#/lib/path.ts";
+import { parseJson } from "#/lib/parse_json.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { type CatalogFlaw, readCatalog, type Vendors } from "#/provider/catalog.ts";
@@ -107,12 +108,4 @@ function readOverlay({ cwd, home }: Loaded["places"]): CatalogOverlay {
   if (overlay.success) return overlay.data;
   const issues = toIssues(overlay.error, CatalogOverlay, tree);
   throw toConfigError(issues.map(({ path, sentence }) => refuse(toKeyPath(path), sentence)));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -4,6 +4,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
 import { TEMP_PREFIX } from "#/core/virtual_path.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
+import { parseJson } from "#/lib/parse_json.ts";
 import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { BINDGEN_SHA256, type ComponentPackage } from "#/sandbox/component.ts";
@@ -181,14 +182,6 @@ function readPlain(path: string, name: string): Uint8Array<ArrayBuffer> {
 
 function toTrusted(path: string, metaSha256: string, manifestSha256: string): InstalledPackage["trusted"] {
   return [{ path: join(path, "meta.json"), sha256: metaSha256 }, { path: join(path, KEPT[0]), sha256: manifestSha256 }];
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function damaged(path: string, name: string): AppError {

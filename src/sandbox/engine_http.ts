@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
+import { parseJson } from "#/lib/parse_json.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 
 /** One request to an engine. `path` is below its API version and holds no query. */
@@ -138,14 +139,6 @@ async function toRefused(response: Response): Promise<AppError> {
   return new AppError("tier_unavailable", `the container engine refused: ${words}`, {
     params: { status: response.status },
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function toTrouble(error: unknown): string {

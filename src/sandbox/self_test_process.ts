@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "#/lib/parse_json.ts";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { askProcess } from "#/sandbox/ask_process.ts";
@@ -47,7 +48,7 @@ export async function runProbe(
   const said = await askProcess(asked, { bytesMax: LIMITS.selfCheckBytesMax, signal: deadline }).catch((cause) => {
     throw new AppError("self_test_failed", "the probe that was to try its walls cannot be started", { cause });
   });
-  const parsed = Found.safeParse(toJson(new TextDecoder().decode(said)));
+  const parsed = Found.safeParse(parseJson(new TextDecoder().decode(said)));
   // What was not tried is not known to hold.
   if (!parsed.success || Object.keys(parsed.data).length !== TRIES + request.net.length) {
     throw new AppError("self_test_failed", "the probe that was to try its walls said something else");
@@ -59,14 +60,6 @@ export async function runProbe(
 function isRefusal(detail: string): boolean {
   return detail.startsWith("NotCapable: ") ||
     /^TypeError: .*(Requires import access|--no-remote|--cached-only|remote specifier)/is.test(detail);
-}
-
-function toJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /**
