@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { hasRunsc, whyNoEngine } from "../tests/fixture/engine.ts";
 import { startGuestEngine } from "../tests/fixture/guest_image.ts";
-import { makeMachine, spawnOxydra } from "../tests/fixture/system.ts";
+import { makeMachine } from "../tests/fixture/system.ts";
+import { startGatewayOnce } from "./startup.ts";
 import { type Bench, median, type Row } from "./row.ts";
 
 const ROUNDS = 9;
@@ -19,7 +20,7 @@ export const containerGuest: Bench = {
       const times = new Map<string, number[]>(tiers.map((tier) => [tier, []]));
       for (let round = -1; round < ROUNDS; round++) {
         for (const tier of tiers) {
-          const ms = await startOnce(tier, { cwd: machine.cwd, env });
+          const ms = await startGatewayOnce({ cwd: machine.cwd, env }, ["--tier", tier]);
           // The first round fills caches.
           if (round >= 0) times.get(tier)!.push(ms);
         }
@@ -42,23 +43,3 @@ export const containerGuest: Bench = {
     }
   },
 };
-
-async function startOnce(
-  tier: string,
-  machine: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
-): Promise<number> {
-  const ipc = join(machine.cwd, ".oxydra/workspaces/default/ipc");
-  await Deno.mkdir(ipc, { recursive: true, mode: 0o700 });
-  using watcher = Deno.watchFs(ipc);
-  const startedAt = performance.now();
-  const child = spawnOxydra(["chat", "--tier", tier], { ...machine, pipeStdin: true });
-  let ms = 0;
-  for await (const { paths } of watcher) {
-    if (!paths.some((path) => path.endsWith("/gateway-endpoint"))) continue;
-    ms = performance.now() - startedAt;
-    break;
-  }
-  await child.stdin.close();
-  await Promise.all([child.status, child.stdout.cancel(), child.stderr.cancel()]);
-  return ms;
-}

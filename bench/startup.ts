@@ -45,7 +45,8 @@ export const startup: Bench = {
   },
 };
 
-interface Machine {
+/** Where a command is started. */
+export interface Machine {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -64,12 +65,12 @@ async function runScript(args: readonly string[], { cwd, env }: Machine): Promis
 }
 
 /** From the start of the command to its endpoint file, which the runner writes when gateway and broker are both ready. */
-async function startGatewayOnce(machine: Machine): Promise<number> {
+export async function startGatewayOnce(machine: Machine, options: readonly string[] = []): Promise<number> {
   const ipc = join(machine.cwd, ".oxydra/workspaces/default/ipc");
   await Deno.mkdir(ipc, { recursive: true, mode: 0o700 });
   using watcher = Deno.watchFs(ipc);
   const startedAt = performance.now();
-  const child = spawnOxydra(["chat"], { ...machine, pipeStdin: true });
+  const child = spawnOxydra(["chat", ...options], { ...machine, pipeStdin: true });
   let ms = 0;
   for await (const { paths } of watcher) {
     if (!paths.some((path) => path.endsWith("/gateway-endpoint"))) continue;
