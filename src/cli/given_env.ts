@@ -1,18 +1,12 @@
-import { join } from "#/lib/path.ts";
 import { timezone } from "#/lib/field.ts";
 import { AppError } from "#/core/error.ts";
-import { parseEnvEntry, readEnvFile } from "#/config/env_file.ts";
+import { parseEnvEntry, readEnvFile, toOwnEnvFile } from "#/config/env_file.ts";
 
 /** How a person hands variables to one start. */
 export interface EnvOptions {
   /** `NAME=VALUE` each, or `NAME`, which is taken from the environment: a value on a command line is in `ps`. */
   readonly env?: readonly string[];
   readonly envFile?: string;
-}
-
-/** Where a person keeps variables for every start. A project's `.env` is read only when somebody names it: a cloned folder may bring one. */
-export function toOwnEnvFile(home: string): string {
-  return join(home, ".config", "oxydra", ".env");
 }
 
 /**

@@ -1,9 +1,15 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { join } from "#/lib/path.ts";
 import { readPlainFile } from "#/config/read_file.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const QUOTED = /^(["'])(.*)\1$/s;
+
+/** Where a person keeps variables for every start. A project's `.env` is read only when somebody names it: a cloned folder may bring one. */
+export function toOwnEnvFile(home: string): string {
+  return join(home, ".config", "oxydra", ".env");
+}
 
 /**
  * One `NAME=VALUE`. `place` says where it stands, for messages. Throws AppError `usage`; never with the value, which may be a key.

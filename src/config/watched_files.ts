@@ -1,5 +1,6 @@
 import { dirname, join } from "#/lib/path.ts";
 import type { Loaded } from "#/config/load.ts";
+import { toOwnEnvFile } from "#/config/env_file.ts";
 import { toKeyPath } from "#/config/key_path.ts";
 import { toTrustPath } from "#/config/trust.ts";
 import { resolvePath } from "#/config/widening.ts";
@@ -21,7 +22,7 @@ export function listConfigFiles({ config, user, origins, places }: Loaded, syste
   const { cwd, home, project } = places;
   const own = home === undefined ? [] : [join(home, ".config", "oxydra"), join(home, ".oxydra")];
   const files = [systemDir, ...own, project].flatMap((folder) => NAMES.map((name) => join(folder, name)));
-  if (home !== undefined) files.push(toTrustPath(home), join(home, ".config", "oxydra", ".env"));
+  if (home !== undefined) files.push(toTrustPath(home), toOwnEnvFile(home));
   const written = config.runner.users[user]?.config_path;
   const naming = origins.get(toKeyPath(["runner", "users", user, "config_path"]))?.file;
   if (written !== undefined) files.push(resolvePath(written, naming === undefined ? cwd : dirname(naming), home));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readGivenEnv, toOwnEnvFile } from "#/cli/given_env.ts";
+import { toOwnEnvFile } from "#/config/env_file.ts";
+import { readGivenEnv } from "#/cli/given_env.ts";
 
 Deno.test("readGivenEnv() lays --env over --env-file over the person's own .env", async () => {
   const home = await Deno.makeTempDir();
