@@ -7,8 +7,11 @@ import { ShellRecords } from "#/sandbox/shell_records.ts";
 import type { WalledProcess } from "#/sandbox/tier.ts";
 import agent from "./shell_agent.sh" with { type: "text" };
 
-/** The process that stays while shells inside come and go: as long as it is there, the walls are. */
-const KEEPER = `trap 'exit 0' TERM; exec 8<> <(:)
+/**
+ * The process that stays while shells inside come and go: as long as it is there, the walls are. What it makes its pipe with is waited for: it
+ * would be counted among the shell's own processes, and one in the background would not be told of.
+ */
+const KEEPER = `trap 'exit 0' TERM; exec 8<> <(:); wait "$!"
 "$BASH" --norc --noprofile -c 'builtin eval "$1"; builtin shift; builtin unset BASH_EXECUTION_STRING; builtin eval "$__ox_loop"' bash "$1" 8<&-
 exec </dev/null >/dev/null 2>&1
 while :; do read -r -u 8 || sleep 86400; done`;

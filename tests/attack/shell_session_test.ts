@@ -6,6 +6,7 @@ import { BwrapTier } from "#/sandbox/tier_bwrap.ts";
 import type { Shells } from "#/sandbox/shell.ts";
 import { openShells } from "#/sandbox/shells.ts";
 import { assertApart } from "./apart.ts";
+import { waitUntil } from "../fixture/system.ts";
 import { openRealBroker, requestOf } from "../sandbox/temp_broker.ts";
 import { openTempFiles } from "../sandbox/temp_files.ts";
 import { LIMITS_OF_TESTS } from "../sandbox/wall_kit.ts";
@@ -186,6 +187,8 @@ Deno.test("a session neither sees nor ends what runs in another one", async () =
 Deno.test("every descriptor of a walled process is a pipe, a device or its own file", async () => {
   await using desk = new Desk();
   await desk.run("sleep $MARK > /tmp/log & disown");
+  // It is a bash for a moment, until it is a sleep.
+  await waitUntil(() => desk.sleepers().length > 0, "the sleep runs");
   const [sleeper] = desk.sleepers();
   const space = Deno.readLinkSync(`/proc/${sleeper}/ns/pid`);
   const inside = processes().map(([pid]) => pid).filter((pid) => linkOf(`/proc/${pid}/ns/pid`) === space);
