@@ -146,7 +146,8 @@ Deno.test("what the runner itself inherited does not reach a shell", async () =>
   Deno.writeTextFileSync(secret, "canary");
   try {
     const child = new URL("../sandbox/wall_child.ts", import.meta.url);
-    const script = `exec 7<"$0" 11<"$0" && exec "$@"`;
+    // Above those that are opened for bwrap: they are to be inherited, not taken.
+    const script = `exec 21<"$0" 22<"$0" && exec "$@"`;
     const { stdout } = await new Deno.Command("bash", {
       args: [
         "-c",
@@ -158,7 +159,7 @@ Deno.test("what the runner itself inherited does not reach a shell", async () =>
         toFilePath(child),
         root,
         "{}",
-        "timeout 5 cat <&7; timeout 5 cat <&11; ls /proc/self/fd | wc -l",
+        "timeout 5 cat <&21; timeout 5 cat <&22; ls /proc/self/fd | wc -l",
       ],
     }).output();
     const said = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
