@@ -75,11 +75,55 @@ function lookAt(path: string): Deno.FileInfo | undefined {
   }
 }
 
+/** Where a gateway at this port is. Pure. */
+export function toEndpoint(port: number, token: string): Endpoint {
+  return { port, url: `ws://127.0.0.1:${port}/ws?token=${token}` };
+}
+
 /** Writes the endpoint file, mode 0600 (SPEC §7). */
-export function writeEndpoint(ipcDir: string, port: number, token: string): Endpoint {
-  const url = `ws://127.0.0.1:${port}/ws?token=${token}`;
+export function writeEndpoint(ipcDir: string, { url }: Endpoint): void {
   writePrivateFile(endpointPath(ipcDir), url + "\n");
-  return { port, url };
+}
+
+/** The endpoint file of a runner: it is there while its gateway is up and its control socket listens, so that whoever finds the one finds both. */
+export class EndpointFile {
+  readonly #ipcDir: string;
+  #last: Endpoint | undefined;
+  #isUp = false;
+  #isHeard = false;
+
+  /** One that a runner before this one left behind is removed: it must not be taken for ours. */
+  constructor(ipcDir: string) {
+    this.#ipcDir = ipcDir;
+    this.remove();
+  }
+
+  /** Of the last gateway that was up. */
+  get endpoint(): Endpoint | undefined {
+    return this.#last;
+  }
+
+  readonly onUp = (port: number, token: string): void => {
+    [this.#last, this.#isUp] = [toEndpoint(port, token), true];
+    this.#write();
+  };
+
+  readonly onDown = (): void => {
+    this.#isUp = false;
+    this.remove();
+  };
+
+  /** The control socket listens. */
+  heard(): void {
+    this.#isHeard = true;
+    this.#write();
+  }
+
+  readonly remove = (): void => removeEndpoint(this.#ipcDir);
+
+  #write(): void {
+    if (this.#isUp && this.#isHeard) writeEndpoint(this.#ipcDir, this.#last!);
+  }
 }
 
 /** The endpoint as the file says, or null when there is none or it is not one. */

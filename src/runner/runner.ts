@@ -5,7 +5,7 @@ import { type ControlDeps, openControl } from "#/runner/control.ts";
 import type { HealthStatus, StartedWith } from "#/runner/control_frames.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
-import { type Endpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { type Endpoint, EndpointFile } from "#/runner/endpoint.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
 import type { GuestBox, GuestBoxInput } from "#/runner/guest_box.ts";
 import { Live, type LiveInput } from "#/runner/live.ts";
@@ -88,8 +88,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   // that it can record what it was told; the address, which no guest writes any more by then; the lock last.
   await using open = new AsyncDisposableStack();
   open.defer(() => input.lock.release());
-  // A start before us that was killed leaves its address behind; it must not be taken for ours.
-  removeEndpoint(folders.ipc);
+  const address = new EndpointFile(folders.ipc);
   const lockPath = join(folders.run, "guest.lock");
   await writeGuestLock(input.program, lockPath);
   const denoDir = await findDenoDir(input.env);
@@ -101,20 +100,19 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   if (box !== undefined) open.defer(() => box.close());
   const told = input.bootstrap();
   told.catch(() => {});
-  let endpoint: Endpoint | undefined;
-  open.defer(() => removeEndpoint(folders.ipc));
+  open.defer(address.remove);
   const live = new Live({ hosts, tools, folders, told }, {
     input,
     env,
     lockPath,
     log,
     ...(box === undefined ? {} : { box }),
-    onUp: (port, token) => endpoint = writeEndpoint(folders.ipc, port, token),
-    onDown: () => removeEndpoint(folders.ipc),
+    onUp: address.onUp,
+    onDown: address.onDown,
   });
   open.defer(() => live.close());
   // Not before its address is gone: who finds none may take the lock in a moment.
-  open.defer(() => removeEndpoint(folders.ipc));
+  open.defer(address.remove);
   await live.open();
   const reloading = new Reloading(input, live, log);
   const opened = Promise.withResolvers<AsyncDisposableStack>();
@@ -124,6 +122,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   const stopping = new Stopping((ms) => live.supervisor.drain(ms), close, input.drainMs);
   const health = () => toHealth(input, live, { config: reloading.state, shutdown: stopping.isOn });
   const control = openControl(folders.ipc, toControlDeps(input, live, { reloading, stopping, health }));
+  address.heard();
   // One that was revoked while the guest came up found nobody to tell.
   if (hasTokens(folders.run)) await live.tellTokens();
   open.defer(() => control.close());
@@ -135,7 +134,7 @@ export async function startRunner(input: RunnerInput): Promise<Runner> {
   opened.resolve(open.move());
   return {
     get endpoint() {
-      return endpoint!;
+      return address.endpoint!;
     },
     gaveUp: live.supervisor.gaveUp,
     get clients() {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ClientRequest } from "#/cli/client_request.ts";
-import { writeEndpoint } from "#/runner/endpoint.ts";
+import { toEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { planClient } from "#/runner/plan_client.ts";
 import { denoEnv } from "../fixture/system.ts";
 import { thisProgram } from "../fixture/workspace.ts";
@@ -19,7 +19,7 @@ function spawnClient(
   const ipc = Deno.makeTempDirSync();
   const endpointPath = join(ipc, "gateway-endpoint");
   const controlPath = join(ipc, "runner-control.sock");
-  if (gateway !== null) writeEndpoint(ipc, gateway.port, gateway.token);
+  if (gateway !== null) writeEndpoint(ipc, toEndpoint(gateway.port, gateway.token));
   const whole: ClientRequest = { mode: "run", json: false, user: "ann", endpointPath, controlPath, ...request };
   const input = { program: thisProgram(), env: denoEnv(), port: gateway?.port ?? 1, endpointPath, controlPath };
   const plan = planClient(input, [JSON.stringify(whole)]);

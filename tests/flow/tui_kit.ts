@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ClientRequest } from "#/cli/client_request.ts";
-import { writeEndpoint } from "#/runner/endpoint.ts";
+import { toEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { planTui } from "#/runner/plan_tui.ts";
 import { openPty, type Pty } from "../fixture/pty.ts";
 import { denoEnv, waitUntil } from "../fixture/system.ts";
@@ -30,7 +30,7 @@ export async function openTui(options: TuiOptions): Promise<Tui> {
   const ipc = await Deno.makeTempDir({ prefix: "oxydra-ipc-" });
   const endpointPath = join(ipc, "gateway-endpoint");
   const controlPath = options.controlPath ?? join(ipc, "runner-control.sock");
-  writeEndpoint(ipc, options.port, options.token);
+  writeEndpoint(ipc, toEndpoint(options.port, options.token));
   const request: ClientRequest = {
     mode: "tui",
     json: false,

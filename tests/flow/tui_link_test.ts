@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { SessionEvent } from "#/core/event.ts";
 import type { TurnSource } from "#/gateway/turn_source.ts";
-import { writeEndpoint } from "#/runner/endpoint.ts";
+import { toEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { type House, openHouse } from "../gateway/house.ts";
 import { delta, NEVER_PARKS, stored } from "../gateway/scripted_source.ts";
 import { assertScreen, openTui } from "./tui_kit.ts";
@@ -135,7 +135,7 @@ Deno.test("a gateway that goes in the middle of a turn and comes back at another
   );
   story.record(stored("model_result", { step: 2, text: "step two", ...RESULT } as never, 6));
   await using second = await openStory(story);
-  writeEndpoint(tui.ipc, door.port, second.token);
+  writeEndpoint(tui.ipc, toEndpoint(door.port, second.token));
   door.to = second.port;
   await tui.shows("step two");
   story.record(stored("model_result", { step: 3, text: "step three", ...RESULT } as never, 7));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { endpointPath, readEndpoint, removeEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { endpointPath, readEndpoint, removeEndpoint, toEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { acquireRunnerLock, isRunnerLockHeld, readLockHolder, writePrivateFile } from "#/runner/lock.ts";
 import { waitUntil } from "../fixture/system.ts";
 import { takeLock } from "../fixture/workspace.ts";
@@ -85,7 +85,8 @@ Deno.test("writePrivateFile() replaces whole, mode 0600, and leaves nothing behi
 Deno.test("the endpoint file holds the reference's URL, mode 0600, and nonsense in it is no endpoint", async () => {
   const dir = await Deno.makeTempDir();
   assert.equal(readEndpoint(dir), null);
-  const endpoint = writeEndpoint(dir, 4711, "abc_DEF-123");
+  const endpoint = toEndpoint(4711, "abc_DEF-123");
+  writeEndpoint(dir, endpoint);
   assert.equal(endpoint.url, "ws://127.0.0.1:4711/ws?token=abc_DEF-123");
   assert.deepEqual(readEndpoint(dir), endpoint);
   assert.equal((await Deno.stat(endpointPath(dir))).mode! & 0o777, 0o600);

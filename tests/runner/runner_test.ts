@@ -4,7 +4,7 @@ import type { UserFolders } from "#/config/user.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { readHealth } from "#/cli/control_client.ts";
 import { HealthStatus } from "#/runner/control_frames.ts";
-import { controlPath, endpointPath, readEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
+import { controlPath, endpointPath, readEndpoint, toEndpoint, writeEndpoint } from "#/runner/endpoint.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { acquireRunnerLock } from "#/runner/lock.ts";
 import { type Runner, type RunnerInput, startRunner } from "#/runner/runner.ts";
@@ -85,7 +85,7 @@ Deno.test("startRunner() serves a turn whose tools run in children and write int
 
 Deno.test("startRunner() takes the address of a runner that was killed away before it starts its own", async () => {
   const folders = makeFolders();
-  writeEndpoint(folders.ipc, 1, "x".repeat(43));
+  writeEndpoint(folders.ipc, toEndpoint(1, "x".repeat(43)));
   const told = Promise.withResolvers<Awaited<ReturnType<RunnerInput["bootstrap"]>>>();
   const input = toInput(folders);
   const starting = startRunner({ ...input, bootstrap: () => told.promise });
