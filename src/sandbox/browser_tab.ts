@@ -36,6 +36,8 @@ const SETTLE = `new Promise((resolve) => {
 })`;
 /** Tries at a page that leaves for another one under our hands. */
 const MOVES_MAX = 5;
+/** Documents that are remembered to have come since the action began. */
+const ARRIVALS_MAX = 64;
 /** What the main frame of a tab may show. The rest is the browser's own, or the machine's. */
 const SHOWN = /^(?:https?|about|blob|chrome-error):/;
 
@@ -60,7 +62,10 @@ export class Tab {
   #frame = "";
   #dialogs = 0;
   #loaded = Promise.withResolvers<void>();
+  #isLoaded = false;
   #moved = Promise.withResolvers<void>();
+  /** By the loader that brings a document: resolves when it is there. */
+  #arrivals = new Map<string, PromiseWithResolvers<void>>();
   #refs = new Map<number, string>();
   #nodes = new Map<string, number>();
   #refsMade = 0;
@@ -103,6 +108,9 @@ export class Tab {
       const { frame } = FrameNavigated.parse(params);
       if (frame.parentId !== undefined) return;
       [this.#frame, this.url] = [frame.id, frame.url];
+      // Whoever waits for the one before it waits for this one.
+      if (this.#isLoaded) this.#awaitLoad();
+      this.#arrival(frame.loaderId).resolve();
       // What the refs named is gone. Their numbers are not given again, so that an old one never means something new.
       this.#refs = new Map();
       this.#nodes = new Map();
@@ -110,8 +118,10 @@ export class Tab {
     } else if (method === "Page.navigatedWithinDocument") {
       const { frameId, url } = Within.parse(params);
       if (frameId === this.#frame) this.url = url;
-    } else if (method === "Page.loadEventFired") this.#loaded.resolve();
-    else if (method === "Inspector.targetCrashed") this.end("The page crashed.");
+    } else if (method === "Page.loadEventFired") {
+      this.#isLoaded = true;
+      this.#loaded.resolve();
+    } else if (method === "Inspector.targetCrashed") this.end("The page crashed.");
     else if (method === "Page.fileChooserOpened") this.notes.push("The page asked for a file; it got none.");
     else if (method === "Page.javascriptDialogOpening") this.#answerDialog(Dialog.parse(params));
   }
@@ -124,6 +134,7 @@ export class Tab {
     this.#cdp.lost(this.sessionId);
     this.#loaded.resolve();
     this.#moved.resolve();
+    for (const arrival of this.#arrivals.values()) arrival.resolve();
     this.#cdp.send("Target.closeTarget", { targetId: this.targetId }, { result: DONE }).catch(() => {});
   }
 
@@ -131,8 +142,9 @@ export class Tab {
   begin(usedAt: number): void {
     this.usedAt = usedAt;
     this.#dialogs = 0;
-    this.#loaded = Promise.withResolvers();
+    this.#awaitLoad();
     this.#moved = Promise.withResolvers();
+    this.#arrivals.clear();
   }
 
   /** Goes to an address and waits until the page is there. Throws AppError `tool_failed`, `tool_timeout`, `tool_crashed`. */
@@ -144,7 +156,11 @@ export class Tab {
       const why = /^net::[A-Z_0-9]{1,60}$/.exec(errorText)?.[0] ?? "it is refused";
       throw new AppError("tool_failed", `The page was not loaded: ${why}`);
     }
-    if (loaderId !== undefined) await this.#wait(this.#loaded.promise, until);
+    if (loaderId !== undefined) {
+      // A page that goes on moving is loaded again and again before ours is there.
+      await this.#wait(this.#arrival(loaderId).promise, until);
+      await this.#wait(this.#loaded.promise, until);
+    }
     await this.settle();
   }
 
@@ -178,9 +194,10 @@ export class Tab {
         const isMoved = error instanceof AppError && error.code === "tool_failed" &&
           /context|navigat/i.test(error.message);
         if (!isMoved) throw error;
-        if (moves >= MOVES_MAX) {
-          throw new AppError("tool_failed", "The page keeps going to other pages", { cause: error });
-        }
+        if (moves < MOVES_MAX) continue;
+        // Not left open: it would be gone to another page before the next address is there.
+        this.end("The page kept going to other pages; the tab was closed.");
+        throw error;
       }
     }
   }
@@ -227,6 +244,20 @@ export class Tab {
     return { before, lines };
   }
 
+  #awaitLoad(): void {
+    [this.#loaded, this.#isLoaded] = [Promise.withResolvers(), false];
+  }
+
+  #arrival(loader: string): PromiseWithResolvers<void> {
+    const found = this.#arrivals.get(loader);
+    if (found !== undefined) return found;
+    const arrival = Promise.withResolvers<void>();
+    this.#arrivals.set(loader, arrival);
+    // A page can go on moving between two actions, for days.
+    if (this.#arrivals.size > ARRIVALS_MAX) this.#arrivals.delete(this.#arrivals.keys().next().value!);
+    return arrival;
+  }
+
   #toRef(node: number): string {
     const known = this.#refs.get(node);
     if (known !== undefined) return known;
@@ -248,6 +279,7 @@ export class Tab {
   }
 
   async #wait(done: Promise<void>, until: AbortSignal): Promise<void> {
+    if (until.aborted || this.isGone) return;
     const late = Promise.withResolvers<void>();
     const onAbort = () => {
       this.notes.push("The page had not finished loading; this is what was there.");
