@@ -51,7 +51,8 @@ Deno.test("exec() behind bubblewrap survives a fork bomb that is left in the bac
     await run("b() { b | b & }; b");
     let result = await run("echo on", 3_000);
     for (let i = 0; i < 5 && result.exitCode !== 0; i++) result = await run("echo on", 3_000);
-    assert.equal(result.text, "on\n");
+    // While the bomb still holds every place, bash says so beside it.
+    assert.equal(result.text.replace(/^.*: fork: retry: .*\n/gm, ""), "on\n");
   }));
 
 Deno.test("exec() behind bubblewrap goes on after kill -9 -1, with a new shell where that took the walls along", () =>
