@@ -6,7 +6,7 @@
  * A mutant re-exports the original and puts a proxy over each function and class that throws when it is called; a file that exports
  * only constants gets constants that throw when they are looked into. An import map whose exact key wins over `#/` puts the mutant
  * in the file's place, for tests and for src alike. `--each` breaks one export at a time, which finds the export that only looks
- * tested. A test file counts only when it passes with the same import map and no mutant in it.
+ * tested. A test file that fails counts when it says by which mutant, or else when it passes with the same import map and no mutant in it.
  * Prints a line each and `N killed, N survived`; exit 1 when one survived.
  */
 import { basename, dirname } from "node:path";
@@ -33,6 +33,8 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ["lib/stderr_console.ts", "no export; turns the console of a whole process to stderr"],
 ]);
 
+/** As many at a time: most tests wait for something. */
+const WORKERS = 4;
 /** Test files asked for one mutant, the nearest first. */
 const TEST_FILES_MAX = 8;
 
@@ -61,7 +63,7 @@ async function main(args: readonly string[]): Promise<number> {
     return await judgeAll([
       ...programs.map(({ path }) => () => Promise.resolve(judgeProgram(path, lab.tests))),
       ...mutants.map((mutant) => () => lab.judge(mutant, each)),
-    ]);
+    ], WORKERS);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -105,9 +107,11 @@ class Lab {
     const map = this.#writeMap(target);
     const asked = nearest(target.path, this.tests);
     for (const test of asked) {
-      const { end, took } = await this.#run(test, map);
+      const { end, took, text } = await this.#run(test, map);
       if (end === "passed") continue;
-      if (await this.#baseline(test)) return { label, killed: true, detail: `by ${test.path} (${took})` };
+      if (text.includes(MARK) || await this.#baseline(test)) {
+        return { label, killed: true, detail: `by ${test.path} (${took})` };
+      }
       return { label, killed: false, detail: `${test.path} fails without a mutant, too` };
     }
     const detail = asked.length === 0 ? "no test imports it" : `asked ${asked.map(({ path }) => path).join(", ")}`;
@@ -161,15 +165,18 @@ function toMutant({ path, names }: Target): string {
   ].join("\n");
 }
 
+/** What a broken export throws. */
+const MARK = "mutant: ";
+
 /** Runs inside the test's process. What an async function throws comes as a rejection; `instanceof` goes on working. */
 const BROKEN = `
 const BREAKING = ["get", "has", "ownKeys", "getOwnPropertyDescriptor"];
 export function broken(name, original) {
-  const boom = () => { throw new Error("mutant: " + name); };
+  const boom = () => { throw new Error("${MARK}" + name); };
   if (typeof original === "function") {
     const isAsync = original.constructor.name === "AsyncFunction";
     return new Proxy(original, {
-      apply: () => isAsync ? Promise.reject(new Error("mutant: " + name)) : boom(),
+      apply: () => isAsync ? Promise.reject(new Error("${MARK}" + name)) : boom(),
       construct: boom,
       get: (target, key) => typeof target[key] === "function" && typeof key === "string" ? boom : target[key],
     });
@@ -177,7 +184,7 @@ export function broken(name, original) {
   if (typeof original === "object" && original !== null) {
     return new Proxy(original, Object.fromEntries(BREAKING.map((trap) => [trap, boom])));
   }
-  return Symbol("mutant: " + name);
+  return Symbol("${MARK}" + name);
 }
 `;
 

@@ -29,7 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
     [threat, test, ...off.map(([file]) => file)].some((text) => text.includes(only))
   ).filter(({ test }) => WAY !== undefined || test !== "full_disk_test.ts");
   if (WAY === undefined) console.log("full_disk_test.ts: not tried, for nobody may mount a disk here");
-  return await judgeAll(chosen.map((wall) => (worker) => labs[worker]!.judge(wall)));
+  return await judgeAll(chosen.map((wall) => (worker) => labs[worker]!.judge(wall)), WORKERS);
 }
 
 /** Runs attacks in one copy, one after another. */
