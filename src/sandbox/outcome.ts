@@ -1,6 +1,7 @@
 import type { Decision, Outcome, ToolIdentity } from "#/core/capability.ts";
 import type { ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
+import { cutBytes } from "#/lib/cut_bytes.ts";
 import { toKnownScrubber } from "#/lib/known_scrubber.ts";
 import type { Secrets } from "#/sandbox/secrets.ts";
 
@@ -21,7 +22,6 @@ export interface ToolReply {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** A call that did not run. */
 export function toRefusal(
@@ -57,14 +57,4 @@ export function toScrubber(replacements: readonly Replacement[], secrets: Secret
   const paths = replacements.filter(({ host, virtual }) => host.length > 1 && host !== virtual)
     .map(({ host, virtual }) => ({ value: host, mark: virtual }));
   return toKnownScrubber(secrets.map(({ name, value }) => ({ name, value: value.reveal() })), paths).scrub;
-}
-
-/** The longest start of the text that is at most `bytesMax` in UTF-8. */
-export function cutBytes(text: string, bytesMax: number): string {
-  if (text.length * 3 <= bytesMax) return text;
-  const bytes = encoder.encode(text);
-  if (bytes.length <= bytesMax) return text;
-  let end = bytesMax;
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
-  return decoder.decode(bytes.subarray(0, end));
 }

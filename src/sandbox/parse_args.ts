@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
-import { cutBytes } from "#/sandbox/outcome.ts";
+import { cutBytes } from "#/lib/cut_bytes.ts";
 
 const ISSUES_MAX = 20;
 const ISSUE_BYTES_MAX = 400;

@@ -1,5 +1,6 @@
+import { cutBytes } from "#/lib/cut_bytes.ts";
+
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** A tool's output as the model sees it. */
 export interface ResultText {
@@ -18,8 +19,6 @@ export function toResultText(text: string, outputBytes: number, bytesMax: number
   const size = Math.max(outputBytes, full.length);
   if (size <= bytesMax) return { text, truncated: false, full: undefined };
   const mark = `\n[output truncated — original size: ${size} bytes]`;
-  let end = Math.max(0, Math.min(full.length, bytesMax - encoder.encode(mark).length));
-  // A byte 10xxxxxx continues a character (RFC 3629 §3).
-  while (end > 0 && end < full.length && (full[end]! & 0xc0) === 0x80) end--;
-  return { text: decoder.decode(full.subarray(0, end)) + mark, truncated: true, full };
+  const kept = cutBytes(text, Math.max(0, bytesMax - encoder.encode(mark).length));
+  return { text: kept + mark, truncated: true, full };
 }

@@ -2,20 +2,12 @@ import assert from "node:assert/strict";
 import type { Tool } from "#/core/tool.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { Secret } from "#/lib/secret.ts";
-import { cutBytes, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
+import { toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
 import { probe } from "./temp_broker.ts";
 
 const tool = { name: "t", package: "p", version: "1", sha256: "0" };
 const decision = { kind: "denied", missing: [], policyDigest: "d", source: "s", reason: "r" } as const;
-
-Deno.test("cutBytes() cuts between characters and leaves alone what fits", () => {
-  assert.equal(cutBytes("äöü", 6), "äöü");
-  assert.equal(cutBytes("äöü", 5), "äö");
-  assert.equal(cutBytes("a😀b", 4), "a");
-  assert.equal(cutBytes("a😀b", 5), "a😀");
-  assert.equal(cutBytes("abc", 0), "");
-});
 
 Deno.test("toOutcome() caps the text and makes no success of a failure without a code", () => {
   const text = "x".repeat(LIMITS.toolOutputBytesMax + 1);
