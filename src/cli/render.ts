@@ -13,6 +13,8 @@ export interface RenderState {
   readonly midLine: boolean;
   /** The last switch of models that was shown in this turn: each step of a turn repeats it. */
   readonly switched?: string;
+  /** How the output of the tool at work ends so far: the next heartbeat tells it. */
+  readonly lastLine?: string;
 }
 
 /** A fresh screen. */
@@ -32,16 +34,33 @@ export function renderEvent(
 ): { rendered: Rendered; state: RenderState } {
   const switched = isTurnEnd(event) ? undefined : toSwitch(event) ?? state.switched;
   if (toSwitch(event) !== undefined && switched === state.switched) return { rendered: NOTHING, state };
-  const { rendered, midLine } = renderText(event, state.midLine, paint);
-  return { rendered, state: { midLine, ...(switched === undefined ? {} : { switched }) } };
+  const { rendered, midLine } = renderText(event, state, paint);
+  const lastLine = toLastLine(event, state);
+  const next = { ...(switched === undefined ? {} : { switched }), ...(lastLine === undefined ? {} : { lastLine }) };
+  return { rendered, state: { midLine, ...next } };
 }
 
-function renderText(event: SessionEvent, midLine: boolean, paint: boolean): { rendered: Rendered; midLine: boolean } {
+function toLastLine(event: SessionEvent, { lastLine }: RenderState): string | undefined {
+  if (event.type === "tool_result" || isTurnEnd(event)) return undefined;
+  if (event.type !== "progress" || event.payload.progress.kind !== "tool_output") return lastLine;
+  return toOutputLines(event.payload.progress).at(-1)!;
+}
+
+/** Lines of an output as it is so far, at least one, as far as they are told. Pure. */
+export function toOutputLines({ tail }: { readonly tail: string }): string[] {
+  return String(tail).trimEnd().split("\n");
+}
+
+function renderText(
+  event: SessionEvent,
+  { midLine, lastLine = "" }: RenderState,
+  paint: boolean,
+): { rendered: Rendered; midLine: boolean } {
   if (event.type === "text_delta") {
     const out = toPrintable(event.payload.text);
     return { rendered: { out, err: "" }, midLine: out === "" ? midLine : !out.endsWith("\n") };
   }
-  const status = toStatusLine(event);
+  const status = toStatusLine(event, lastLine);
   const out = midLine ? "\n" : "";
   if (status === null) {
     return isTurnEnd(event) ? { rendered: { out, err: "" }, midLine: false } : { rendered: NOTHING, midLine };
@@ -59,7 +78,7 @@ function toSwitch(event: SessionEvent): string | undefined {
 }
 
 /** One status line for the events that a person follows, null for the rest. */
-function toStatusLine(event: SessionEvent): string | null {
+function toStatusLine(event: SessionEvent, lastLine: string): string | null {
   switch (event.type) {
     case "tool_intent":
       return `· ${event.payload.tool} ${toArgumentLine(event.payload.args)}`;
@@ -77,7 +96,10 @@ function toStatusLine(event: SessionEvent): string | null {
     }
     case "progress": {
       const { progress } = event.payload;
-      if (progress.kind === "tool_heartbeat") return `  … ${progress.toolNames.join(", ")} (${progress.elapsedSecs} s)`;
+      if (progress.kind === "tool_heartbeat") {
+        const said = lastLine === "" ? "" : ` ${toOneLine(lastLine, RESULT_CHARS)}`;
+        return `  … ${progress.toolNames.join(", ")} (${progress.elapsedSecs} s)${said}`;
+      }
       if (!/^(provider_(retry|switch|notice)|rolling_summary)$/.test(progress.kind)) return null;
       return `· ${toOneLine(event.payload.message.replace(/^\[\d+\/\d+\] /, ""), MODEL_CHARS)}`;
     }

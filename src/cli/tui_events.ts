@@ -1,6 +1,7 @@
 import type { ApprovalCard } from "#/core/capability.ts";
+import { LIMITS } from "#/core/limits.ts";
 import { isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
-import { RENDER_START, renderEvent } from "#/cli/render.ts";
+import { RENDER_START, renderEvent, toOutputLines } from "#/cli/render.ts";
 import { endMarkdown, feedMarkdown, MARKDOWN_START } from "#/cli/tui_markdown.ts";
 import { type LiveTurn, print, startTurn, type Step, toSend, type TuiState, withoutLive } from "#/cli/tui_state.ts";
 import { clip, type Line, type Look, span, wrapLine } from "#/cli/tui_text.ts";
@@ -144,6 +145,11 @@ function applyProgress(state: TuiState, event: Of<"progress">, live: LiveTurn): 
   const before = { ...RENDER_START, ...(live.switched === undefined ? {} : { switched: live.switched }) };
   const { progress } = event.payload;
   if (progress.kind === "tool_heartbeat") return state;
+  if (progress.kind === "tool_output") {
+    const output = toOutputLines(progress).slice(-LIMITS.tuiOutputRowsMax);
+    const tools = live.tools.map((each) => each.callId === progress.callId ? { ...each, output } : each);
+    return { ...state, live: { ...live, tools } };
+  }
   const { rendered, state: after } = renderEvent(event, before, false);
   const { switched: _, ...plain } = live;
   const next = { ...plain, ...(after.switched === undefined ? {} : { switched: after.switched }) };

@@ -69,9 +69,10 @@ function toWork(state: TuiState, width: number): Line[] {
   if (live === undefined) return [];
   const shown = live.tools.slice(0, LIMITS.tuiToolsMax);
   const more = live.tools.length - shown.length;
-  const lines = shown.map((tool): Line => {
+  const lines = shown.flatMap((tool): Line[] => {
     const took = ` · ${toSeconds(now - tool.since)}`;
-    return [span(clip(tool.text, width - took.length)), span(took, DIM)];
+    const output = tool.output?.map((text): Line => [span(clip(span(`  │ ${text}`).text, width), DIM)]) ?? [];
+    return [[span(clip(tool.text, width - took.length)), span(took, DIM)], ...output];
   });
   if (more > 0) lines.push([span(`· and ${more} more`, DIM)]);
   if (!state.gap && (lines.length > 0 || live.said !== "")) return lines;

@@ -23,6 +23,8 @@ export interface RunningTool {
   readonly callId: string;
   readonly text: string;
   readonly since: number;
+  /** How its output ends so far. */
+  readonly output?: readonly string[];
 }
 
 /** The turn that is shown while it runs. */

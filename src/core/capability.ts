@@ -190,9 +190,17 @@ export interface Outcome {
   readonly elapsedMs: number;
 }
 
+/** How the output of a call that runs ends so far: whole lines, as a terminal would leave them. */
+export interface OutputSoFar {
+  readonly tail: string;
+  /** How many lines there were, those of `tail` included. */
+  readonly lines: number;
+}
+
 /** The seam between a turn and everything that acts. Never throws for a tool's trouble; throws `cancelled` when the signal fires, `tool_interrupted` when nobody acts any more. */
 export interface Sandbox {
-  call(request: ToolRequest, signal: AbortSignal): Promise<Outcome>;
+  /** `onOutput`: told now and then how the output of a call that shows it ends; synchronous, and only until the call ends. */
+  call(request: ToolRequest, signal: AbortSignal, onOutput?: (output: OutputSoFar) => void): Promise<Outcome>;
   /**
    * Passes on what somebody answered who is not at the runner's own socket. Throws AppError `approval_refused` when only the owner may
    * answer, `approval_unknown` for a card that is not open, `usage`.

@@ -201,7 +201,15 @@ export type Progress =
   | { readonly kind: "provider_notice" }
   | { readonly kind: "tool_execution"; readonly toolNames: readonly string[] }
   | { readonly kind: "rolling_summary" }
-  | { readonly kind: "tool_heartbeat"; readonly toolNames: readonly string[]; readonly elapsedSecs: number };
+  | { readonly kind: "tool_heartbeat"; readonly toolNames: readonly string[]; readonly elapsedSecs: number }
+  /** `tail`: how its output ends so far, whole lines of text; `lines`: how many lines there were. Each takes the place of the one before. */
+  | {
+    readonly kind: "tool_output";
+    readonly toolNames: readonly string[];
+    readonly callId: string;
+    readonly tail: string;
+    readonly lines: number;
+  };
 
 /** Shown while it happens, never stored. */
 export type LiveEvent =

@@ -306,6 +306,8 @@ export const LIMITS = {
   tuiSentMax: 20,
   /** Tool calls that are shown at work at the same time. */
   tuiToolsMax: 6,
+  /** Rows of the output of each of them. */
+  tuiOutputRowsMax: 5,
   /** Rows of a message that are shown while it is written. */
   tuiDraftRowsMax: 8,
   /** An escape sequence of a key, in UTF-16 code units. */
@@ -696,8 +698,9 @@ export const LIMITS = {
   shellBetweenBytesMax: 1_024,
   /** What is read between two commands; whoever writes more waits for the next one. */
   shellUnreadBytesMax: 1_048_576,
-  /** Of one command's output, passed on while it runs. */
-  shellLiveBytesMax: 262_144,
+  /** How a command's output ends is shown at most this often while it runs, and at most so much of it, in UTF-16 code units. */
+  liveOutputMs: 250,
+  liveTailCharsMax: 2_048,
   /** A record of the shell's agent: a folder's path and a few numbers. */
   shellRecordBytesMax: 8_192,
   /** Shells of one user; one more takes the place of the one that was idle for longest. */
@@ -718,8 +721,8 @@ export const LIMITS = {
   shellLookMs: 50,
   shellLookMsMax: 1_000,
   /** A shell that says nothing to such a look for this long, or to an order to end its command, is ended whole. */
-  shellSilentMs: 5_000,
-  shellEndMs: 3_000,
+  shellSilentMs: 15_000,
+  shellEndMs: 10_000,
   /** A command whose output stands at a question for this long waits for an answer that cannot come. */
   shellPromptMs: 3_000,
   /** A container engine answers within this, or it hangs; starting a container is one answer. */

@@ -48,8 +48,10 @@ function toReferenceFrame(event: SessionEvent, running: TurnAddress): ServerFram
   switch (event.type) {
     case "text_delta":
       return toFrame("assistant_delta", { ...running, delta: event.payload.text });
-    case "progress":
-      return toFrame("turn_progress", { ...running, progress: toWireProgress(event.payload) });
+    case "progress": {
+      const progress = toWireProgress(event.payload);
+      return progress && toFrame("turn_progress", { ...running, progress });
+    }
     case "turn_done": {
       const { text, finishReason, usage } = event.payload;
       return toFrame("turn_completed", { ...ended("completed"), response: toResponse(text, finishReason, usage) });
@@ -85,21 +87,25 @@ export function toWireApproval(card: ApprovalCard): WireApproval {
   };
 }
 
-function toWireProgress(payload: Extract<LiveEvent, { type: "progress" }>["payload"]): WireProgress {
-  return {
-    kind: toWireKind(payload.progress),
+/** Undefined for what the reference's clients have no frame for: the heartbeat tells them that a call goes on. */
+function toWireProgress(payload: Extract<LiveEvent, { type: "progress" }>["payload"]): WireProgress | undefined {
+  const kind = toWireKind(payload.progress);
+  return kind && {
+    kind,
     message: payload.message,
     turn: payload.step,
     max_turns: payload.stepsMax,
   };
 }
 
-function toWireKind(progress: Progress): WireProgress["kind"] {
+function toWireKind(progress: Progress): WireProgress["kind"] | undefined {
   switch (progress.kind) {
     case "tool_execution":
       return { kind: "tool_execution", tool_names: progress.toolNames };
     case "tool_heartbeat":
       return { kind: "tool_heartbeat", tool_names: progress.toolNames, elapsed_secs: progress.elapsedSecs };
+    case "tool_output":
+      return undefined;
     case "rolling_summary":
       return { kind: "rolling_summary" };
     case "provider_call":

@@ -108,7 +108,7 @@ export function guardChildren(check: SelfCheck, children: ToolChildren): ToolChi
 /** A broker behind the check of its guest: a guest whose walls do not hold is given nothing. Its refusals are in the audit log too. */
 export function guardBroker(check: SelfCheck, broker: Broker, audit: Audit, policyDigest: string): Broker {
   return {
-    async call(request, signal) {
+    async call(request, signal, onOutput) {
       try {
         await untilAborted(check.pass("guest"), signal);
       } catch (error) {
@@ -116,7 +116,7 @@ export function guardBroker(check: SelfCheck, broker: Broker, audit: Audit, poli
         const tool: ToolIdentity = { name: request.tool, package: "", version: "", sha256: "" };
         return new AuditTrail(audit, policyDigest, request).ended(toRefusal(tool, { kind: "failed", code, text }));
       }
-      return await broker.call(request, signal);
+      return await broker.call(request, signal, onOutput);
     },
     answer: (given) => broker.answer(given),
     derived: (session, from) => broker.derived(session, from),

@@ -1,4 +1,4 @@
-import type { Outcome, ToolRequest } from "#/core/capability.ts";
+import type { Outcome } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
@@ -30,11 +30,11 @@ export class ToolGate implements Pick<Broker, "call" | "answer" | "derived"> {
   }
 
   /** As `Broker.call`. */
-  async call(request: ToolRequest, signal: AbortSignal): Promise<Outcome> {
+  async call(...[request, signal, onOutput]: Parameters<Broker["call"]>): Promise<Outcome> {
     while (this.#calls !== undefined && !signal.aborted) await untilAborted(this.#calls, signal);
     this.#running++;
     try {
-      return await (await this.#host).broker.call(request, signal);
+      return await (await this.#host).broker.call(request, signal, onOutput);
     } finally {
       this.#running--;
       this.#wake();

@@ -22,6 +22,7 @@ import type { Files } from "#/sandbox/files.ts";
 import { describeCapability } from "#/sandbox/grant.ts";
 import { type FetchAttachment, HOST_PACKAGE } from "#/sandbox/host_run.ts";
 import type { NetService } from "#/sandbox/host_service.ts";
+import { LiveOutput, type OnOutput } from "#/sandbox/shell_live.ts";
 import { type Replacement, toOutcome, toRefusal, toScrubber } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
 import { type GrantedCall, type Ran, runCall, type ShellDeps, type ToolPackage } from "#/sandbox/run_call.ts";
@@ -67,7 +68,8 @@ export interface BrokerOptions {
  * `call` never throws for a tool's trouble, only AppError `cancelled` when the signal fires.
  */
 export interface Broker {
-  call(request: ToolRequest, signal: AbortSignal): Promise<Outcome>;
+  /** `onOutput`: see `Sandbox.call`. */
+  call(request: ToolRequest, signal: AbortSignal, onOutput?: OnOutput): Promise<Outcome>;
   /** Takes an answer that the guest passes on. Throws as `Approvals.answer`. */
   answer(given: GivenAnswer): Promise<void>;
   /** See `Sandbox.derived`. A guest that does not say so could as well go on in the other session: this is for an honest one. */
@@ -100,7 +102,7 @@ class OneUserBroker implements Broker {
     this.#scrub = toScrubber([...roots, ...options.hidden ?? []], options.secrets?.values ?? []);
   }
 
-  async call(request: ToolRequest, signal: AbortSignal): Promise<Outcome> {
+  async call(request: ToolRequest, signal: AbortSignal, onOutput: OnOutput = () => {}): Promise<Outcome> {
     if (signal.aborted) throw cancelled();
     const startedAt = this.#options.now();
     let identity: ToolIdentity = { ...UNKNOWN_TOOL, name: request.tool };
@@ -129,7 +131,8 @@ class OneUserBroker implements Broker {
         );
       }
       const granted = { ...call, request, argsSha256, trail, grant: decision.grant };
-      const { reply, touched } = await this.#run(granted, signal);
+      using live = new LiveOutput(onOutput, this.#scrub);
+      const { reply, touched } = await this.#run(granted, live, signal);
       return trail.ended(toOutcome(identity, decision, reply, this.#scrub), touched);
     } catch (error) {
       if (signal.aborted) {
@@ -234,14 +237,13 @@ class OneUserBroker implements Broker {
   }
 
   /** Runs it, and holds its place among the running calls until it is really over. */
-  async #run(call: GrantedCall, signal: AbortSignal): Promise<Ran> {
+  async #run(call: GrantedCall, live: LiveOutput, signal: AbortSignal): Promise<Ran> {
     const { policy: _, ...deps } = this.#options;
     const key = keyOf(call.request);
     this.#live.add(key);
-    const run = runCall(call, { ...deps, decide: (need) => this.#judge(call.request, call, [need]) }, {
-      signal,
-      closed: this.#closed.signal,
-    });
+    const decide = (need: Capability) => this.#judge(call.request, call, [need]);
+    const onOutput = (bytes: Uint8Array) => live.push(bytes);
+    const run = runCall(call, { ...deps, decide, onOutput }, { signal, closed: this.#closed.signal });
     void run.settled.then(() => this.#live.delete(key));
     return await run.result;
   }

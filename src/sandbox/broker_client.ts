@@ -12,10 +12,14 @@ import {
   RunnerNotice,
 } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/lib/link.ts";
+import type { OnOutput } from "#/sandbox/shell_live.ts";
+
+/** A notice of nothing that this end asked for. */
+export type CommonNotice = Exclude<RunnerNotice, { type: "output" }>;
 
 /** What a guest does for its runner. `onNotice` is synchronous; a throw of it ends the link. */
 export interface RunnerHandlers {
-  readonly onNotice?: (notice: RunnerNotice) => void;
+  readonly onNotice?: (notice: CommonNotice) => void;
   readonly attachment?: FetchAttachment;
 }
 
@@ -39,8 +43,13 @@ export function openBrokerClient(
   handlers: RunnerHandlers = {},
 ): BrokerClient {
   const { onNotice = () => {}, attachment } = handlers;
+  const watchers = new Map<string, OnOutput>();
   const link = openLink(io, {
-    onNotice: (body) => onNotice(RunnerNotice.parse(body)),
+    onNotice(body) {
+      const notice = RunnerNotice.parse(body);
+      if (notice.type === "output") watchers.get(keyOf(notice))?.({ tail: notice.tail, lines: notice.lines });
+      else onNotice(notice);
+    },
     async onRequest(body, signal) {
       const { attachment: place } = AttachmentRequest.parse(body);
       if (attachment === undefined) throw new AppError("tool_failed", "This turn has no attachments");
@@ -60,7 +69,9 @@ export function openBrokerClient(
         const derived = { session, ...(from === undefined ? {} : { from }) };
         await link.request({ derived } satisfies DerivedRequest, new AbortController().signal);
       },
-      async call(request, signal): Promise<Outcome> {
+      async call(request, signal, onOutput): Promise<Outcome> {
+        const key = keyOf(request);
+        if (onOutput !== undefined) watchers.set(key, onOutput);
         try {
           const { body, content } = await link.request(request, signal);
           const parsed = CallReply.safeParse(body);
@@ -70,10 +81,17 @@ export function openBrokerClient(
           // Without a runner nobody knows what became of the call, and this process ends: it is asked for again by the next one.
           if (!(error instanceof AppError) || error.code === "cancelled" || error.params["ended"]) throw error;
           return toFailure(request, error);
+        } finally {
+          watchers.delete(key);
         }
       },
     },
   };
+}
+
+/** As JSON, so that no choice of ids looks like another. */
+function keyOf({ session, turn, callId }: Pick<ToolRequest, "session" | "turn" | "callId">): string {
+  return JSON.stringify([session, turn, callId]);
 }
 
 /** A call without an answer of the broker. */

@@ -13,6 +13,7 @@ import {
   type RunnerNotice,
 } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/lib/link.ts";
+import { oneAtATime } from "#/sandbox/shell_live.ts";
 
 /** A guest's notices and who hears them. */
 export interface GuestNotices<Notice> {
@@ -62,7 +63,9 @@ export function serveBroker<Notice>(
       }
       const parsed = CallRequest.safeParse(body);
       if (!parsed.success) throw new AppError("protocol", "The call is malformed, so it was refused");
-      const { text, ...reply } = await broker.call(parsed.data, signal);
+      const { session, turn, callId } = parsed.data;
+      const onOutput = oneAtATime((output) => link.notify({ v: 1, type: "output", session, turn, callId, ...output }));
+      const { text, ...reply } = await broker.call(parsed.data, signal, onOutput);
       return { body: reply, content: encoder.encode(text) };
     },
     onNotice(body) {

@@ -112,8 +112,8 @@ export const TokenShape = z.strictObject({
 });
 
 /**
- * What the runner tells its guest outside any call: a card was answered; the tokens that the person made are now these; or take no new turn
- * and say when none runs.
+ * What the runner tells its guest outside any call: a card was answered; the tokens that the person made are now these; take no new turn
+ * and say when none runs; or how the output of a call that runs ends so far.
  */
 export const RunnerNotice = z.discriminatedUnion("type", [
   z.strictObject({
@@ -128,6 +128,7 @@ export const RunnerNotice = z.discriminatedUnion("type", [
   }),
   z.strictObject({ v: z.literal(1), type: z.literal("tokens"), tokens: z.array(TokenShape).max(LIMITS.tokensMax) }),
   z.strictObject({ v: z.literal(1), type: z.literal("drain") }),
+  z.strictObject({ v: z.literal(1), type: z.literal("output"), ...Place, tail: z.string(), lines: Count }),
 ]);
 export type RunnerNotice = z.infer<typeof RunnerNotice>;
 

@@ -7,6 +7,7 @@ import { sha256Of } from "#/lib/chained_line.ts";
 import { delay } from "#/lib/delay.ts";
 import type { Approvals } from "#/sandbox/approvals.ts";
 import type { Broker } from "#/sandbox/broker.ts";
+import type { OnOutput } from "#/sandbox/shell_live.ts";
 import type { CallTrace } from "#/sandbox/call_memory_trace.ts";
 import { toRefusal } from "#/sandbox/outcome.ts";
 import { parseArgs } from "#/sandbox/parse_args.ts";
@@ -45,6 +46,8 @@ interface Known {
 interface Running extends Known {
   readonly outcome: Promise<Outcome>;
   readonly control: AbortController;
+  /** Whoever asked last. */
+  onOutput: OnOutput | undefined;
 }
 
 interface Ended extends Known {
@@ -72,21 +75,24 @@ class Memory implements CallMemory {
     this.#options = options;
   }
 
-  async call(request: ToolRequest, signal: AbortSignal): Promise<Outcome> {
+  async call(request: ToolRequest, signal: AbortSignal, onOutput?: OnOutput): Promise<Outcome> {
     if (signal.aborted) throw new AppError("cancelled", "The call was cancelled");
     const key = JSON.stringify([request.session, request.turn, request.callId]);
     const argsSha256 = sha256Of(canonicalJson(request.args ?? null));
     // A guest that does not say so may have been told another thing: an answer of a person counts for one run.
     const isAgain = request.resumed === true || this.#options.approvals?.isInherited(request) === true;
-    if (!isAgain) return await this.#run(request, { key, argsSha256 }, signal);
+    const run = () => this.#run(request, { key, argsSha256, onOutput }, signal);
+    if (!isAgain) return await run();
     const known = this.#running.get(key) ?? this.#ended.get(key);
     if (known !== undefined && known.argsSha256 !== argsSha256) return otherArgs(request);
-    if (known !== undefined && "control" in known) return await wait(known, signal);
+    if (known !== undefined && "control" in known) {
+      known.onOutput = onOutput;
+      return await wait(known, signal);
+    }
     if (known !== undefined) return (known as Ended).outcome;
     const tool = this.#options.tools.get(request.tool);
-    if (tool === undefined || tool.effect === "read_only") return await this.#run(request, { key, argsSha256 }, signal);
-    const lost = toLost(request, tool, await this.#options.trace(request));
-    return lost ?? await this.#run(request, { key, argsSha256 }, signal);
+    if (tool === undefined || tool.effect === "read_only") return await run();
+    return toLost(request, tool, await this.#options.trace(request)) ?? await run();
   }
 
   answer: Broker["answer"] = (given) => this.#options.broker.answer(given);
@@ -107,11 +113,12 @@ class Memory implements CallMemory {
 
   async #run(
     request: ToolRequest,
-    { key, argsSha256 }: { readonly key: string; readonly argsSha256: string },
+    { key, argsSha256, onOutput }: Pick<Running, "argsSha256" | "onOutput"> & { readonly key: string },
     signal: AbortSignal,
   ): Promise<Outcome> {
     const control = new AbortController();
-    const running = { argsSha256, control, outcome: this.#options.broker.call(request, control.signal) };
+    const outcome = this.#options.broker.call(request, control.signal, (output) => running.onOutput?.(output));
+    const running: Running = { argsSha256, control, outcome, onOutput };
     // A second call of one id is refused by the broker; the first one keeps its place.
     if (!this.#running.has(key)) {
       this.#running.set(key, running);

@@ -64,6 +64,8 @@ export interface RunDeps {
   readonly decide: (need: Capability) => Decision;
   readonly now: () => number;
   readonly waitMs?: number;
+  /** Told of the output of a call that shows it, as it comes. */
+  readonly onOutput: (bytes: Uint8Array) => void;
 }
 
 /** What a run gave, and what it touched on the way. */
@@ -159,7 +161,7 @@ async function runInHost({ host: name }: HostRun, call: GrantedCall, deps: RunDe
     const record = (decision: Decision) => call.trail.decided(call.identity, decision, call.argsSha256, undefined);
     const of = { session, source: call.grant.source, decide: deps.decide, record };
     const browse = (ask: BrowserAsk) => browseIn(deps.browsers, { ...of, ask }, stop);
-    const able = { capabilities, path, host, attachment, shell, timeoutSecs, browse };
+    const able = { capabilities, path, host, attachment, shell, timeoutSecs, browse, onOutput: deps.onOutput };
     const done = await step.run(call.args, carried, able);
     service.close();
     [carried, text] = [done.content, done.text];

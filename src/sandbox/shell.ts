@@ -9,7 +9,7 @@ export interface ShellCall {
   readonly timeoutMs: number;
   /** What it may connect to while it runs. */
   readonly connect: readonly ConnectTarget[];
-  /** Told of output as it comes, stdout and stderr in one, at most `shellLiveBytesMax` of it. Synchronous. */
+  /** Told of output as it comes, stdout and stderr in one. Synchronous. */
   readonly onOutput?: (bytes: Uint8Array) => void;
 }
 

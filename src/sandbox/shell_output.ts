@@ -60,10 +60,15 @@ export class BoundedOutput {
     return toPlain(decoder.decode(all.subarray(-256))).text;
   }
 
+  /** The bytes that its end is kept in, and whether there were others before them. */
+  get tail(): { readonly bytes: Uint8Array; readonly isCut: boolean } {
+    const bytes = concatBytes(this.#tail).slice(-this.#tailMax);
+    return { bytes, isCut: this.#bytes > this.#headBytes + bytes.length };
+  }
+
   read(): ShellText {
-    const tail = concatBytes(this.#tail).slice(-this.#tailMax);
-    const left = this.#bytes - this.#headBytes - tail.length;
-    if (left === 0) return { ...toPlain(decoder.decode(concatBytes([...this.#head, tail]))), bytes: this.#bytes };
+    const { bytes: tail, isCut } = this.tail;
+    if (!isCut) return { ...toPlain(decoder.decode(concatBytes([...this.#head, tail]))), bytes: this.#bytes };
     const [head, end] = [trimEnd(concatBytes(this.#head)), trimStart(tail)];
     const first = toPlain(decoder.decode(head));
     const last = toPlain(decoder.decode(end));

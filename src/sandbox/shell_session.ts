@@ -50,7 +50,6 @@ interface Running {
   exitCode?: number;
   /** A shell of before the command has taken over. */
   isRevived: boolean;
-  live: number;
   looks: number;
   heardAt: number;
   wroteAt: number;
@@ -175,7 +174,6 @@ export class ShellSession {
       done: Promise.withResolvers(),
       onOutput,
       isRevived: false,
-      live: 0,
       looks: 0,
       heardAt: now,
       wroteAt: now,
@@ -256,10 +254,7 @@ export class ShellSession {
     if (running === undefined) return this.#between.push(bytes);
     running.output.push(bytes);
     running.wroteAt = performance.now();
-    const room = LIMITS.shellLiveBytesMax - running.live;
-    if (room <= 0) return;
-    running.live += bytes.length;
-    running.onOutput?.(bytes.subarray(0, room));
+    running.onOutput?.(bytes);
   }
 
   #record(text: string): void {

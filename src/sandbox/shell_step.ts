@@ -13,18 +13,20 @@ export interface ShellStepDeps {
   readonly shell: (call: Omit<ShellCall, "session">) => Promise<ShellResult>;
   /** What a command may take when its call does not say. */
   readonly timeoutSecs: number;
+  /** Told of the command's output as it comes. */
+  readonly onOutput: (bytes: Uint8Array) => void;
 }
 
 /** shell_exec: the command of the grant, never of the arguments, in the shell of the call's session. Throws as `Shells.exec`, AppError `tool_denied`. */
 export async function runShellStep(
   args: unknown,
-  { capabilities, shell, timeoutSecs }: ShellStepDeps,
+  { capabilities, shell, timeoutSecs, onOutput }: ShellStepDeps,
 ): Promise<string> {
   const granted = capabilities.find((one) => one.kind === "shell");
   if (granted === undefined) throw new AppError("tool_denied", "The grant of this call opens no shell");
   const connect = capabilities.flatMap((one) => one.kind === "connect" ? [{ host: one.host, port: one.port }] : []);
   const { timeout_secs = timeoutSecs } = args as { timeout_secs?: number };
-  return toShellText(await shell({ command: granted.command, timeoutMs: timeout_secs * 1_000, connect }));
+  return toShellText(await shell({ command: granted.command, timeoutMs: timeout_secs * 1_000, connect, onOutput }));
 }
 
 /** A command's result as a model reads it: how it ended and where, its output, then what else there is to know. Pure. */

@@ -93,6 +93,7 @@ function evilEvents(): unknown[] {
   });
   return [
     { type: "text_delta", payload: { text: EVIL } },
+    progress({ kind: "tool_output", toolNames: [EVIL], callId: EVIL, tail: EVIL, lines: EVIL }),
     progress({ kind: "tool_heartbeat", toolNames: [EVIL, "a\nb"], elapsedSecs: EVIL }),
     progress({ kind: "provider_retry", attempt: 1, waitMs: EVIL, code: EVIL }),
     { ...stored, type: "tool_intent", payload: { callId: EVIL, tool: EVIL, args: { path: EVIL, pattern: EVIL } } },

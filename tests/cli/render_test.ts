@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { SessionEvent } from "#/core/event.ts";
+import type { Progress, SessionEvent } from "#/core/event.ts";
 import { RENDER_START, renderEvent } from "#/cli/render.ts";
 
 const at = { seq: 1, session: "s", turn: "t", v: 1, at: 0, blobs: [] } as const;
@@ -59,6 +59,30 @@ Deno.test("renderEvent() keeps the answer on stdout and the work on stderr", () 
   ]);
   assert.equal(shown.out, "Let me look.\nIt says one.\n");
   assert.equal(shown.err, "· file_read /shared/a.txt\n  ✓ one two (2 ms)\n");
+});
+
+Deno.test("renderEvent() tells with a heartbeat how the output of its call ends, and forgets it with the call", () => {
+  const progress = (progress: Progress): SessionEvent => ({
+    type: "progress",
+    payload: { progress, message: "", step: 1, stepsMax: 2 },
+  });
+  const beat = (elapsedSecs: number) => progress({ kind: "tool_heartbeat", toolNames: ["shell_exec"], elapsedSecs });
+  const output = (tail: string) =>
+    progress({ kind: "tool_output", toolNames: ["shell_exec"], callId: "1", tail, lines: 2 });
+  const ended = { callId: "1", tool: "shell_exec", ok: true, code: "ok", text: "x", outputBytes: 1 } as const;
+  const shown = show([
+    beat(5),
+    output("Compiling a\nCompiling\tb\u0007\n"),
+    beat(10),
+    { ...at, type: "tool_result", payload: { ...ended, truncated: false, elapsedMs: 1 } },
+    beat(15),
+  ]);
+  assert.deepEqual(shown.err.trimEnd().split("\n"), [
+    "  … shell_exec (5 s)",
+    "  … shell_exec (10 s) Compiling b\\x07",
+    "  ✓ x (1 ms)",
+    "  … shell_exec (15 s)",
+  ]);
 });
 
 Deno.test("renderEvent() shows refusals, budgets, retries, heartbeats and ends", () => {

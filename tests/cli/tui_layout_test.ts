@@ -62,6 +62,22 @@ Deno.test("layoutScreen() names at most as many tools as it may, and counts the 
   assert.equal(text.match(/^(?:› | {2})[l漢字]/gm)!.length, LIMITS.tuiDraftRowsMax);
 });
 
+Deno.test("layoutScreen() shows below a tool how its output ends, five rows of it, as text, until the call is over", () => {
+  const driven = new Driven({ width: 30, height: 20 });
+  driven.connect();
+  driven.event("tool_intent", { callId: "c", tool: "shell_exec", args: { command: "make" } });
+  const tail = Array.from({ length: 8 }, (_, at) => `step ${at} \u001b[2J\tof a long long build\n`).join("");
+  const progress = { kind: "tool_output", toolNames: ["shell_exec"], callId: "c", tail, lines: 8 };
+  driven.live("progress", { progress, message: "m", step: 1, stepsMax: 8 });
+  const rows = () => layoutScreen(driven.state).lines.map((line) => line.map(({ text }) => text).join(""));
+  assert.deepEqual(
+    rows().filter((row) => row.includes("│")),
+    [3, 4, 5, 6, 7].map((at) => `  │ step ${at} \\x1b[2J  of a long…`),
+  );
+  driven.event("tool_result", { callId: "c", tool: "shell_exec", ok: true, code: "ok", text: "done", elapsedMs: 1 });
+  assert.deepEqual(rows().filter((row) => row.includes("│")), []);
+});
+
 Deno.test("fitsCard() is false where a part of the card would be hidden, and then its keys are not offered", () => {
   const driven = new Driven({ width: 80, height: 24 });
   driven.connect();

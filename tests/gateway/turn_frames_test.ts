@@ -61,6 +61,14 @@ Deno.test("toTurnFrames() names only progress kinds that the reference's decoder
   }
 });
 
+Deno.test("toTurnFrames() tells of an output only by the event itself: the reference's clients know no such kind", () => {
+  const progress = { kind: "tool_output", toolNames: ["a"], callId: "c", tail: "x\n", lines: 1 } as const;
+  const event = { type: "progress", payload: { progress, message: "m", step: 2, stepsMax: 8 } } as const;
+  assert.deepEqual(toTurnFrames(event, running).map(({ frame, droppable }) => [frame.type, droppable]), [
+    ["turn_event", true],
+  ]);
+});
+
 Deno.test("toTurnFrames() lets a slow reader lose live events, never a recorded one", () => {
   assert.equal(toTurnFrames(delta("a"), running).every((outgoing) => outgoing.droppable), true);
   assert.equal(toTurnFrames(turnDone("a"), running).some((outgoing) => outgoing.droppable), false);

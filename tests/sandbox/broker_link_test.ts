@@ -8,6 +8,7 @@ import { encodeLengthJson } from "#/lib/length_json.ts";
 import type { Broker } from "#/sandbox/broker.ts";
 import { openBrokerClient } from "#/sandbox/broker_client.ts";
 import { serveBroker } from "#/sandbox/broker_server.ts";
+import type { OnOutput } from "#/sandbox/shell_live.ts";
 import { CallReply, CallRequest } from "#/sandbox/call_frames.ts";
 import { fromFileUrl } from "../fixture/source_tree.ts";
 import { openPipes } from "./pipes.ts";
@@ -104,6 +105,42 @@ Deno.test("openBrokerClient() never throws but cancelled, and tool_interrupted w
     await assert.rejects(lost, { code: "tool_interrupted" });
   }
   await client.close();
+});
+
+Deno.test("openBrokerClient() tells how the output of a call ends to whoever waits for that call, and to nobody after it", async () => {
+  const { guest, runner } = openPipes();
+  const says = new Map<string, OnOutput>();
+  const ends = new Map<string, PromiseWithResolvers<Outcome>>();
+  const server = serveBroker(
+    runner,
+    brokerOf(({ callId }, _signal, onOutput) => {
+      says.set(callId, onOutput!);
+      const end = Promise.withResolvers<Outcome>();
+      ends.set(callId, end);
+      return end.promise;
+    }),
+    { schema: Notice, onNotice: () => {} },
+  );
+  const notices: unknown[] = [];
+  const client = openBrokerClient(guest, { onNotice: (notice) => void notices.push(notice) });
+  const heard: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const one = client.sandbox.call(requestOf({}, { callId: "1" }), never, ({ tail, lines }) => {
+    heard.push(`1: ${tail} ${lines}`);
+    first.resolve();
+  });
+  const two = client.sandbox.call(requestOf({}, { callId: "2" }), never, ({ tail }) => heard.push(`2: ${tail}`));
+  while (ends.size < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  says.get("1")!({ tail: "a\n", lines: 1 });
+  await first.promise;
+  for (const end of ends.values()) end.resolve(outcomeOf("x"));
+  await Promise.all([one, two]);
+  says.get("1")!({ tail: "late\n", lines: 2 });
+  await server.notify({ v: 1, type: "drain" });
+  while (notices.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([heard, notices], [["1: a\n 1"], [{ v: 1, type: "drain" }]]);
+  await server.close();
+  await client.closed;
 });
 
 Deno.test("serveBroker() ends the link of a guest with a malformed notice", async () => {

@@ -8,6 +8,7 @@ import { type CallMemoryOptions, rememberCalls } from "#/sandbox/call_memory.ts"
 import type { CallTrace } from "#/sandbox/call_memory_trace.ts";
 import { canonicalJson } from "#/lib/canonical_json.ts";
 import { sha256Of } from "#/lib/chained_line.ts";
+import type { OnOutput } from "#/sandbox/shell_live.ts";
 import { brief, probe, requestOf } from "./temp_broker.ts";
 
 const READ = probe as Tool;
@@ -26,13 +27,13 @@ const write = (extra: Partial<ToolRequest> = {}, path = "/shared/a"): ToolReques
 
 /** A memory over calls that a test ends by hand. */
 function open(options: Partial<CallMemoryOptions> & { readonly found?: CallTrace } = {}) {
-  const ran: { request: ToolRequest; signal: AbortSignal; end: PromiseWithResolvers<Outcome> }[] = [];
+  const ran: { request: ToolRequest; signal: AbortSignal; end: PromiseWithResolvers<Outcome>; say: OnOutput }[] = [];
   const traced: string[] = [];
   const broker: Broker = {
-    call(request, signal) {
+    call(request, signal, say = () => {}) {
       const end = Promise.withResolvers<Outcome>();
       signal.addEventListener("abort", () => end.reject(new AppError("cancelled", "cancelled")));
-      ran.push({ request, signal, end });
+      ran.push({ request, signal, end, say });
       return end.promise;
     },
     answer: () => Promise.resolve(),
@@ -63,6 +64,21 @@ Deno.test("rememberCalls(): a call goes on when its guest is gone, and the next 
   assert.deepEqual([ran.length, ran[0]!.signal.aborted, traced], [1, false, []]);
   assert.deepEqual(brief(await memory.call(write({ resumed: true }), never)), ["ok", undefined, "written"]);
   assert.equal(ran.length, 1);
+});
+
+Deno.test("rememberCalls(): the output of a call is shown to whoever asked for it last", async () => {
+  const { memory, ran } = open();
+  const heard: string[] = [];
+  const link = new AbortController();
+  const lost = memory.call(write(), link.signal, ({ tail }) => heard.push(`first ${tail}`));
+  ran[0]!.say({ tail: "a", lines: 1 });
+  link.abort(gone());
+  const again = memory.call(write({ resumed: true }), never, ({ tail }) => heard.push(`second ${tail}`));
+  await Promise.resolve();
+  ran[0]!.say({ tail: "b", lines: 2 });
+  ran[0]!.end.resolve(ok("written"));
+  await Promise.all([lost, again]);
+  assert.deepEqual(heard, ["first a", "second b"]);
 });
 
 Deno.test("rememberCalls(): a cancel ends the call, also one that another guest began", async () => {

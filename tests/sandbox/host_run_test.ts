@@ -19,6 +19,7 @@ function openHost(answer: HostAnswer = { value: {} }, attachment = BYTES) {
   const calls: FileHostCall[] = [];
   const indexes: number[] = [];
   const deps: StepDeps = {
+    onOutput: () => {},
     capabilities: [],
     timeoutSecs: 60,
     browse: () => Promise.reject(new TypeError("no browser")),

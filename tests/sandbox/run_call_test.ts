@@ -351,6 +351,7 @@ Deno.test("no step runs that cannot be written down", async () => {
     trail,
   };
   const deps: RunDeps = {
+    onOutput: () => {},
     files: temp.files,
     now: Date.now,
     decide: () => assert.fail("nothing to decide"),

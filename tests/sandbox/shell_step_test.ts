@@ -4,9 +4,11 @@ import { runShellStep, type ShellStepDeps, toShellText } from "#/sandbox/shell_s
 
 Deno.test("runShellStep() runs the command of the grant, not that of the arguments, with the hosts of the grant alone", async () => {
   const calls: unknown[] = [];
+  const onOutput = () => {};
   const deps: ShellStepDeps = {
     capabilities: [{ kind: "shell", command: "granted" }, { kind: "connect", host: "a.example", port: 443 }],
     timeoutSecs: 60,
+    onOutput,
     shell(call: Omit<ShellCall, "session">) {
       calls.push(call);
       return Promise.resolve({ exitCode: 0, text: "out\n", outputBytes: 4, cwd: "/shared", notes: [] });
@@ -17,8 +19,8 @@ Deno.test("runShellStep() runs the command of the grant, not that of the argumen
   await runShellStep({ ...args, timeout_secs: 5 }, deps);
   const connect = [{ host: "a.example", port: 443 }];
   assert.deepEqual(calls, [
-    { command: "granted", timeoutMs: 60_000, connect },
-    { command: "granted", timeoutMs: 5_000, connect },
+    { command: "granted", timeoutMs: 60_000, connect, onOutput },
+    { command: "granted", timeoutMs: 5_000, connect, onOutput },
   ]);
   await assert.rejects(runShellStep(args, { ...deps, capabilities: [] }), { code: "tool_denied" });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Sandbox } from "#/core/capability.ts";
+import type { OutputSoFar, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { TurnEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -88,6 +88,46 @@ Deno.test("waitForCall() beats while a call runs and gives its end", async () =>
   answer.resolve("late");
   const end = (await waiting.next()).value;
   assert.ok(end !== undefined && "kind" in end && end.kind === "outcome" && end.outcome.text === "late");
+  assert.equal(context.time.pending, 0);
+});
+
+Deno.test("waitForCall() shows how the output of a call ends, scrubbed, the last of what came; its heartbeat goes on", async () => {
+  const ends = Promise.withResolvers<string>();
+  let say: (output: OutputSoFar) => void = () => {};
+  const sandbox = new RecordingSandbox({ file_read: () => ends.promise });
+  const context = toContext({
+    call(request, signal, onOutput) {
+      say = onOutput!;
+      return sandbox.call(request, signal);
+    },
+  });
+  const waiting = waitForCall(startCall(CALL, context), context);
+  const output = waiting.next();
+  say({ tail: "first\n", lines: 1 });
+  say({ tail: "first\npassword=hunter2hunter2\n", lines: 2 });
+  const { value } = await output;
+  assert.deepEqual(value, {
+    type: "progress",
+    payload: {
+      progress: {
+        kind: "tool_output",
+        toolNames: ["file_read"],
+        callId: "c",
+        tail: "first\npassword=[REDACTED:password]\n",
+        lines: 2,
+      },
+      message: "[1/8] Still executing: file_read (2 lines of output)",
+      step: 1,
+      stepsMax: 8,
+    },
+  });
+  const beat = waiting.next();
+  context.time.advance(LIMITS.heartbeatMs);
+  assert.deepEqual(lines([(await beat).value as TurnEvent]), ["progress [1/8] Still executing: file_read (5s)"]);
+  const end = waiting.next();
+  say({ tail: "late\n", lines: 3 });
+  ends.resolve("done");
+  assert.equal((await end).done || (await waiting.next()).done, true);
   assert.equal(context.time.pending, 0);
 });
 
