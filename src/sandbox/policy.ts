@@ -38,7 +38,8 @@ type Verdict =
   & ({ readonly kind: "allowed" | "refused" } | { readonly kind: "asked"; readonly answer: AnswerClass });
 
 function judge(need: Capability, layers: readonly (readonly PolicyRule[])[], asker: Asker): Verdict {
-  const what = describeCapability(need);
+  // A whole command stands beside the reason already, and may be long.
+  const what = need.kind === "shell" ? "shell" : describeCapability(need);
   for (const rules of layers) {
     const found = rules.filter((rule) => isFor(rule, need, asker));
     const deny = found.find((rule) => rule.effect === "deny");

@@ -145,6 +145,12 @@ Deno.test("DEFAULT_POLICY lets the web be read, asks for the rest, and for every
   assert.match(after.kind === "ask" ? after.reason : "", /could carry it out/);
   const secret: Capability = { kind: "secret", name: "x", hosts: ["example.com"] };
   assert.equal(decideHttp(secret).kind, "ask");
+  const command = decideHttp({ kind: "shell", command: "rm -rf build && make" });
+  assert.equal(
+    command.kind === "ask" && command.reason,
+    "shell: a command changes what it can reach (rule default:shell)",
+    "the command itself is on the card",
+  );
   for (const kind of ["clock", "random", "log"] as const) assert.equal(decideHttp({ kind }).kind, "granted");
   assert.equal(decideHttp({ kind: "config", section: "web_search" }).kind, "granted");
 });
