@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
 import { ApiSession, toSessionRoutes } from "#/gateway/api_sessions.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
+import { SteeringInbox } from "#/gateway/steering.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import { RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
@@ -176,6 +177,18 @@ Deno.test("a session that was exported is imported, and a file that was changed 
   assert.equal((await api.ask("GET", "")).body.sessions.length, 2);
 });
 
+/** Resolves when a message has come to a turn: requests on two connections have no order. */
+function whenSteered(): Promise<void> {
+  const { push } = SteeringInbox.prototype;
+  return new Promise((resolve) => {
+    SteeringInbox.prototype.push = function (message) {
+      SteeringInbox.prototype.push = push;
+      resolve();
+      return push.call(this, message);
+    };
+  });
+}
+
 Deno.test("DELETE ends what runs, waits and was said, and leaves nothing of the session but how much it was", async () => {
   const began = Promise.withResolvers<void>();
   const sandbox = new RecordingSandbox({ file_read: () => (began.resolve(), new Promise(() => {})) });
@@ -184,8 +197,9 @@ Deno.test("DELETE ends what runs, waits and was said, and leaves nothing of the 
   );
   const running = say(api.house, "s", "t").catch(() => {});
   await began.promise;
+  const arrived = whenSteered();
   const steered = api.ask("POST", "/s/steer", { message_id: "m", text: "secret wish" });
-  while ((await api.ask("GET", "/s")).body.active_turn !== "t");
+  await arrived;
   const deleted = await api.ask("DELETE", "/s");
   assert.equal(deleted.status, 200, deleted.text);
   assert.ok(deleted.body.events >= 4);
@@ -204,7 +218,9 @@ Deno.test("steer and cancel over HTTP reach the running turn", async () => {
   await using api = await openApi(sessionsOver(provider, undefined, sandbox));
   const turn = say(api.house, "s", "t");
   await began.promise;
+  const arrived = whenSteered();
   const steered = api.ask("POST", "/s/steer", { turn_id: "t", message_id: "m", text: "briefly" });
+  await arrived;
   assert.deepEqual((await api.ask("POST", "/s/cancel", { turn_id: "nobody" })).body, { cancelled: false });
   gate.resolve("text");
   assert.deepEqual((await steered).body, { how: "injected" });
