@@ -2,7 +2,7 @@
  * The client process: the terminal on one side, one port of 127.0.0.1 on the other, and one file to read. It holds no key and
  * runs no tool; a gateway that went bad can show it text, and that text is made printable first.
  */
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, type SessionsAsk, toClientRequest } from "#/cli/client_request.ts";
@@ -107,11 +107,8 @@ async function readCards({ controlPath }: ClientRequest): ReturnType<typeof read
 
 /** The lines that a person types, whatever stdin is; undefined where there is no terminal. */
 function openTerminal(): LineReader | undefined {
-  try {
-    return new LineReader(readLines(Deno.openSync("/dev/tty", { read: true }).readable, LIMITS.promptCharsMax));
-  } catch {
-    return undefined;
-  }
+  const tty = attempt(() => Deno.openSync("/dev/tty", { read: true }));
+  return tty && new LineReader(readLines(tty.readable, LIMITS.promptCharsMax));
 }
 
 /** Line mode: on a terminal a prompt mark and a person; from a pipe one turn a line. */
@@ -202,13 +199,8 @@ function toScreen(request: ClientRequest): Screen {
     paint: !Deno.noColor && Deno.stderr.isTerminal(),
     ...(request.saveMedia === undefined ? {} : { save: (file) => saveMedia(file, request.saveMedia!) }),
     out: (text) => writeAll(Deno.stdout, text),
-    err(text) {
-      try {
-        writeAll(Deno.stderr, text);
-      } catch {
-        // Nowhere to say it.
-      }
-    },
+    // What fails has nowhere to be said.
+    err: (text) => attempt(() => writeAll(Deno.stderr, text)),
   };
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { SessionEvent } from "#/core/event.ts";
 
@@ -168,12 +168,8 @@ class FrameQueue {
 
 /** Never throws: its message would be printed as it is, with a piece of the frame in it. */
 function toServerFrame(text: unknown): ServerFrame | undefined {
-  try {
-    const frame = JSON.parse(String(text));
-    return typeof frame?.type === "string" && typeof frame.payload === "object" && frame.payload !== null
-      ? frame
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  const frame = attempt(() => JSON.parse(String(text)));
+  return typeof frame?.type === "string" && typeof frame.payload === "object" && frame.payload !== null
+    ? frame
+    : undefined;
 }

@@ -1,5 +1,5 @@
 import type { ApprovalCard, GivenAnswer } from "#/core/capability.ts";
-import { AppError, type ErrorCode } from "#/core/error.ts";
+import { AppError, attempt, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
@@ -99,15 +99,8 @@ async function ask(
     return reply;
   } finally {
     clearTimeout(timer);
-    end(connection);
-  }
-}
-
-function end(connection: Deno.UnixConn): void {
-  try {
-    connection.close();
-  } catch {
-    // Its stream has ended, and closed it.
+    // Its stream may have ended, and closed it.
+    attempt(() => connection.close());
   }
 }
 

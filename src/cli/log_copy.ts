@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { readBounded } from "#/lib/read_bounded.ts";
 import { spawn } from "#/lib/spawn_piped.ts";
@@ -39,12 +39,13 @@ const Answer = z.union([
  */
 export async function runLogCopy(input: LogCopierInput, timeoutMs: number = LIMITS.logCopyMs): Promise<LogCopied> {
   const child = spawn(planLogCopier(input), { stdin: "null", stdout: "piped", stderr: "null" });
-  const timer = setTimeout(() => stop(child), timeoutMs);
+  const stop = () => attempt(() => child.kill("SIGKILL"));
+  const timer = setTimeout(stop, timeoutMs);
   let answer: z.infer<typeof Answer> | undefined;
   try {
     answer = Answer.parse(JSON.parse(await readBounded(child.stdout, ANSWER_BYTES_MAX)));
   } catch (cause) {
-    stop(child);
+    stop();
     throw new AppError("store_failed", `the event log could not be copied: its process ended without an answer`, {
       cause,
     });
@@ -54,14 +55,6 @@ export async function runLogCopy(input: LogCopierInput, timeoutMs: number = LIMI
   }
   if ("done" in answer) return answer.done;
   throw new AppError(answer.failed.code, answer.failed.message);
-}
-
-function stop(child: Pick<Deno.ChildProcess, "kill">): void {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 /** What a copy holds, in words. */

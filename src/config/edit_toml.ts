@@ -1,5 +1,5 @@
 import { parse } from "smol-toml";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { toKeyPath } from "#/config/key_path.ts";
 import { locateKeys } from "#/config/toml_lines.ts";
 import { isSame, mergeTree, nest, type Tree, valueAt } from "#/config/tree.ts";
@@ -45,11 +45,7 @@ function toBasicString(value: string): string {
 
 /** Undefined for what is no TOML: the parser's message goes on with lines of the file, which may hold a key. */
 function parseOr(text: string): Tree | undefined {
-  try {
-    return parse(text) as Tree;
-  } catch {
-    return undefined;
-  }
+  return attempt(() => parse(text) as Tree);
 }
 
 function withEdit(text: string, { table, values }: TableEdit): Tree {

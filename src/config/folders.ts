@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { basename, dirname, join, resolve } from "#/lib/path.ts";
 import type { Problem } from "#/config/problem.ts";
 import { toShownPath } from "#/config/read_file.ts";
@@ -69,15 +70,7 @@ function toFolder(configDir: string, cwd: string, problems: Problem[]): string {
   return path;
 }
 
+/** What cannot be looked at counts as not there; reading a file in it says why. */
 function toReal(path: string): string | undefined {
   return attempt(() => Deno.realPathSync(path));
-}
-
-/** What cannot be looked at counts as not there; reading a file in it says why. */
-function attempt<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
 import { join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { DEFAULT_REGISTRY } from "#/provider/config.ts";
 import { chooseUser } from "#/config/choose_user.ts";
 import { readEnvironment } from "#/config/env.ts";
@@ -105,11 +105,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
 /** A folder that cannot be resolved stays as it is: then nothing real lies in it. */
 function toRealRoot(project: string): string {
   const root = toProjectRoot(project);
-  try {
-    return toRealPath(root);
-  } catch {
-    return root;
-  }
+  return attempt(() => toRealPath(root)) ?? root;
 }
 
 /** The chosen user; a bad choice joins the report, and `default` stands in so that the rest is checked too. */

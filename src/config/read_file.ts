@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { isAbsolute, join, relative, resolve } from "#/lib/path.ts";
 import { parse } from "smol-toml";
 import { LIMITS } from "#/core/limits.ts";
@@ -70,11 +71,7 @@ export function toRealPath(path: string): string {
 }
 
 function isLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.lstatSync(path).isSymlink) ?? false;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { dirname, isAbsolute, join, resolve } from "#/lib/path.ts";
 import { toSocketAddress } from "#/gateway/config.ts";
 import type { JoinedLayers } from "#/config/joined.ts";
@@ -96,11 +97,7 @@ export function resolvePath(path: string, base: string, home: string | undefined
 
 /** True when a path is in a folder after all links are resolved. A link to nowhere is not: where it will lead is for a stranger to say. */
 export function staysWithin(realFolder: string, path: string): boolean {
-  try {
-    return isWithin(realFolder, toRealPath(path));
-  } catch {
-    return false;
-  }
+  return attempt(() => isWithin(realFolder, toRealPath(path))) ?? false;
 }
 
 /** One problem for each widening key of an untrusted source, with the command that trusts its file. */

@@ -86,6 +86,18 @@ export class AppError extends Error {
   }
 }
 
+/**
+ * What `work` returns, or undefined when it throws, whatever it throws: for a look at what need not be there, and for an ending of what may have
+ * ended by itself. Not for promises.
+ */
+export function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
 /** What leaves the process for any thrown value: our own codes speak, everything else is "internal error" and an id for the log. */
 export function toPublicError(error: unknown, id: string): { code: ErrorCode; message: string } {
   if (error instanceof AppError) return { code: error.code, message: error.message };

@@ -1,5 +1,5 @@
 import { join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import type { Environment } from "#/runner/process_plan.ts";
 
 /** Deno's own store for `localStorage` and `caches`: without any permission, without a bound, and one for all processes of a config file. */
@@ -21,7 +21,7 @@ export function makeCacheView(denoDir: string, runDir: string): void {
   const view = join(runDir, "deno");
   try {
     const real = Deno.realPathSync(denoDir);
-    if (exists(view)) Deno.removeSync(view, { recursive: true });
+    if (attempt(() => Deno.lstatSync(view))) Deno.removeSync(view, { recursive: true });
     Deno.mkdirSync(view, { mode: 0o700 });
     for (const { name } of Deno.readDirSync(real)) {
       // SQLite names these after the real file.
@@ -33,14 +33,5 @@ export function makeCacheView(denoDir: string, runDir: string): void {
     throw new AppError("config_invalid", `Deno's cache ${denoDir} cannot be shown to other processes: ${reason}`, {
       cause,
     });
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

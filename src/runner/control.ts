@@ -1,4 +1,4 @@
-import { AppError, toPublicError } from "#/core/error.ts";
+import { AppError, attempt, toPublicError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson, readLengthJson } from "#/lib/length_json.ts";
@@ -150,12 +150,9 @@ function toErrorReply(error: unknown, isReference = false): ControlReply {
   return { op: "error", payload: { code: code === "usage" ? "invalid_request" : "internal", message } };
 }
 
+/** It may be closed already. */
 function end(connection: Deno.UnixConn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is closed.
-  }
+  attempt(() => connection.close());
 }
 
 function removeOld(path: string): void {

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { toMissing, type WalledPart } from "#/runner/startup_status.ts";
 import { CHROMIUM_INSTALL, CHROMIUM_NAMES } from "#/sandbox/browser_names.ts";
 import type { BrowserConfig } from "#/tools/config.ts";
@@ -43,9 +44,5 @@ export function findBrowser({ config, enabled = true, walls, hasFile = isFile }:
 }
 
 function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.statSync(path).isFile) ?? false;
 }

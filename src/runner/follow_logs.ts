@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { delay } from "#/lib/delay.ts";
 import { join } from "#/lib/path.ts";
@@ -66,10 +67,6 @@ class Tail {
 }
 
 function lookAt(path: string): { readonly ino: number | null; readonly size: number } | undefined {
-  try {
-    const info = Deno.lstatSync(path);
-    return info.isFile ? info : undefined;
-  } catch {
-    return undefined;
-  }
+  const info = attempt(() => Deno.lstatSync(path));
+  return info?.isFile ? info : undefined;
 }

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode } from "#/core/error.ts";
+import { AppError, attempt, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
@@ -238,11 +238,8 @@ class StartedGuest implements GuestProcess {
     this.#port.reject(new AppError(code, message));
   }
 
+  /** It may be gone already. */
   #kill(): void {
-    try {
-      this.#body.kill();
-    } catch {
-      // It is gone already.
-    }
+    attempt(() => this.#body.kill());
   }
 }

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { z } from "zod";
 import { join } from "#/lib/path.ts";
 import type { Environment } from "#/runner/process_plan.ts";
@@ -22,52 +23,33 @@ const FILE = "shell-tier.json";
 /** What bubblewrap's walls depend on, as one text; undefined where there is no bubblewrap. Trying them takes 50 ms of a start, this one. */
 export function toTierKey(env: Environment): string | undefined {
   const found = (env.PATH ?? "/usr/bin:/bin").split(":").map((dir) => join(dir, "bwrap")).flatMap((path) => {
-    try {
-      const { mtime, size, mode } = Deno.statSync(path);
-      return [[path, mtime?.getTime(), size, mode]];
-    } catch {
-      return [];
-    }
+    const info = attempt(() => Deno.statSync(path));
+    return info === undefined ? [] : [[path, info.mtime?.getTime(), info.size, info.mode]];
   });
   if (found[0] === undefined) return undefined;
-  const settings = SETTINGS.map((name) => {
-    try {
-      return Deno.readTextFileSync(`/proc/sys/${name}`).trim();
-    } catch {
-      return "";
-    }
-  });
+  const settings = SETTINGS.map((name) => attempt(() => Deno.readTextFileSync(`/proc/sys/${name}`).trim()) ?? "");
   return JSON.stringify([found[0], Deno.uid(), settings]);
 }
 
 /** What an earlier start of this user found, when nothing that it depends on has changed. What did not hold is always tried again. */
 export function recallTier(runDir: string, key: string): TierStatus | undefined {
-  try {
-    const known = Known.parse(JSON.parse(Deno.readTextFileSync(join(runDir, FILE))));
-    return known.key === key ? known.status : undefined;
-  } catch {
-    return undefined;
-  }
+  const known = attempt(() => Known.parse(JSON.parse(Deno.readTextFileSync(join(runDir, FILE)))));
+  return known?.key === key ? known.status : undefined;
 }
 
 /** Keeps what was found, for the next start. What cannot be kept is tried again. */
 export function keepTier(runDir: string, key: string, { available, about, notes }: TierStatus): void {
   if (!available) return;
   const path = join(runDir, FILE);
-  try {
-    const known: z.infer<typeof Known> = { v: 1, key, status: { available, about, notes: [...notes] } };
+  const known: z.infer<typeof Known> = { v: 1, key, status: { available, about, notes: [...notes] } };
+  // A folder may not be there yet, or a disk full.
+  attempt(() => {
     Deno.writeTextFileSync(`${path}.new`, JSON.stringify(known), { mode: 0o600 });
     Deno.renameSync(`${path}.new`, path);
-  } catch {
-    // A folder that is not there yet, or a full disk.
-  }
+  });
 }
 
 /** Walls that did not stand after all are tried again by the next start. */
 export function forgetTier(runDir: string): void {
-  try {
-    Deno.removeSync(join(runDir, FILE));
-  } catch {
-    // Nothing was kept.
-  }
+  attempt(() => Deno.removeSync(join(runDir, FILE)));
 }

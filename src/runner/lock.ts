@@ -1,5 +1,5 @@
 import { dirname, join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 
 /** The one runner of a user's workspace, for as long as it is held. */
 export interface RunnerLock {
@@ -79,12 +79,8 @@ export function isRunnerLockHeld(runDir: string): boolean {
 
 /** Who wrote itself into the lock file last, or null. */
 export function readLockHolder(runDir: string): LockHolder | null {
-  try {
-    const holder = JSON.parse(Deno.readTextFileSync(join(runDir, "runner.lock")));
-    return Number.isInteger(holder?.pid) && Number.isInteger(holder?.startedAt) ? holder : null;
-  } catch {
-    return null;
-  }
+  const holder = attempt(() => JSON.parse(Deno.readTextFileSync(join(runDir, "runner.lock"))));
+  return Number.isInteger(holder?.pid) && Number.isInteger(holder?.startedAt) ? holder : null;
 }
 
 /** Writes a file that is there whole or not at all, mode 0600. For folders that nobody else writes. Throws AppError `config_invalid` when the disk refuses. */
@@ -94,11 +90,8 @@ export function writePrivateFile(path: string, text: string): void {
     Deno.writeTextFileSync(temporary, text, { createNew: true, mode: 0o600 });
     Deno.renameSync(temporary, path);
   } catch (error) {
-    try {
-      Deno.removeSync(temporary);
-    } catch {
-      // It was never made; the first error is the one that counts.
-    }
+    // It may never have been made; the first error is the one that counts.
+    attempt(() => Deno.removeSync(temporary));
     throw toRefused(path, error);
   }
 }

@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { readLockHolder } from "#/runner/lock.ts";
 
@@ -29,16 +29,7 @@ export function signalLockHolder(runDir: string, signal: "SIGTERM" | "SIGKILL"):
 /** True when the process is this user's and has this file open. */
 function hasOpen(pid: number, path: string): boolean {
   const folder = `/proc/${pid}/fd`;
-  try {
-    if (Deno.statSync(`/proc/${pid}`).uid !== Deno.uid()) return false;
-    return [...Deno.readDirSync(folder)].some(({ name }) => {
-      try {
-        return Deno.readLinkSync(join(folder, name)) === path;
-      } catch {
-        return false;
-      }
-    });
-  } catch {
-    return false;
-  }
+  if (attempt(() => Deno.statSync(`/proc/${pid}`))?.uid !== Deno.uid()) return false;
+  const names = attempt(() => [...Deno.readDirSync(folder)]) ?? [];
+  return names.some(({ name }) => attempt(() => Deno.readLinkSync(join(folder, name))) === path);
 }

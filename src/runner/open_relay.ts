@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
@@ -15,11 +15,7 @@ export interface Relay {
 export async function openRelay(plan: ProcessPlan, onLog: (line: string) => void): Promise<Relay> {
   const child = spawnPiped(plan);
   const close = async () => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It is gone already.
-    }
+    attempt(() => child.kill("SIGKILL"));
     await Promise.all([child.status, child.stdin.abort().catch(() => {}), logged]);
   };
   const logged = (async () => {

@@ -1,5 +1,5 @@
 import { join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { LOG_FILES } from "#/runner/log_names.ts";
@@ -48,11 +48,8 @@ function makePrivate(path: string): string | undefined {
     return `${path} belongs to another user of this machine; choose another workspace_root`;
   }
   if (isPrivate()) return undefined;
-  try {
-    Deno.chmodSync(path, 0o700);
-  } catch {
-    // The look that follows decides.
-  }
+  // The look that follows decides.
+  attempt(() => Deno.chmodSync(path, 0o700));
   return isPrivate()
     ? undefined
     : `${path} cannot be made private (mode 0700); choose a workspace_root on another disk`;

@@ -1,6 +1,6 @@
 import { changeTrust } from "#/config/trust.ts";
 import type { UserFolders } from "#/config/user.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { basename, join } from "#/lib/path.ts";
 import { makeCacheView, toSandboxEnv } from "#/runner/cache_view.ts";
@@ -107,11 +107,7 @@ async function withLock<T>(owner: PackageOwner, change: (home: string) => Promis
 
 /** The name in a manifest that may be anything. */
 function nameOf(text: string): unknown {
-  try {
-    return JSON.parse(text)?.name;
-  } catch {
-    return undefined;
-  }
+  return attempt(() => JSON.parse(text)?.name);
 }
 
 /** True for the folder of a package of this name, or for a folder of this name: a damaged one may not know its own. */

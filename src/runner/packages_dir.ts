@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { join } from "#/lib/path.ts";
 
@@ -8,9 +9,5 @@ export function packagesDir(folders: Pick<UserFolders, "run">): string {
 
 /** True when a package may be installed. A look at one folder: who has none does not load what reads them. */
 export function hasPackages(folders: Pick<UserFolders, "run">): boolean {
-  try {
-    return !Deno.readDirSync(packagesDir(folders))[Symbol.iterator]().next().done;
-  } catch {
-    return false;
-  }
+  return attempt(() => !Deno.readDirSync(packagesDir(folders))[Symbol.iterator]().next().done) ?? false;
 }

@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join, toFilePath } from "#/lib/path.ts";
 import { type GuestPlanInput, planGuest } from "#/runner/plan_guest.ts";
@@ -147,11 +147,7 @@ function toTree({ srcUrl }: Program, denoDir: string): string[] {
 }
 
 function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.statSync(path).isDirectory) ?? false;
 }
 
 /** The same for a person's eyes: what would be typed to make it. */

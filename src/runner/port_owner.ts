@@ -1,3 +1,5 @@
+import { attempt } from "#/core/error.ts";
+
 const LISTEN = "0A";
 /** Length of one row, its newline included. */
 const ROW_BYTES = 150;
@@ -8,12 +10,8 @@ const ROW_BYTES = 150;
  */
 export function isListening(pid: number, port: number): boolean {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  try {
-    const inode = findListener(`/proc/${pid}/net/tcp`, local);
-    return inode !== undefined && socketsOf(pid).includes(inode);
-  } catch {
-    return false;
-  }
+  const inode = attempt(() => findListener(`/proc/${pid}/net/tcp`, local));
+  return inode !== undefined && (attempt(() => socketsOf(pid).includes(inode)) ?? false);
 }
 
 /**
@@ -38,11 +36,8 @@ function findListener(table: string, local: string): string | undefined {
 
 function socketsOf(pid: number): string[] {
   return [...Deno.readDirSync(`/proc/${pid}/fd`)].flatMap(({ name }) => {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1] ?? [];
-    } catch {
-      // Closed since its name was read.
-      return [];
-    }
+    // It may be closed since its name was read.
+    const link = attempt(() => Deno.readLinkSync(`/proc/${pid}/fd/${name}`)) ?? "";
+    return /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? [];
   });
 }

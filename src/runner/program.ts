@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import type { Program } from "#/runner/process_plan.ts";
 
 /**
@@ -16,12 +17,5 @@ export function findProgram(moduleUrl: string): Program {
 
 /** util-linux's setpriv in the places where distributions put it; the PATH is not asked, it may be anyone's. */
 function findSetpriv(): string | null {
-  for (const path of ["/usr/bin/setpriv", "/bin/setpriv"]) {
-    try {
-      if (Deno.statSync(path).isFile) return path;
-    } catch {
-      // Not there: the next place, or none.
-    }
-  }
-  return null;
+  return ["/usr/bin/setpriv", "/bin/setpriv"].find((path) => attempt(() => Deno.statSync(path).isFile)) ?? null;
 }

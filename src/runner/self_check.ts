@@ -1,5 +1,5 @@
 import type { ToolIdentity } from "#/core/capability.ts";
-import { AppError, toPublicError } from "#/core/error.ts";
+import { AppError, attempt, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
@@ -163,9 +163,5 @@ export function isListed(target: string, listed: readonly string[]): boolean {
 }
 
 function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // It was never made.
-  }
+  attempt(() => Deno.removeSync(path));
 }

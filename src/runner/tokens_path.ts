@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 
 /** The file of a workspace's tokens: in `run/`, which no guest flag and no tool root names. */
@@ -7,9 +8,5 @@ export function tokensPath(runDir: string): string {
 
 /** True when tokens were ever made here; what reads them is evaluated only then. */
 export function hasTokens(runDir: string): boolean {
-  try {
-    return Deno.lstatSync(tokensPath(runDir)).isFile;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.lstatSync(tokensPath(runDir)).isFile) ?? false;
 }

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { delay } from "#/lib/delay.ts";
 import { dirname } from "#/lib/path.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -144,13 +145,4 @@ function lastChange(file: string): number {
 
 function times({ mtime, ctime }: Deno.FileInfo): number[] {
   return [mtime, ctime].map((time) => time?.getTime() ?? 0);
-}
-
-/** What cannot be looked at counts as not there; reading it says why. */
-function attempt<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
 }

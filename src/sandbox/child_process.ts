@@ -1,5 +1,5 @@
 import { concatBytes } from "#/lib/bytes.ts";
-import { AppError, type ErrorCode } from "#/core/error.ts";
+import { AppError, attempt, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { encodeByteFrames, encodeJsonFrame, type Frame, FrameDecoder, jsonOf } from "#/lib/framing.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
@@ -115,12 +115,8 @@ export class ToolChild {
 
   /** Resident memory in bytes; 0 where the system does not say. */
   residentBytes(): number {
-    try {
-      const status = Deno.readTextFileSync(`/proc/${this.pid}/status`);
-      return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1_024;
-    } catch {
-      return 0;
-    }
+    const status = attempt(() => Deno.readTextFileSync(`/proc/${this.pid}/status`)) ?? "";
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1_024;
   }
 
   /** Ends the process at once. Its running call, if any, ends as crashed. */

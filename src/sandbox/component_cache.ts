@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
 import { TEMP_PREFIX } from "#/core/virtual_path.ts";
@@ -79,11 +79,8 @@ export async function writeEntry(
     removeEntry(path);
     Deno.renameSync(temporary, path);
   } catch (cause) {
-    try {
-      removeEntry(temporary);
-    } catch {
-      // The first error is the one that counts; `listEntries` does not see this folder.
-    }
+    // The first error is the one that counts; `listEntries` does not see this folder.
+    attempt(() => removeEntry(temporary));
     const message = `${manifest.name} cannot be written: ${(cause as Error).message}`;
     throw new AppError("component_invalid", message, { cause });
   }
@@ -171,13 +168,11 @@ export async function readKept(
 
 /** A plain file of bounded size: a link or a pipe in its place is as wrong as another content. */
 function readPlain(path: string, name: string): Uint8Array<ArrayBuffer> {
-  try {
-    const { isFile, size } = Deno.lstatSync(join(path, name));
-    if (isFile && size <= LIMITS.componentFileBytesMax) return Deno.readFileSync(join(path, name));
-  } catch {
-    // Missing: damaged as well.
-  }
-  throw damaged(path, name);
+  const info = attempt(() => Deno.lstatSync(join(path, name)));
+  const isPlain = info?.isFile && info.size <= LIMITS.componentFileBytesMax;
+  const bytes = isPlain ? attempt(() => Deno.readFileSync(join(path, name))) : undefined;
+  if (bytes === undefined) throw damaged(path, name);
+  return bytes;
 }
 
 function toTrusted(path: string, metaSha256: string, manifestSha256: string): InstalledPackage["trusted"] {

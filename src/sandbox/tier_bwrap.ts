@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { delay } from "#/lib/delay.ts";
 import { join } from "#/lib/path.ts";
@@ -287,11 +287,7 @@ function judgeTree(pid: number, { limits }: WalledSpec): string | undefined {
 
 /** The inner side has written its dot. */
 function isReady(dir: string): boolean {
-  try {
-    return Deno.statSync(join(dir, "ready")).size > 0;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.statSync(join(dir, "ready")).size > 0) ?? false;
 }
 
 /** The number of the first process of its namespace, as bwrap wrote it down. */
@@ -309,10 +305,7 @@ async function endUnfinished(pid: number): Promise<void> {
   while (pids.some(isAlive)) await delay(LIMITS.wallGoneMs, NO_SIGNAL);
 }
 
+/** Does nothing when it has ended. */
 function send(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch {
-    // It has ended.
-  }
+  attempt(() => Deno.kill(pid, signal));
 }

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import type { WalledSpec } from "#/sandbox/tier.ts";
 
 /** What of a host's tree a walled process sees, read once. */
@@ -28,13 +29,7 @@ const UID = "1000";
 
 /** Looks at this host. */
 export function readSystemView(canDisableUserns: boolean): SystemView {
-  const stat = (path: string): Deno.FileInfo | undefined => {
-    try {
-      return Deno.lstatSync(path);
-    } catch {
-      return undefined;
-    }
-  };
+  const stat = (path: string) => attempt(() => Deno.lstatSync(path));
   const java = stat("/etc")?.isDirectory
     ? [...Deno.readDirSync("/etc")].map(({ name }) => name).filter((name) => /^java-[\w-]+$/.test(name))
     : [];

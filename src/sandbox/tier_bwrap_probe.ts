@@ -1,4 +1,6 @@
+import { attempt } from "#/core/error.ts";
 import type { TierStatus } from "#/sandbox/tier.ts";
+import { readText } from "#/sandbox/tier_tree.ts";
 
 /** How a bubblewrap on this host behaved when it was tried. */
 export interface BwrapTrial {
@@ -42,13 +44,13 @@ const FIRST_WSL: Explanation = ["WSL 1 has no namespaces", "wsl --set-version <d
 function explainMissing(root: string): Explanation {
   if (isFirstWsl(root)) return FIRST_WSL;
   const ids = /^ID(?:_LIKE)?=.*$/gm;
-  const system = (read(`${root}/etc/os-release`).match(ids) ?? []).join(" ");
+  const system = (readText(`${root}/etc/os-release`).match(ids) ?? []).join(" ");
   const command = INSTALL.find(([pattern]) => pattern.test(system))?.[1];
   return ["bubblewrap is not installed", command ?? "install the package bubblewrap"];
 }
 
 function explain(version: string, failure: string, root: string): Explanation {
-  const setting = (name: string) => read(`${root}/proc/sys/${name}`).trim();
+  const setting = (name: string) => readText(`${root}/proc/sys/${name}`).trim();
   if (isFirstWsl(root)) return FIRST_WSL;
   if (!isAtLeast(version, 0, 5)) {
     return [`bubblewrap ${version} is too old, 0.5 is needed`, "install a newer bubblewrap"];
@@ -73,7 +75,7 @@ function explain(version: string, failure: string, root: string): Explanation {
       UBUNTU_PROFILE,
     ];
   }
-  if (/seccomp/i.test(failure) || !/^Seccomp:/m.test(read(`${root}/proc/self/status`))) {
+  if (/seccomp/i.test(failure) || !/^Seccomp:/m.test(readText(`${root}/proc/self/status`))) {
     return ["this kernel was built without seccomp filters (CONFIG_SECCOMP_FILTER)"];
   }
   if (isDenied && isContainer(root)) {
@@ -86,28 +88,11 @@ function explain(version: string, failure: string, root: string): Explanation {
 }
 
 function isFirstWsl(root: string): boolean {
-  const release = read(`${root}/proc/sys/kernel/osrelease`);
+  const release = readText(`${root}/proc/sys/kernel/osrelease`);
   return /microsoft/i.test(release) && !/wsl2|microsoft-standard/i.test(release);
 }
 
 function isContainer(root: string): boolean {
-  return ["/.dockerenv", "/run/.containerenv"].some((path) => exists(`${root}${path}`)) ||
-    /^container=/m.test(read(`${root}/proc/1/environ`).replaceAll("\0", "\n"));
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function read(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
+  return ["/.dockerenv", "/run/.containerenv"].some((path) => attempt(() => Deno.lstatSync(`${root}${path}`))) ||
+    /^container=/m.test(readText(`${root}/proc/1/environ`).replaceAll("\0", "\n"));
 }

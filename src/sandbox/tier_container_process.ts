@@ -5,7 +5,7 @@ import { untilAborted } from "#/lib/until_aborted.ts";
 import { type Engine, isRefused } from "#/sandbox/engine.ts";
 import type { EngineStdio } from "#/sandbox/engine_stream.ts";
 import type { WalledEnd, WalledProcess, WalledSpec } from "#/sandbox/tier.ts";
-import { isAlive } from "#/sandbox/tier_tree.ts";
+import { isAlive, readText } from "#/sandbox/tier_tree.ts";
 import type { TierWatch } from "#/sandbox/tier_watch.ts";
 
 /** What a container that was started is made of. */
@@ -124,13 +124,9 @@ export async function killContainer({ pid, id }: Pick<ContainerParts, "pid" | "i
 
 /** This process, as containers are labelled with it: its id, and when it started in the kernel's ticks where Linux says it. */
 export function toRunner(pid: number = Deno.pid): string {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // Field 22; the name before it is the process's own choice, blanks and parentheses included.
-    return `${pid}.${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
-  } catch {
-    return `${pid}.`;
-  }
+  const stat = readText(`/proc/${pid}/stat`);
+  // Field 22; the name before it is the process's own choice, blanks and parentheses included.
+  return `${pid}.${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""}`;
 }
 
 /** True while the process that a label names lives. Where a system does not say it, all others are dead: a workspace has one runner. */

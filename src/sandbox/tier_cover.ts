@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { Slice } from "#/lib/slice.ts";
@@ -33,18 +33,10 @@ export async function findCovered(host: string, inner: string, signal: AbortSign
 }
 
 function isFolder(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isDirectory;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.lstatSync(path).isDirectory) ?? false;
 }
 
+/** Nothing when it is gone, or closed to us and with it to the shell. */
 function readFolder(path: string): Iterable<Deno.DirEntry> {
-  try {
-    return [...Deno.readDirSync(path)];
-  } catch {
-    // Gone, or closed to us and with it to the shell.
-    return [];
-  }
+  return attempt(() => [...Deno.readDirSync(path)]) ?? [];
 }

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { readNames, readText } from "#/sandbox/tier_tree.ts";
 import { dirname, join } from "#/lib/path.ts";
 import type { TierLimits } from "#/sandbox/tier.ts";
@@ -92,13 +93,9 @@ function make(
   dir: string,
   settings: readonly (readonly [Held, file: string, value: string])[],
 ): { dir: string; held: Set<Held> } | undefined {
-  try {
-    // What a runner that was killed has left under this name.
-    removeGroup(dir);
-    Deno.mkdirSync(dir);
-  } catch {
-    return undefined;
-  }
+  // What a runner that was killed has left under this name.
+  removeGroup(dir);
+  if (!isDone(() => Deno.mkdirSync(dir))) return undefined;
   const held = new Set<Held>();
   for (const [what, file, value] of settings) {
     if (write(join(dir, file), value)) held.add(what);
@@ -110,39 +107,25 @@ function make(
 
 function endGroup(dir: string): boolean {
   for (const pid of readText(join(dir, "cgroup.procs")).split("\n").filter((line) => line !== "")) {
-    try {
-      Deno.kill(Number(pid), "SIGKILL");
-    } catch {
-      // It has ended.
-    }
+    attempt(() => Deno.kill(Number(pid), "SIGKILL"));
   }
   return removeGroup(dir);
 }
 
+/** False when it is in use by a runner that lives, or was never there. */
 function removeGroup(dir: string): boolean {
-  try {
-    Deno.removeSync(dir);
-    return true;
-  } catch {
-    // It is in use by a runner that lives, or was never there.
-    return false;
-  }
+  return isDone(() => Deno.removeSync(dir));
 }
 
+/** Never creates it: a setting that is not there is one that this kernel does not have. */
 function write(path: string, value: string): boolean {
-  try {
-    // Never created: a setting that is not there is one that this kernel does not have.
-    Deno.writeTextFileSync(path, value, { create: false });
-    return true;
-  } catch {
-    return false;
-  }
+  return isDone(() => Deno.writeTextFileSync(path, value, { create: false }));
+}
+
+function isDone(work: () => void): boolean {
+  return attempt(() => (work(), true)) ?? false;
 }
 
 function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.statSync(path).isFile) ?? false;
 }

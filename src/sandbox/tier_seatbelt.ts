@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { delay } from "#/lib/delay.ts";
 import { dirname, join } from "#/lib/path.ts";
@@ -186,12 +186,7 @@ class WalledSeatbelt implements WalledProcess {
 
 /** False when nobody is left in it. */
 function signalGroup(pid: number): boolean {
-  try {
-    Deno.kill(-pid, "SIGKILL");
-    return true;
-  } catch {
-    return false;
-  }
+  return attempt(() => (Deno.kill(-pid, "SIGKILL"), true)) ?? false;
 }
 
 function foldersAbove(path: string): string[] {

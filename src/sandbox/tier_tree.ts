@@ -1,3 +1,5 @@
+import { attempt } from "#/core/error.ts";
+
 const BLOCK_BYTES = 512;
 
 /** What a process and all that it started use, as far as it can be seen. */
@@ -69,18 +71,10 @@ function sumOpen(pids: readonly number[]): number {
 
 /** A file of the kernel's, empty when it is gone: what it was about has ended meanwhile. */
 export function readText(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
+  return attempt(() => Deno.readTextFileSync(path)) ?? "";
 }
 
 /** The names in a folder of the kernel's; none when it is gone. */
 export function readNames(path: string): string[] {
-  try {
-    return [...Deno.readDirSync(path)].map(({ name }) => name);
-  } catch {
-    return [];
-  }
+  return attempt(() => [...Deno.readDirSync(path)].map(({ name }) => name)) ?? [];
 }

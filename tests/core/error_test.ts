@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { AppError, toPublicError } from "#/core/error.ts";
+import { AppError, attempt, toPublicError } from "#/core/error.ts";
 
 Deno.test("toPublicError() lets our codes speak and nothing else", () => {
   const ours = new AppError("path_outside", "say this", { params: { root: "/shared" }, cause: new Error("hidden") });
@@ -10,4 +10,10 @@ Deno.test("toPublicError() lets our codes speak and nothing else", () => {
   ) {
     assert.deepEqual(toPublicError(foreign, "id2"), { code: "internal", message: "internal error (id2)" });
   }
+});
+
+Deno.test("attempt() gives what the work returns, and undefined when it throws", () => {
+  assert.equal(attempt(() => 7), 7);
+  assert.equal(attempt(() => null), null);
+  assert.equal(attempt(() => Deno.statSync("/nowhere/at all")), undefined);
 });
