@@ -3,7 +3,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { splitLines } from "#/lib/byte_lines.ts";
 import { type ContainerPlan, toContainerBody } from "#/sandbox/engine_body.ts";
-import { EngineHttp } from "#/sandbox/engine_http.ts";
+import { EngineHttp, type EngineRequest } from "#/sandbox/engine_http.ts";
 import { type EngineStdio, openStdio } from "#/sandbox/engine_stream.ts";
 
 /** API versions that this file was written to: 1.41 is Docker 20.10 and Podman 4, 1.47 the newest that was read. */
@@ -148,13 +148,8 @@ export class Engine implements Disposable {
 
   /** The image of this name; undefined when the engine does not have it. Never asks a registry. */
   async image(name: string, signal: AbortSignal): Promise<EngineImage | undefined> {
-    try {
-      const image = await this.#json("GET", `/images/${encodeURI(name)}/json`, Image, signal);
-      return { id: image.Id, envNames: (image.Config?.Env ?? []).map((entry) => entry.split("=")[0]!) };
-    } catch (error) {
-      if (isRefused(error, 404)) return undefined;
-      throw error;
-    }
+    const image = await this.#find(`/images/${encodeURI(name)}/json`, Image, signal);
+    return image && { id: image.Id, envNames: (image.Config?.Env ?? []).map((entry) => entry.split("=")[0]!) };
   }
 
   /** Builds an image from a tar of its context with a `Dockerfile`. What its FROM names is pulled when it is not there: look before. */
@@ -180,8 +175,8 @@ export class Engine implements Disposable {
 
   /** Creates it, not started; returns its id. A name that is taken is refused with status 409. */
   async create(name: string, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
-    const request = { method: "POST", path: `${this.#prefix}/containers/create`, query: { name } } as const;
-    return (await this.#http.json({ ...request, body: toContainerBody(plan) }, Created, signal)).Id;
+    const more = { query: { name }, body: toContainerBody(plan) };
+    return (await this.#json("POST", "/containers/create", Created, signal, more)).Id;
   }
 
   /** Its stdio, from before its start. */
@@ -198,40 +193,31 @@ export class Engine implements Disposable {
 
   /** Its exit code, when it has ended; however long that takes. Throws when the engine is gone before. */
   async wait(id: string, signal: AbortSignal): Promise<number> {
-    const request = { method: "POST", path: `${this.#prefix}/containers/${id}/wait`, timeoutMs: 0 } as const;
-    return (await this.#http.json(request, Waited, signal)).StatusCode;
+    return (await this.#json("POST", `/containers/${id}/wait`, Waited, signal, { timeoutMs: 0 })).StatusCode;
   }
 
   /** How it is; undefined when there is none. */
   async inspect(id: string, signal: AbortSignal): Promise<ContainerState | undefined> {
-    try {
-      const { State: state, NetworkSettings } = await this.#json("GET", `/containers/${id}/json`, Container, signal);
-      const ports = Object.entries(NetworkSettings.Ports ?? {}).flatMap(([inner, outer]) =>
-        outer?.[0] === undefined ? [] : [[parseInt(inner), Number(outer[0].HostPort)]]
-      );
-      return {
-        isRunning: state.Running,
-        pid: state.Pid,
-        exitCode: state.ExitCode,
-        oomKilled: state.OOMKilled,
-        error: state.Error,
-        ports: Object.fromEntries(ports),
-      };
-    } catch (error) {
-      if (isRefused(error, 404)) return undefined;
-      throw error;
-    }
+    const container = await this.#find(`/containers/${id}/json`, Container, signal);
+    if (container === undefined) return undefined;
+    const { State: state, NetworkSettings } = container;
+    const ports = Object.entries(NetworkSettings.Ports ?? {}).flatMap(([inner, outer]) =>
+      outer?.[0] === undefined ? [] : [[parseInt(inner), Number(outer[0].HostPort)]]
+    );
+    return {
+      isRunning: state.Running,
+      pid: state.Pid,
+      exitCode: state.ExitCode,
+      oomKilled: state.OOMKilled,
+      error: state.Error,
+      ports: Object.fromEntries(ports),
+    };
   }
 
   /** Ends it by SIGKILL, and removes it with what it wrote. One that is gone, or going, is no error. */
   async remove(id: string, signal: AbortSignal): Promise<void> {
-    const request = {
-      method: "DELETE",
-      path: `${this.#prefix}/containers/${id}`,
-      query: { force: "1", v: "1" },
-    } as const;
     try {
-      await this.#http.json(request, z.unknown(), signal);
+      await this.#json("DELETE", `/containers/${id}`, z.unknown(), signal, { query: { force: "1", v: "1" } });
     } catch (error) {
       if (!isRefused(error, 404) && !isRefused(error, 409)) throw error;
     }
@@ -239,9 +225,8 @@ export class Engine implements Disposable {
 
   /** Sends it a signal. Throws when it does not run. */
   async kill(id: string, name: "SIGKILL" | "SIGTERM", signal: AbortSignal): Promise<void> {
-    const path = `${this.#prefix}/containers/${id}/kill`;
-    const request = { method: "POST", path, query: { signal: name }, timeoutMs: LIMITS.engineKillMs } as const;
-    await this.#http.json(request, z.unknown(), signal);
+    const more = { query: { signal: name }, timeoutMs: LIMITS.engineKillMs };
+    await this.#json("POST", `/containers/${id}/kill`, z.unknown(), signal, more);
   }
 
   /** Ids and labels of all containers that have these labels, whether they run or not. */
@@ -250,17 +235,27 @@ export class Engine implements Disposable {
     signal: AbortSignal,
   ): Promise<readonly { readonly id: string; readonly labels: Readonly<Record<string, string>> }[]> {
     const filters = JSON.stringify({ label: Object.entries(labels).map(([name, value]) => `${name}=${value}`) });
-    const query = { all: "1", filters };
-    const listed = await this.#http.json(
-      { method: "GET", path: `${this.#prefix}/containers/json`, query },
-      Listed,
-      signal,
-    );
+    const listed = await this.#json("GET", "/containers/json", Listed, signal, { query: { all: "1", filters } });
     return listed.map(({ Id, Labels }) => ({ id: Id, labels: Labels ?? {} }));
   }
 
-  async #json<T>(method: "GET" | "POST", path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
-    return await this.#http.json({ method, path: `${this.#prefix}${path}` }, schema, signal);
+  async #json<T>(
+    method: EngineRequest["method"],
+    path: string,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    more: Pick<EngineRequest, "query" | "body" | "timeoutMs"> = {},
+  ): Promise<T> {
+    return await this.#http.json({ method, path: `${this.#prefix}${path}`, ...more }, schema, signal);
+  }
+
+  async #find<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T | undefined> {
+    try {
+      return await this.#json("GET", path, schema, signal);
+    } catch (error) {
+      if (isRefused(error, 404)) return undefined;
+      throw error;
+    }
   }
 
   /** A request whose answer is lines of what goes on; the last one may be an error under a status of 200. */
