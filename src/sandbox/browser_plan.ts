@@ -46,52 +46,28 @@ const CHROMIUM_SCRIPT = `for name in ${CHROMIUM_NAMES.join(" ")}; do
 done
 exit ${CHROMIUM_MISSING}`;
 
+/** What no page asked for (updates, the time, accounts) goes to a proxy that is not there; the driver's tabs are given the way out. */
+const NO_WAY = `--proxy-server=${NOWHERE} --proxy-bypass-list=<-loopback>`;
+/** What no page asked for either, and what needs a device, a person or a disk. */
+const NOTHING_UNASKED = `
+  --disable-quic --force-webrtc-ip-handling-policy=disable_non_proxied_udp
+  --disable-background-networking --disable-component-update --disable-sync --disable-domain-reliability
+  --disable-default-apps --disable-extensions --disable-client-side-phishing-detection --no-pings
+  --no-first-run --no-default-browser-check --disable-breakpad --disable-crash-reporter --metrics-recording-only
+  --disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,AutofillServerCommunication
+  --deny-permission-prompts --disable-gpu --disable-dev-shm-usage --mute-audio --password-store=basic`;
+
 /**
  * A Chromium behind a tier's walls, which speaks on its stdin and stdout. Its own sandbox is off: it needs user namespaces, and the walls take
  * these away; so one tab is kept from another, and the browser from the machine, by the walls alone. Pure.
  */
 export function planChromium(): readonly string[] {
+  const own = "--headless --no-sandbox --remote-debugging-pipe --user-data-dir=/tmp/profile --window-size=1280,800";
   return [
-    "bash",
-    "-c",
-    CHROMIUM_SCRIPT,
-    "chromium",
-    ...[
-      "--headless",
-      "--no-sandbox",
-      "--remote-debugging-pipe",
-      "--user-data-dir=/tmp/profile",
-      "--window-size=1280,800",
-    ],
-    // What no page asked for (updates, the time, accounts) goes to a proxy that is not there; the driver's tabs are given the way out.
-    ...[`--proxy-server=${NOWHERE}`, "--proxy-bypass-list=<-loopback>"],
+    ...["bash", "-c", CHROMIUM_SCRIPT, "chromium", ...own.split(" "), ...NO_WAY.split(" ")],
     // Nor is a name looked up: the way out does that.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ...["--disable-quic", "--force-webrtc-ip-handling-policy=disable_non_proxied_udp"],
-    // Nothing that no page asked for.
-    ...[
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--disable-domain-reliability",
-    ],
-    ...["--disable-default-apps", "--disable-extensions", "--disable-client-side-phishing-detection", "--no-pings"],
-    ...[
-      "--no-first-run",
-      "--no-default-browser-check",
-      "--disable-breakpad",
-      "--disable-crash-reporter",
-      "--metrics-recording-only",
-    ],
-    "--disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,AutofillServerCommunication",
-    // What needs a device, a person or a disk.
-    ...[
-      "--deny-permission-prompts",
-      "--disable-gpu",
-      "--disable-dev-shm-usage",
-      "--mute-audio",
-      "--password-store=basic",
-    ],
+    ...NOTHING_UNASKED.trim().split(/\s+/),
     ...[`--disk-cache-size=${LIMITS.browserDiskBytesMax / 4}`, "about:blank"],
   ];
 }

@@ -15,38 +15,12 @@ const NOTES: readonly string[] = [
 ];
 
 /** What may be read of the system: programs, libraries and what they need; no home, no /Users, no /Library/Keychains. */
-const READABLE = [
-  "/usr",
-  "/bin",
-  "/sbin",
-  "/System",
-  "/opt/homebrew",
-  "/Library/Developer",
-  "/Library/Apple/usr",
-  "/private/etc/ssl",
-];
-const READABLE_FILES = [
-  ...[
-    "/",
-    "/etc",
-    "/tmp",
-    "/var",
-    "/dev",
-    "/private",
-    "/private/etc/localtime",
-    "/private/etc/protocols",
-    "/private/etc/services",
-  ],
-  ...[
-    "/private/var/select/sh",
-    "/private/var/db/timezone",
-    "/dev/null",
-    "/dev/zero",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-  ],
-];
+const READABLE = "/usr /bin /sbin /System /opt/homebrew /Library/Developer /Library/Apple/usr /private/etc/ssl".split(
+  " ",
+);
+const READABLE_FILES =
+  ("/ /etc /tmp /var /dev /private /private/etc/localtime /private/etc/protocols /private/etc/services /private/var/select/sh " +
+    "/private/var/db/timezone /dev/null /dev/zero /dev/random /dev/urandom /dev/tty").split(" ");
 
 /**
  * The Seatbelt profile of one walled process, in Apple's sandbox profile language: everything is denied but what is named; the last rule that
