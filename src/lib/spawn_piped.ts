@@ -1,3 +1,5 @@
+import { LIMITS } from "#/core/limits.ts";
+
 /** What a process is started with, and nothing besides. */
 export interface SpawnPlan {
   readonly command: string;
@@ -24,4 +26,14 @@ export function spawn(
     env: { ...env },
     ...stdio,
   }).spawn();
+}
+
+/** Hands on what a process says, a chunk at a time and at most `logLineCharsMax` of it, until it says no more. Never throws. */
+export async function drain(stream: ReadableStream<Uint8Array>, onLog: (text: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of stream) onLog(decoder.decode(chunk).slice(0, LIMITS.logLineCharsMax));
+  } catch {
+    // It broke off with its process.
+  }
 }

@@ -1,3 +1,4 @@
+import { attempt } from "#/core/error.ts";
 import { concatBytes } from "#/lib/bytes.ts";
 import type { SpawnPlan } from "#/lib/spawn_piped.ts";
 
@@ -45,9 +46,5 @@ export async function askProcess(
 
 /** Ends a process at once, or does nothing when it is gone. */
 export function endProcess(process: Deno.ChildProcess): void {
-  try {
-    process.kill("SIGKILL");
-  } catch {
-    // Already gone.
-  }
+  attempt(() => process.kill("SIGKILL"));
 }

@@ -2,7 +2,7 @@ import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { type Link, type LinkAnswer, openLink } from "#/lib/link.ts";
-import { spawnPiped, type SpawnPlan } from "#/lib/spawn_piped.ts";
+import { drain, spawnPiped, type SpawnPlan } from "#/lib/spawn_piped.ts";
 import { endProcess } from "#/sandbox/ask_process.ts";
 import { BrowserAnswer, type BrowserAsk, PipeAsk } from "#/sandbox/browser_frames.ts";
 import { CHROMIUM_INSTALL } from "#/sandbox/browser_names.ts";
@@ -112,13 +112,4 @@ function toPipe(walled: WalledProcess): (body: unknown) => Promise<LinkAnswer> {
     await writer.write(encoder.encode(`${ask.message}\0`));
     return { body: null, content: NOTHING };
   };
-}
-
-async function drain(stream: ReadableStream<Uint8Array>, onLog: (line: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  try {
-    for await (const chunk of stream) onLog(decoder.decode(chunk).slice(0, LIMITS.logLineCharsMax));
-  } catch {
-    // It broke off with its process.
-  }
 }

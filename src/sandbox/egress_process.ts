@@ -1,7 +1,7 @@
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
-import { spawnPiped } from "#/lib/spawn_piped.ts";
+import { drain, spawnPiped } from "#/lib/spawn_piped.ts";
 import { type Link, openLink } from "#/lib/link.ts";
 import { endProcess } from "#/sandbox/ask_process.ts";
 import { type EgressCall, EgressHead } from "#/sandbox/egress_frames.ts";
@@ -32,7 +32,7 @@ export class EgressProcess {
     this.#link = openLink(io, {}, { contentBytesMax: LIMITS.egressDownBytesMax });
     // The end of its output is its end, whatever it says: nothing would answer any more.
     void this.#link.closed.then(() => this.kill());
-    void this.#drain(onLog);
+    void drain(this.#child.stderr, onLog);
   }
 
   get pid(): number {
@@ -82,10 +82,5 @@ export class EgressProcess {
   kill(): void {
     this.#dead = true;
     endProcess(this.#child);
-  }
-
-  async #drain(onLog: (line: string) => void): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of this.#child.stderr) onLog(decoder.decode(chunk).slice(0, LIMITS.logLineCharsMax));
   }
 }

@@ -2,7 +2,7 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { type Link, openLink } from "#/lib/link.ts";
-import { spawnPiped } from "#/lib/spawn_piped.ts";
+import { drain, spawnPiped } from "#/lib/spawn_piped.ts";
 import { endProcess } from "#/sandbox/ask_process.ts";
 import type { EgressPlan } from "#/sandbox/egress_plan.ts";
 import { TunnelAsk, TunnelEnd, type TunnelOrder, type TunnelRoute } from "#/sandbox/tunnel_frames.ts";
@@ -84,7 +84,7 @@ export class TunnelProcess {
       });
       const running: Running = { child, link, startedAt: Date.now(), listening: new Map() };
       void link.closed.then(() => this.#onGone(running));
-      void this.#drain(child);
+      void drain(child.stderr, this.#options.onLog);
       return running;
     } catch (cause) {
       throw new AppError("egress_failed", "The egress process cannot be started", { cause });
@@ -116,12 +116,5 @@ export class TunnelProcess {
     if (!this.#isWanted) return;
     // What fails has killed it, and that brings the next one.
     await Promise.allSettled(this.#options.toListen().map(([tunnel, path]) => this.listen(tunnel, path)));
-  }
-
-  async #drain(child: Deno.ChildProcess): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stderr) {
-      this.#options.onLog(decoder.decode(chunk).slice(0, LIMITS.logLineCharsMax));
-    }
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnPiped } from "#/lib/spawn_piped.ts";
+import { LIMITS } from "#/core/limits.ts";
+import { drain, spawnPiped } from "#/lib/spawn_piped.ts";
 
 Deno.test("spawnPiped() gives the plan's environment and no other, in a process group of its own", async () => {
   const child = spawnPiped({
@@ -20,4 +21,16 @@ Deno.test("spawnPiped() gives the plan's environment and no other, in a process 
 
 Deno.test("spawnPiped() throws for a command that is not there", () => {
   assert.throws(() => spawnPiped({ command: "/nowhere/at/all", args: [], env: {} }), Deno.errors.NotFound);
+});
+
+Deno.test("drain() hands on what a stream says, bounded, and takes one that breaks off for its end", async () => {
+  const said: string[] = [];
+  await drain(
+    ReadableStream.from([new TextEncoder().encode("a"), new Uint8Array(LIMITS.logLineCharsMax + 1)]),
+    (text) => {
+      said.push(text);
+    },
+  );
+  assert.deepEqual(said.map(({ length }) => length), [1, LIMITS.logLineCharsMax]);
+  await drain(new ReadableStream({ pull: (stream) => stream.error(new Error("gone")) }), () => {});
 });
