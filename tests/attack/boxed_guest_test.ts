@@ -5,20 +5,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openBox } from "../fixture/boxed.ts";
-import { TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
+import { FileEngine, TEST_IMAGE } from "../fixture/engine.ts";
 import { guestContainers, startGuestEngine } from "../fixture/guest_image.ts";
 import { makeFolders } from "../fixture/workspace.ts";
 
-const ignore = whyNoEngine() !== undefined;
+const test = new FileEngine(startGuestEngine);
+const { ignore } = test;
 const signal = new AbortController().signal;
-let test: TestEngine;
-
-Deno.test.beforeAll(async () => {
-  if (!ignore) test = await startGuestEngine();
-});
-Deno.test.afterAll(async () => {
-  if (!ignore) await test.close();
-});
 
 /** Runs a script in the place of Deno, with everything else as a guest has it, and gives what it said. */
 async function attack(script: string, settings = {}, folders = makeFolders()): Promise<string> {

@@ -1,21 +1,12 @@
 /** The way out of a shell in a container: what the owner granted, through our proxy, and nothing beside it. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { hasRunsc, startEngine, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
-import { makeGuestImage } from "../fixture/guest_image.ts";
+import { FileEngine, hasRunsc, TEST_IMAGE } from "../fixture/engine.ts";
+import { startGuestEngine } from "../fixture/guest_image.ts";
 import { allowSites, openSite, openWebHouse, withTalk } from "../fixture/web_house.ts";
 
-const ignore = whyNoEngine() !== undefined;
-let test: TestEngine;
-
-Deno.test.beforeAll(async () => {
-  if (ignore) return;
-  test = await startEngine({ programs: ["curl"] });
-  await makeGuestImage(test.engine);
-});
-Deno.test.afterAll(async () => {
-  if (!ignore) await test.close();
-});
+const test = new FileEngine(() => startGuestEngine({ programs: ["curl"] }));
+const { ignore } = test;
 
 // The proxy is not for what listens on the command's own loopback, so a server of this machine is asked for it.
 const CURL = "curl -sS -m 10 --noproxy '' -w '|%{http_code}|'";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
 import type { ChatBody, Script } from "../fake/openai_server.ts";
-import { hasRunsc, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
+import { FileEngine, hasRunsc, TEST_IMAGE } from "../fixture/engine.ts";
 import { guestContainers, startGuestEngine } from "../fixture/guest_image.ts";
 import {
   assertGapFree,
@@ -20,16 +20,9 @@ import { toTar } from "#/sandbox/engine_tar.ts";
 import { isAlive, runOxydra, waitUntil } from "../fixture/system.ts";
 import { type VendorMachine, withVendorMachine } from "../fixture/vendor_machine.ts";
 
-const ignore = whyNoEngine() !== undefined;
+const test = new FileEngine(startGuestEngine);
+const { ignore } = test;
 const signal = new AbortController().signal;
-let test: TestEngine;
-
-Deno.test.beforeAll(async () => {
-  if (!ignore) test = await startGuestEngine();
-});
-Deno.test.afterAll(async () => {
-  if (!ignore) await test.close();
-});
 
 /** Writes a file, reads it back, and quotes it. */
 const task: Script = (body: ChatBody) => {

@@ -5,21 +5,14 @@ import { describeBox } from "#/runner/guest_box.ts";
 import { BoxNetworks } from "#/runner/box_network.ts";
 import { toTar } from "#/sandbox/engine_tar.ts";
 import { openBox } from "../fixture/boxed.ts";
-import { startEngine, TEST_IMAGE, type TestEngine, whyNoEngine } from "../fixture/engine.ts";
+import { FileEngine, startEngine, TEST_IMAGE } from "../fixture/engine.ts";
 import { GUEST_IMAGE, guestContainers, makeGuestImage, startGuestEngine } from "../fixture/guest_image.ts";
 import { isAlive, waitUntil } from "../fixture/system.ts";
 import { makeFolders } from "../fixture/workspace.ts";
 
-const ignore = whyNoEngine() !== undefined;
+const test = new FileEngine(startGuestEngine);
+const { ignore } = test;
 const signal = new AbortController().signal;
-let test: TestEngine;
-
-Deno.test.beforeAll(async () => {
-  if (!ignore) test = await startGuestEngine();
-});
-Deno.test.afterAll(async () => {
-  if (!ignore) await test.close();
-});
 
 Deno.test({
   name: "openGuestBox() starts a guest as the owner of its folder, on the port of the one before, and leaves nothing",
