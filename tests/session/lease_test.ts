@@ -7,6 +7,7 @@ import { migrate } from "#/memory/migrations.ts";
 import { SqliteDriver } from "#/memory/sqlite_driver.ts";
 import { awaitLease, ignoreTaken, keepLease, requireLease, watchLeft } from "#/session/lease.ts";
 import { openSessions, type Sessions } from "#/session/session.ts";
+import type { LeaseTerms } from "#/session/turn_log.ts";
 import { asks, RecordingSandbox } from "../fake/recording_sandbox.ts";
 import { calls, says, scriptedProvider } from "../fake/scripted_provider.ts";
 import { collect, never, toMessage, toSendDeps, types } from "./session_kit.ts";
@@ -44,6 +45,16 @@ async function withTwo(
   }
 }
 
+/** Sessions that never look again and renew no lease, unless `lease` says otherwise. */
+function openStuck(
+  log: EventLog,
+  lease: Partial<LeaseTerms> & Pick<LeaseTerms, "owner" | "ttlMs">,
+  report: (error: unknown) => void = () => {},
+): Promise<Sessions> {
+  const terms = { delay: () => new Promise<void>(() => {}), ...lease };
+  return openSessions({ log, lanes: { runningMax: 4, queuedMax: 4 }, now: Date.now, report, lease: terms });
+}
+
 const SCRIPT = [calls(["file_write", { n: 1 }, "w"]), says("Done")];
 
 /** A turn of the first gateway that hangs in its write. */
@@ -79,13 +90,7 @@ Deno.test("Sessions of two gateways: the second one leaves a turn of the first a
 Deno.test("Sessions of two gateways: when the first one is dead, the second one goes on; a late word of the first is refused", () =>
   withTwo(async ([one, two]) => {
     // Nothing renews: as if its process had been killed, or had stood still.
-    const dead = await openSessions({
-      log: one!.log,
-      lanes: { runningMax: 4, queuedMax: 4 },
-      now: Date.now,
-      report: () => assert.fail("nothing is reported"),
-      lease: { owner: "node1:a", ttlMs: 60, delay: () => new Promise(() => {}) },
-    });
+    const dead = await openStuck(one!.log, { owner: "node1:a", ttlMs: 60 }, () => assert.fail("nothing is reported"));
     const { gate, turn } = await hangIn(dead);
     const second = await two!.open("node2");
     const sandbox = new RecordingSandbox({ file_write: () => "once" });
@@ -107,13 +112,7 @@ Deno.test("Sessions of two gateways: when the first one is dead, the second one 
 
 Deno.test("Sessions of one node: a new start takes over at once what the old one had", () =>
   withTwo(async ([one, two]) => {
-    const dead = await openSessions({
-      log: one!.log,
-      lanes: { runningMax: 4, queuedMax: 4 },
-      now: Date.now,
-      report: () => {},
-      lease: { owner: "node1:a", ttlMs: 3_600_000, delay: () => new Promise(() => {}) },
-    });
+    const dead = await openStuck(one!.log, { owner: "node1:a", ttlMs: 3_600_000 });
     await hangIn(dead);
     const sandbox = new RecordingSandbox({ file_write: () => "once" });
     const next = await two!.open("node1");
@@ -159,13 +158,11 @@ Deno.test("keepLease() renews until it is told to stop, also when the store says
 Deno.test("Sessions of two gateways: one that stood still does not get back what another one has finished since", () =>
   withTwo(async ([one, two]) => {
     const wakes = Promise.withResolvers<void>();
-    const still = await openSessions({
-      log: one!.log,
-      lanes: { runningMax: 4, queuedMax: 4 },
-      now: Date.now,
-      report: () => assert.fail("nothing is reported"),
-      lease: { owner: "node1:a", ttlMs: 20, delay: (_ms, signal) => wakes.promise.then(() => delay(1, signal)) },
-    });
+    const still = await openStuck(one!.log, {
+      owner: "node1:a",
+      ttlMs: 20,
+      delay: (_ms, signal) => wakes.promise.then(() => delay(1, signal)),
+    }, () => assert.fail("nothing is reported"));
     const { gate, turn } = await hangIn(still);
     const second = await two!.open("node2");
     const deps = toSendDeps(scriptedProvider(says("Done")), new RecordingSandbox({ file_write: () => "once" }));
@@ -180,13 +177,7 @@ Deno.test("Sessions of two gateways: one that stood still does not get back what
 
 Deno.test("Sessions of two gateways: what the runner of the other one was asked for is not asked of ours", () =>
   withTwo(async ([one, two]) => {
-    const dead = await openSessions({
-      log: one!.log,
-      lanes: { runningMax: 4, queuedMax: 4 },
-      now: Date.now,
-      report: () => {},
-      lease: { owner: "node1:a", node: "node1", ttlMs: 20, delay: () => new Promise(() => {}) },
-    });
+    const dead = await openStuck(one!.log, { owner: "node1:a", node: "node1", ttlMs: 20 });
     await hangIn(dead);
     const second = await two!.open("node2");
     const sandbox = new RecordingSandbox({ file_write: () => "twice" });
@@ -206,13 +197,7 @@ Deno.test("Sessions of two gateways: what one asked about and the other one ran 
     await collect(
       (await one!.open("node1")).send(toMessage("t1"), toSendDeps(scriptedProvider(script), asking), never),
     );
-    const dying = await openSessions({
-      log: two!.log,
-      lanes: { runningMax: 4, queuedMax: 4 },
-      now: Date.now,
-      report: () => {},
-      lease: { owner: "node2:a", node: "node2", ttlMs: 20, delay: () => new Promise(() => {}) },
-    });
+    const dying = await openStuck(two!.log, { owner: "node2:a", node: "node2", ttlMs: 20 });
     const running = new RecordingSandbox({ file_write: () => new Promise(() => {}) });
     const answer = { id: "card-w", ...PLACE, callId: "w", answer: "once", by: "owner" } as const;
     void collect(dying.resume(PLACE, answer, toSendDeps(scriptedProvider(says("no")), running), never)).catch(() => {});
@@ -228,13 +213,7 @@ Deno.test("Sessions of two gateways: what one asked about and the other one ran 
 Deno.test("Sessions.takeLeft() finds what another gateway left later, and nothing that runs", () =>
   withTwo(async ([one, two]) => {
     const second = await two!.open("node2");
-    const lost = await openSessions({
-      log: one!.log,
-      lanes: { runningMax: 4, queuedMax: 4 },
-      now: Date.now,
-      report: () => {},
-      lease: { owner: "node1:a", ttlMs: 60, delay: () => new Promise(() => {}) },
-    });
+    const lost = await openStuck(one!.log, { owner: "node1:a", ttlMs: 60 });
     await hangIn(lost);
     assert.deepEqual(await second.takeLeft(), [], "it runs there");
     const stop = new AbortController();
