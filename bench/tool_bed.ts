@@ -25,15 +25,10 @@ export async function runLanes(
   // What a start lays down for the processes that load modules.
   await Deno.copyFile(new URL("../src/runner/lock.json", import.meta.url), `${folders.run}/guest.lock`);
   const tools = await openTools({
-    guestStarted: Promise.resolve(),
-    version: "0.0.0",
+    ...TOOL_HOST_DEFAULTS,
     program: findProgram(import.meta.resolve("#/runner/program.ts")),
     env: Deno.env.toObject(),
-    user: "default",
     folders,
-    now: Date.now,
-    onResolved: () => {},
-    ...TOOL_HOST_DEFAULTS,
     plan,
   });
   const config = fileURLToPath(new URL("../deno.json", import.meta.url));

@@ -25,15 +25,10 @@ async function withHouse(change: Partial<ToolHostInput>, check: (house: House) =
   const log: string[] = [];
   const lockPath = join(folders.run, "guest.lock");
   const tools = await openTools({
-    version: "0.0.0",
+    ...TOOL_HOST_DEFAULTS,
     program,
     env,
-    user: "default",
     folders,
-    now: Date.now,
-    onResolved: () => {},
-    ...TOOL_HOST_DEFAULTS,
-    guestStarted: Promise.resolve(),
     guestPlan: planGuest({ program, env, internalDir: folders.internal, lockPath, port: 0, hosts: [] }),
     onLog: (line) => log.push(line),
     ...change,

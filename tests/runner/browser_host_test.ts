@@ -58,15 +58,9 @@ Deno.test("openTools() with a browser: the owner is asked for a navigation, look
   const ports = [`${site.port}`];
   const rules: PolicyRule[] = [{ id: "mine", kinds: ["http"], hosts: ["127.0.0.1"], ports, effect: "allow" }];
   const host = await openTools({
-    ...{
-      guestStarted: Promise.resolve(),
-      program: thisProgram(),
-      version: "0.0.0",
-      env: denoEnv(),
-      user: "default",
-      folders,
-    },
-    ...{ now: Date.now, onResolved: () => {}, ...TOOL_HOST_DEFAULTS, browsers },
+    ...TOOL_HOST_DEFAULTS,
+    folders,
+    browsers,
     plan: { ...TOOL_HOST_DEFAULTS.plan, rules: [rules] },
   });
   const principal = { user: "default", agent: ["default"], origin: "channel" } as const;

@@ -35,15 +35,7 @@ function makeOwner(): PackageOwner {
 }
 
 function open(owner: PackageOwner) {
-  return openTools({
-    guestStarted: Promise.resolve(),
-    ...owner,
-    user: "default",
-    version: "0.0.0",
-    now: Date.now,
-    onResolved: () => {},
-    ...TOOL_HOST_DEFAULTS,
-  });
+  return openTools({ ...TOOL_HOST_DEFAULTS, ...owner });
 }
 
 const call = (tool: string, args: unknown) => ({

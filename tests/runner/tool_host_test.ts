@@ -3,24 +3,13 @@ import { join } from "node:path";
 import type { ToolRequest } from "#/core/capability.ts";
 import { WebSearchConfig } from "#/tools/config.ts";
 import { openTools, planToolChild, type ToolHost } from "#/runner/tool_host.ts";
-import { denoEnv, isAlive } from "../fixture/system.ts";
+import { isAlive } from "../fixture/system.ts";
 import { makeFolders, thisProgram, TOOL_HOST_DEFAULTS } from "../fixture/workspace.ts";
 
 const never = new AbortController().signal;
 
 function open(folders = makeFolders(), plan = TOOL_HOST_DEFAULTS.plan): Promise<ToolHost> {
-  return openTools({
-    guestStarted: Promise.resolve(),
-    program: thisProgram(),
-    version: "0.0.0",
-    env: denoEnv(),
-    user: "default",
-    folders,
-    now: Date.now,
-    onResolved: () => {},
-    ...TOOL_HOST_DEFAULTS,
-    plan,
-  });
+  return openTools({ ...TOOL_HOST_DEFAULTS, folders, plan });
 }
 
 function call(tool: string, args: unknown): ToolRequest {
