@@ -1,13 +1,5 @@
 import { join } from "#/lib/path.ts";
-import {
-  type PlanInput,
-  type ProcessPlan,
-  toBareEntry,
-  toChildEnv,
-  toFlagPath,
-  withParentDeath,
-} from "#/runner/process_plan.ts";
-import { toBareFlags } from "#/sandbox/child_plan.ts";
+import { planBare, type PlanInput, type ProcessPlan, toFlagPath } from "#/runner/process_plan.ts";
 
 /** What to do with an event log: copy it into an empty folder of its own, or put a backup in its place. Real paths. */
 export type LogCopy =
@@ -25,26 +17,15 @@ export interface LogCopierInput extends PlanInput {
  * The process that copies or restores an event log: a guest can write the one and made the other, so no process that may do everything opens
  * either. A backup reads the guest's folder and writes one empty folder; a restore reads one file and writes the guest's folder. Pure.
  */
-export function planLogCopier({ program, env, internalDir, copy }: LogCopierInput): ProcessPlan {
-  const entry = toBareEntry(program, "cli/log_copier.ts");
+export function planLogCopier({ internalDir, copy, ...input }: LogCopierInput): ProcessPlan {
   const path = join(internalDir, "oxydra.db");
   const [reads, writes, words] = copy.what === "backup"
     ? [[internalDir, copy.scratchDir], copy.scratchDir, [path, join(copy.scratchDir, "backup.db")]]
     : [[copy.from, internalDir], internalDir, [copy.from, path, copy.stamp]];
-  const args = [
-    "run",
-    "-q",
-    ...toBareFlags(entry),
-    `--allow-read=${reads.map(toFlagPath).join(",")}`,
-    `--allow-write=${toFlagPath(writes)}`,
-    entry.entryUrl,
-    copy.what,
-    ...words,
-  ];
-  return {
+  return planBare(input, "cli/log_copier.ts", {
     name: "log copier",
-    ...withParentDeath(program, args),
-    env: toChildEnv(env, ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]),
+    flags: [`--allow-read=${reads.map(toFlagPath).join(",")}`, `--allow-write=${toFlagPath(writes)}`],
+    words: [copy.what, ...words],
     reach: [`reads ${reads.join(" and ")}, writes ${writes}; connects to no host`],
-  };
+  });
 }

@@ -1,13 +1,5 @@
 import { join } from "#/lib/path.ts";
-import {
-  type PlanInput,
-  type ProcessPlan,
-  toBareEntry,
-  toChildEnv,
-  toFlagPath,
-  withParentDeath,
-} from "#/runner/process_plan.ts";
-import { toBareFlags } from "#/sandbox/child_plan.ts";
+import { planBare, type PlanInput, type ProcessPlan, toFlagPath } from "#/runner/process_plan.ts";
 
 /** What to ask an event log: the heads of the audit log, or what models were used for since a time (integer ms UTC). */
 export type LogQuestion = readonly ["heads"] | readonly ["usage", since: number];
@@ -24,21 +16,11 @@ export interface LogReaderInput extends PlanInput {
  * and what this one prints is read like a stranger's word. SQLite needs no write permission, although it makes an empty `-wal` and
  * `-shm` where there are none (measured; a stopped, a killed and a live guest).
  */
-export function planLogReader({ program, env, internalDir, question }: LogReaderInput): ProcessPlan {
-  const entry = toBareEntry(program, "cli/log_reader.ts");
-  const args = [
-    "run",
-    "-q",
-    ...toBareFlags(entry),
-    `--allow-read=${toFlagPath(internalDir)}`,
-    entry.entryUrl,
-    join(internalDir, "oxydra.db"),
-    ...question.map(String),
-  ];
-  return {
+export function planLogReader({ internalDir, question, ...input }: LogReaderInput): ProcessPlan {
+  return planBare(input, "cli/log_reader.ts", {
     name: "log reader",
-    ...withParentDeath(program, args),
-    env: toChildEnv(env, ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]),
+    flags: [`--allow-read=${toFlagPath(internalDir)}`],
+    words: [join(internalDir, "oxydra.db"), ...question.map(String)],
     reach: [`reads ${internalDir}, nothing else; connects to no host`],
-  };
+  });
 }

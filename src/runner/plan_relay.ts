@@ -1,5 +1,4 @@
-import { type PlanInput, type ProcessPlan, toBareEntry, toChildEnv, withParentDeath } from "#/runner/process_plan.ts";
-import { toBareFlags } from "#/sandbox/child_plan.ts";
+import { planBare, type PlanInput, type ProcessPlan } from "#/runner/process_plan.ts";
 
 /** What a relay does, as its one argument. */
 export interface RelayRequest {
@@ -12,17 +11,15 @@ export interface RelayRequest {
 }
 
 /** The process that carries a boxed guest's connections to servers on this machine's loopback: these ports, no file, nothing else. Pure. */
-export function planRelay({ program, env }: PlanInput, request: RelayRequest): ProcessPlan {
+export function planRelay(input: PlanInput, request: RelayRequest): ProcessPlan {
   const { address, targets } = request;
   const far = targets.map(({ hostname, port }) => `${hostname}:${port}`);
   // Port 0: any free one, where its own is taken.
   const near = [`${address}:0`, ...targets.map(({ port }) => `${address}:${port}`)];
-  const entry = toBareEntry(program, "runner/relay.ts");
-  const net = `--allow-net=${[...near, ...far].join(",")}`;
-  return {
+  return planBare(input, "runner/relay.ts", {
     name: "relay",
-    ...withParentDeath(program, ["run", "-q", ...toBareFlags(entry), net, entry.entryUrl, JSON.stringify(request)]),
-    env: toChildEnv(env, ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]),
+    flags: [`--allow-net=${[...near, ...far].join(",")}`],
+    words: [JSON.stringify(request)],
     reach: [`carries connections from the guest's container to ${far.join(", ")}; no file, no environment, no process`],
-  };
+  });
 }

@@ -1,6 +1,6 @@
 import { AppError } from "#/core/error.ts";
 import { toFilePath } from "#/lib/path.ts";
-import { type ChildPlanInput, passEnv, underParent } from "#/sandbox/child_plan.ts";
+import { type ChildPlanInput, passEnv, toBareFlags, underParent } from "#/sandbox/child_plan.ts";
 
 /** Variables of a process, by name. */
 export type Environment = Readonly<Record<string, string>>;
@@ -106,4 +106,23 @@ export function toBareEntry(
 ): Pick<ChildPlanInput, "entryUrl" | "source" | "host"> {
   const host = source === "url" ? { host: new URL(srcUrl).host } : {};
   return { entryUrl: new URL(path, srcUrl).href, source, ...host };
+}
+
+/**
+ * A process without packages that starts with `path`, a file of src, and `words`: `flags` are all that it may do, and of the environment it
+ * has where Deno's cache is. Pure.
+ */
+export function planBare(
+  { program, env }: PlanInput,
+  path: string,
+  { name, flags, words, reach }: Pick<ProcessPlan, "name" | "reach"> & Record<"flags" | "words", readonly string[]>,
+): ProcessPlan {
+  const entry = toBareEntry(program, path);
+  const args = ["run", "-q", ...toBareFlags(entry), ...flags, entry.entryUrl, ...words];
+  return {
+    name,
+    ...withParentDeath(program, args),
+    env: toChildEnv(env, ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]),
+    reach,
+  };
 }

@@ -4,6 +4,7 @@ import { planTui } from "#/runner/plan_tui.ts";
 import { planGuest } from "#/runner/plan_guest.ts";
 import {
   configPath,
+  planBare,
   type Program,
   toChildEnv,
   toFlagPath,
@@ -170,6 +171,16 @@ Deno.test("toFlagPath() refuses a comma, which would open a second path", () => 
       code: "config_invalid",
     },
   );
+});
+
+Deno.test("planBare() gives a process its flags, its words and where Deno's cache is, and nothing else", () => {
+  const env = { DENO_DIR: "/cache", OPENAI_API_KEY: "k" };
+  const of = { name: "log reader", flags: ["--allow-read=/w"], words: ["a", "b"], reach: ["reads /w"] } as const;
+  const plan = planBare({ program: FILE, env }, "cli/log_reader.ts", of);
+  assert.deepEqual([plan.name, plan.reach, plan.command], ["log reader", ["reads /w"], "/bin/deno"]);
+  assert.deepEqual(plan.args.filter((arg) => arg.startsWith("--allow")), ["--allow-read=/w"]);
+  assert.deepEqual(plan.args.slice(-3), ["file:///app/src/cli/log_reader.ts", "a", "b"]);
+  assert.deepEqual(plan.env, { DENO_DIR: "/cache", DENO_NO_UPDATE_CHECK: "1" });
 });
 
 Deno.test("configPath() is a path, not a URL: blanks stay blanks", () => {
