@@ -11,6 +11,7 @@ import { answerApproval, ifReached, readApprovals } from "#/cli/control_client.t
 import { EXIT } from "#/cli/exit_code.ts";
 import type { CommonOptions, JsonOptions } from "#/cli/main.ts";
 import { findPlace } from "#/cli/place.ts";
+import { toShortId } from "#/cli/sessions_text.ts";
 import { toCount } from "#/cli/wording.ts";
 
 /**
@@ -81,12 +82,7 @@ export function findCard(waiting: readonly ApprovalCard[], text: string): Approv
 
 /** The start of each id that means it and no other of them, and no later one. Pure. */
 export function toPrefixes(ids: readonly string[]): readonly string[] {
-  return ids.map((id) => {
-    let length = PREFIX_CHARS_MIN;
-    const isShared = () => ids.some((other) => other !== id && other.startsWith(id.slice(0, length)));
-    while (length < id.length && isShared()) length++;
-    return id.slice(0, length);
-  });
+  return ids.map((id) => toShortId(id, ids, PREFIX_CHARS_MIN));
 }
 
 /** An answer without its id. `now` in ms UTC. Throws AppError `usage`. Pure. */

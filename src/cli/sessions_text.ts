@@ -36,9 +36,9 @@ export function toSessionLines(session: ShownSession, now: number): string[] {
   return rows.flatMap(([label, value]) => value === null ? [] : [`${label.padEnd(10)}${toOneLine(value, 200)}`]);
 }
 
-/** As much of an id as no other one of the list begins with, at least eight characters. Pure. */
-export function toShortId(id: string, all: readonly string[]): string {
-  let size = ID_CHARS_MIN;
+/** As much of an id as no other one of the list begins with, at least `charsMin` characters. Pure. */
+export function toShortId(id: string, all: readonly string[], charsMin: number = ID_CHARS_MIN): string {
+  let size = charsMin;
   while (size < id.length && all.some((other) => other !== id && other.startsWith(id.slice(0, size)))) size++;
   return id.slice(0, size);
 }
