@@ -1,4 +1,5 @@
 import { AppError } from "#/core/error.ts";
+import { isInRange } from "#/lib/ipv4_range.ts";
 
 /** What kind of address it is; only `public` is reached without being listed. */
 export type AddressKind = "public" | "loopback" | "private" | "shared" | "link-local" | "special" | "invalid";
@@ -58,8 +59,7 @@ const BAD_PORTS: ReadonlySet<number> = new Set(
 
 /** The kind of an address in text, IPv6 with or without brackets. What cannot be read is `invalid`, a zone id (`%eth0`) included. Pure. */
 export function toAddressKind(address: string): AddressKind {
-  const v4 = toUint32(address);
-  if (v4 !== null) return IPV4_RANGES.find(([cidr]) => isInside(v4, cidr))?.[1] ?? "public";
+  if (toUint32(address) !== null) return IPV4_RANGES.find(([cidr]) => isInRange(address, cidr))?.[1] ?? "public";
   const v6 = toGroups(address.replace(/^\[(.*)\]$/, "$1"));
   if (v6 === null) return "invalid";
   return IPV6_RANGES.find(([prefix, bits]) => hasPrefix(v6, toGroups(prefix)!, bits))?.[2] ?? "special";
@@ -130,12 +130,6 @@ function toUint32(address: string): number | null {
   const parts = address.split(".");
   if (parts.length !== 4 || parts.some((part) => !/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255)) return null;
   return parts.reduce((sum, part) => sum * 256 + Number(part), 0);
-}
-
-function isInside(value: number, cidr: string): boolean {
-  const [base = "", bits = "32"] = cidr.split("/");
-  const size = 2 ** (32 - Number(bits));
-  return Math.floor(value / size) === Math.floor(toUint32(base)! / size);
 }
 
 /** The eight groups of an IPv6 address (RFC 4291 §2.2), dotted tail included; null for anything else. */
