@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { runDoctor } from "#/cli/doctor.ts";
 import { makeMachine } from "../config/layers_on_disk.ts";
 import { denoEnv } from "../fixture/system.ts";
+import { PROCESS_NAMES } from "../fixture/workspace.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
 async function examine(
@@ -26,16 +27,7 @@ Deno.test("runDoctor() with --json lists each process with its flags and what it
     assert.deepEqual([report.version, report.ok, report.gateway], ["1.2.3", true, "not running"]);
     assert.deepEqual(report.model.provider, "demo");
     const names = report.processes.map(({ name }: { name: string }) => name);
-    assert.deepEqual(names, [
-      "runner",
-      "client",
-      "tui",
-      "guest",
-      "tool child",
-      "inspector",
-      "egress public",
-      "log reader",
-    ]);
+    assert.deepEqual(names, PROCESS_NAMES);
     for (const { name, args, reach } of report.processes) {
       assert.ok(reach.length > 0, name);
       const opens = args.filter((arg: string) => /^-A$|^--allow-(run|ffi|sys|env|all)/.test(arg));

@@ -7,6 +7,7 @@ import { runTrust } from "#/cli/trust.ts";
 import { openAudit } from "#/sandbox/audit.ts";
 import { writeApprovals } from "#/sandbox/approval_state.ts";
 import { type Machine, makeMachine } from "../config/layers_on_disk.ts";
+import { PROCESS_NAMES } from "../fixture/workspace.ts";
 import { enterRealm, type Realm } from "./realm.ts";
 
 /** Where tests make their folders. */
@@ -83,16 +84,7 @@ Deno.test("runPosture() on an empty folder makes nothing, changes nothing and st
     assert.ok(tools.every(({ own }) => own));
     assert.deepEqual([...Deno.readDirSync(machine.cwd)], []);
     assert.ok(questions.length > 10);
-    assert.deepEqual(processes.map(({ name }) => name), [
-      "runner",
-      "client",
-      "tui",
-      "guest",
-      "tool child",
-      "inspector",
-      "egress public",
-      "log reader",
-    ]);
+    assert.deepEqual(processes.map(({ name }) => name), PROCESS_NAMES);
     assert.deepEqual([auditHead, gateway, approvals], [null, null, { standing: [], waiting: [], privateSessions: 0 }]);
     assert.match(policy.digest, /^[0-9a-f]{64}$/);
   });

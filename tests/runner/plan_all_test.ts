@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { planAll } from "#/runner/plan_all.ts";
 import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
-import { makeFolders, thisProgram } from "../fixture/workspace.ts";
+import { makeFolders, PROCESS_NAMES, thisProgram } from "../fixture/workspace.ts";
 
 const INPUT = {
   program: thisProgram(),
@@ -18,16 +18,7 @@ function plan(egress: Partial<typeof NO_TOOLS_PLAN.egress> & { proxyUrl?: string
 Deno.test("planAll() has every process once, each with its entry and its words, and the runner alone with -A", () => {
   const plans = plan();
   const names = plans.map(({ name }) => name);
-  assert.deepEqual(names, [
-    "runner",
-    "client",
-    "tui",
-    "guest",
-    "tool child",
-    "inspector",
-    "egress public",
-    "log reader",
-  ]);
+  assert.deepEqual(names, PROCESS_NAMES);
   for (const { name, args, env, reach } of plans) {
     assert.ok(args.some((arg) => arg.startsWith(INPUT.program.srcUrl) || arg.endsWith("/mod.ts")), name);
     assert.equal(args.includes("-A"), name === "runner");
