@@ -156,11 +156,10 @@ export class Engine implements Disposable {
   async build(
     name: string,
     context: Uint8Array<ArrayBuffer>,
-    options: { readonly onLog: (text: string) => void; readonly labels?: Readonly<Record<string, string>> },
+    { onLog }: { readonly onLog: (text: string) => void },
     signal: AbortSignal,
   ): Promise<void> {
-    const query = { t: name, rm: "1", forcerm: "1", labels: JSON.stringify(options.labels ?? {}) };
-    await this.#progress("/build", query, context, options.onLog, signal);
+    await this.#progress("/build", { t: name, rm: "1", forcerm: "1" }, context, onLog, signal);
   }
 
   /** Makes an image of a root file system, which comes as a tar. */
