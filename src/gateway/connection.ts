@@ -1,5 +1,5 @@
 import type { GivenAnswer } from "#/core/capability.ts";
-import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
+import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toInlineMedia } from "#/gateway/attachments.ts";
 import {
@@ -21,6 +21,7 @@ import {
   toFrame,
   toHelloAck,
   toKnows,
+  toTold,
   type WireSession,
 } from "#/gateway/server_frame.ts";
 import type { Caller } from "#/gateway/token.ts";
@@ -137,9 +138,7 @@ export class Connection {
       else if (frame.type === "hello") await this.#greet(frame.payload);
       else this.#end(CLOSE.protocol, HELLO_FIRST, { requestId: frame.payload.request_id });
     } catch (error) {
-      const id = crypto.randomUUID();
-      if (!(error instanceof AppError)) this.#deps.report(error, id);
-      const { code, message } = toPublicError(error, id);
+      const { code, message } = toTold(error, this.#deps);
       this.#refuse(frame.payload.request_id, code, message);
       if (this.#client === undefined) this.#end(CLOSE.helloRefused, "hello was refused", { already: true });
     }
@@ -191,7 +190,7 @@ export class Connection {
     this.#resuming.abort();
     this.#resuming = new AbortController();
     const { signal } = this.#resuming;
-    const { after, report } = this.#deps;
+    const { after } = this.#deps;
     const delay = (ms: number) => new Promise<void>((resolve) => void after(ms, resolve));
     const { session } = client;
     // Now, not when it is read: what is published from here on is in the log.
@@ -205,9 +204,7 @@ export class Connection {
     };
     resumed().catch((error: unknown) => {
       if (signal.aborted) return;
-      const id = crypto.randomUUID();
-      if (!(error instanceof AppError)) report(error, id);
-      const { code, message } = toPublicError(error, id);
+      const { code, message } = toTold(error, this.#deps);
       this.#refuse(request_id, code, message);
     });
   }
@@ -297,9 +294,7 @@ export class Connection {
       const how = await turns.steer({ session: session_id, turn: turn_id }, message);
       hub.deliver(client, toFrame("steer_accepted", { request_id, session, message_id, how }));
     } catch (error) {
-      const id = crypto.randomUUID();
-      if (!(error instanceof AppError)) this.#deps.report(error, id);
-      const { code, message } = toPublicError(error, id);
+      const { code, message } = toTold(error, this.#deps);
       hub.deliver(client, toFrame("error", { request_id, session, message, code }));
     }
   }

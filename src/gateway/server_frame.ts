@@ -1,4 +1,4 @@
-import type { ErrorCode } from "#/core/error.ts";
+import { AppError, type ErrorCode, toPublicError } from "#/core/error.ts";
 import type { SessionEvent } from "#/core/event.ts";
 import type { Usage } from "#/core/message.ts";
 import { PROTOCOL_VERSION } from "#/gateway/client_frame.ts";
@@ -291,4 +291,14 @@ function toText(frame: ServerFrame): string {
   // A lone one is the only character that leaves JSON.stringify as such an escape (ECMA-262 §25.5.2.3); text that spells it is rare.
   if (!text.includes("\\ud")) return text;
   return JSON.stringify(frame, (_name, value) => typeof value === "string" ? value.toWellFormed() : value);
+}
+
+/** What a client is told of any thrown value; one that is no error of ours is reported, under the id that the client is told. */
+export function toTold(
+  error: unknown,
+  { report }: { readonly report: (error: unknown, id: string) => void },
+): ReturnType<typeof toPublicError> {
+  const id = crypto.randomUUID();
+  if (!(error instanceof AppError)) report(error, id);
+  return toPublicError(error, id);
 }

@@ -1,11 +1,11 @@
-import { AppError, toPublicError } from "#/core/error.ts";
+import { AppError } from "#/core/error.ts";
 import { type BlobRef, isStored, isTurnEnd, type SessionEvent } from "#/core/event.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub, Subscriber } from "#/gateway/hub.ts";
 import { toMediaFrame } from "#/gateway/media_frame.ts";
 import type { InboundTurn, RunningTurn } from "#/gateway/running_turn.ts";
-import { toFrame, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
+import { toFrame, toTold, type TurnAddress, type WireTurn } from "#/gateway/server_frame.ts";
 import { joinPair, type Outgoing, toTurn, toTurnFrames } from "#/gateway/turn_frames.ts";
 
 /** What telling of turns needs. */
@@ -85,7 +85,7 @@ export class TurnTeller {
     const isCancelled = error instanceof AppError && error.code === "cancelled";
     const frame = isCancelled
       ? toFrame("turn_cancelled", this.address(turn, "cancelled"))
-      : toFrame("error", { ...this.address(turn, "failed"), ...this.#public(error) });
+      : toFrame("error", { ...this.address(turn, "failed"), ...toTold(error, this.#deps) });
     const outgoing = [{ frame, droppable: false }];
     this.#keep(turn, outgoing);
     this.publish(turn, outgoing);
@@ -93,7 +93,7 @@ export class TurnTeller {
 
   /** It goes on, but nothing more of it is told here. */
   tellLeft(turn: RunningTurn, error: AppError): void {
-    const frame = toFrame("error", { ...this.address(turn, "running"), ...this.#public(error) });
+    const frame = toFrame("error", { ...this.address(turn, "running"), ...toTold(error, this.#deps) });
     this.publish(turn, [{ frame, droppable: false }]);
   }
 
@@ -102,7 +102,7 @@ export class TurnTeller {
     const session = { user_id: this.#deps.user, session_id: message.session };
     this.#deps.hub.deliver(
       sender,
-      toFrame("error", { request_id: message.requestId, session, ...this.#public(error) }),
+      toFrame("error", { request_id: message.requestId, session, ...toTold(error, this.#deps) }),
     );
   }
 
@@ -135,12 +135,6 @@ export class TurnTeller {
         this.#deps.report(error, crypto.randomUUID());
       }
     }
-  }
-
-  #public(error: unknown): ReturnType<typeof toPublicError> {
-    const id = crypto.randomUUID();
-    if (!(error instanceof AppError)) this.#deps.report(error, id);
-    return toPublicError(error, id);
   }
 
   #keep(turn: RunningTurn, outgoing: readonly Outgoing[]): void {

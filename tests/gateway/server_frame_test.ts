@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { encodeFrame, type ServerFrame, toFrame, toHelloAck, toKnows, toResponse } from "#/gateway/server_frame.ts";
+import { AppError } from "#/core/error.ts";
+import {
+  encodeFrame,
+  type ServerFrame,
+  toFrame,
+  toHelloAck,
+  toKnows,
+  toResponse,
+  toTold,
+} from "#/gateway/server_frame.ts";
 
 const session = { user_id: "ann", session_id: "s" };
 const address = { request_id: "r", session, turn: { turn_id: "t", state: "running" } } as const;
@@ -146,4 +155,13 @@ Deno.test("encodeFrame() keeps our additions from a client that did not announce
 
 Deno.test("toResponse() writes no half of a surrogate pair: the reference's decoder refuses it", () => {
   assert.equal(toResponse("a\ud83d", "stop", {}).message.content, "a\ufffd");
+});
+
+Deno.test("toTold() lets our errors speak, and reports others under the id that it tells", () => {
+  const reported: unknown[][] = [];
+  const report = (...of: unknown[]) => void reported.push(of);
+  assert.deepEqual(toTold(new AppError("usage", "no"), { report }), { code: "usage", message: "no" });
+  const foreign = new Error("secret");
+  const { message } = toTold(foreign, { report });
+  assert.deepEqual(reported, [[foreign, /internal error \((.+)\)/.exec(message)![1]]]);
 });
