@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, messageOf } from "#/core/error.ts";
 import { isWithin, toRealPath } from "#/config/read_file.ts";
 import type { UserFolders } from "#/config/user.ts";
 import { basename, dirname, join, resolve } from "#/lib/path.ts";
@@ -72,8 +72,7 @@ function makeScratch(target: string): string {
     Deno.chmodSync(dir, 0o700);
     return Deno.realPathSync(dir);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError("usage", `no backup can be written to ${dirname(target)}: ${why}`, { cause });
+    throw new AppError("usage", `no backup can be written to ${dirname(target)}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -83,7 +82,6 @@ function moveTo(made: string, target: string, isForced: boolean): void {
     if (isForced) Deno.renameSync(made, target);
     else Deno.linkSync(made, target);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError("usage", `the backup cannot be put at ${target}: ${why}`, { cause });
+    throw new AppError("usage", `the backup cannot be put at ${target}: ${messageOf(cause)}`, { cause });
   }
 }

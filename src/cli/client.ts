@@ -2,7 +2,7 @@
  * The client process: the terminal on one side, one port of 127.0.0.1 on the other, and one file to read. It holds no key and
  * runs no tool; a gateway that went bad can show it text, and that text is made printable first.
  */
-import { AppError, attempt } from "#/core/error.ts";
+import { AppError, attempt, messageOf } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { toOneLine, toPrintable } from "#/lib/printable.ts";
 import { type ClientRequest, type SessionsAsk, toClientRequest } from "#/cli/client_request.ts";
@@ -211,8 +211,7 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   } catch (error) {
     // `oxydra run … | head -1`: whoever read has seen enough.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.interrupted);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError("internal", `the answer cannot be written: ${reason}`, { cause: error });
+    throw new AppError("internal", `the answer cannot be written: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, messageOf } from "#/core/error.ts";
 import { toOneLine } from "#/lib/printable.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 
@@ -31,6 +31,6 @@ export async function saveMedia(
     });
     return `saved as ${toOneLine(path, TEXT_CHARS)}`;
   } catch (error) {
-    return `could not be saved: ${toOneLine(error instanceof Error ? error.message : String(error), TEXT_CHARS)}`;
+    return `could not be saved: ${toOneLine(messageOf(error), TEXT_CHARS)}`;
   }
 }

@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, messageOf } from "#/core/error.ts";
 import type { Secret } from "#/lib/secret.ts";
 import { join } from "#/lib/path.ts";
 import type { Protocol } from "#/provider/base_url.ts";
@@ -76,11 +76,11 @@ function read(path: string): string {
     return Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";
-    throw new AppError("config_invalid", `it cannot be read (${error instanceof Error ? error.message : error})`);
+    throw new AppError("config_invalid", `it cannot be read (${messageOf(error)})`);
   }
 }
 
 function toUnwritable(path: string, cause: unknown): AppError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new AppError("config_invalid", `${path} cannot be written (${why}). Nothing was changed there`, { cause });
+  const text = `${path} cannot be written (${messageOf(cause)}). Nothing was changed there`;
+  return new AppError("config_invalid", text, { cause });
 }

@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, messageOf } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable } from "#/lib/printable.ts";
@@ -82,13 +82,7 @@ function turnPage(path: string): void {
     Deno.renameSync(path, `${path}.1`);
     Deno.openSync(path, { append: true, create: true, mode: 0o600 }).close();
   } catch (cause) {
-    throw new AppError(
-      "config_invalid",
-      `${path} cannot be written: ${cause instanceof Error ? cause.message : cause}`,
-      {
-        cause,
-      },
-    );
+    throw new AppError("config_invalid", `${path} cannot be written: ${messageOf(cause)}`, { cause });
   }
 }
 

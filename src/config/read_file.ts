@@ -1,4 +1,4 @@
-import { attempt } from "#/core/error.ts";
+import { attempt, messageOf } from "#/core/error.ts";
 import { isAbsolute, join, relative, resolve } from "#/lib/path.ts";
 import { parse } from "smol-toml";
 import { LIMITS } from "#/core/limits.ts";
@@ -120,7 +120,7 @@ function toReason(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied) return "cannot be read: permission denied";
   if (error instanceof Deno.errors.NotADirectory) return "cannot be read: a part of its path is not a folder";
   if (error instanceof Deno.errors.FilesystemLoop) return "cannot be read: its links go in a circle";
-  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  return `cannot be read: ${messageOf(error)}`;
 }
 
 /** The text, or the line of the first byte that is no UTF-8. A byte order mark is dropped. */

@@ -98,6 +98,11 @@ export function attempt<T>(work: () => T): T | undefined {
   }
 }
 
+/** What any thrown value says. For the person at this machine: it may name a path. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** What leaves the process for any thrown value: our own codes speak, everything else is "internal error" and an id for the log. */
 export function toPublicError(error: unknown, id: string): { code: ErrorCode; message: string } {
   if (error instanceof AppError) return { code: error.code, message: error.message };

@@ -1,5 +1,5 @@
 import { join } from "#/lib/path.ts";
-import { AppError, attempt } from "#/core/error.ts";
+import { AppError, attempt, messageOf } from "#/core/error.ts";
 import type { Environment } from "#/runner/process_plan.ts";
 
 /** Deno's own store for `localStorage` and `caches`: without any permission, without a bound, and one for all processes of a config file. */
@@ -29,9 +29,7 @@ export function makeCacheView(denoDir: string, runDir: string): void {
     }
     Deno.writeTextFileSync(join(view, STORE), "", { createNew: true, mode: 0o400 });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError("config_invalid", `Deno's cache ${denoDir} cannot be shown to other processes: ${reason}`, {
-      cause,
-    });
+    const text = `Deno's cache ${denoDir} cannot be shown to other processes: ${messageOf(cause)}`;
+    throw new AppError("config_invalid", text, { cause });
   }
 }

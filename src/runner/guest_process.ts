@@ -1,4 +1,4 @@
-import { AppError, attempt, type ErrorCode } from "#/core/error.ts";
+import { AppError, attempt, type ErrorCode, messageOf } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
@@ -181,10 +181,7 @@ class StartedGuest implements GuestProcess {
         this.#kill();
       }
     } catch (error) {
-      this.#fail(
-        "guest_failed",
-        `the guest did not take its bootstrap: ${error instanceof Error ? error.message : error}`,
-      );
+      this.#fail("guest_failed", `the guest did not take its bootstrap: ${messageOf(error)}`);
       this.#kill();
     }
   }

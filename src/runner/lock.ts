@@ -1,5 +1,5 @@
 import { dirname, join } from "#/lib/path.ts";
-import { AppError, attempt } from "#/core/error.ts";
+import { AppError, attempt, messageOf } from "#/core/error.ts";
 
 /** The one runner of a user's workspace, for as long as it is held. */
 export interface RunnerLock {
@@ -54,8 +54,7 @@ function openLock(path: string): Deno.FsFile {
 }
 
 function toRefused(path: string, cause: unknown, what: "read" | "written" = "written"): AppError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new AppError("config_invalid", `${path} cannot be ${what}: ${reason}`, { cause });
+  return new AppError("config_invalid", `${path} cannot be ${what}: ${messageOf(cause)}`, { cause });
 }
 
 /**

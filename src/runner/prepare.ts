@@ -1,5 +1,5 @@
 import { join } from "#/lib/path.ts";
-import { AppError } from "#/core/error.ts";
+import { AppError, messageOf } from "#/core/error.ts";
 import type { Loaded } from "#/config/load.ts";
 import { checkMounts, checkOwnFolders, toForbiddenPlaces } from "#/config/mounts.ts";
 import { toRealPath } from "#/config/read_file.ts";
@@ -78,7 +78,7 @@ function toReason(cause: unknown): string {
   }
   if (cause instanceof Deno.errors.NotFound) return "a link leads to nowhere";
   if (cause instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return cause instanceof Error ? cause.message : String(cause);
+  return messageOf(cause);
 }
 
 /** Deno's cache folder, as Deno finds it: DENO_DIR, else XDG_CACHE_HOME, else HOME, else the home that the system knows (docs.deno.com, "deno dir"). Linux and macOS. */

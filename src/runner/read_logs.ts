@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, messageOf } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { join } from "#/lib/path.ts";
 import { toPrintable } from "#/lib/printable.ts";
@@ -59,7 +59,7 @@ export function readLogs(
       truncated ||= found.truncated;
       for (const line of found.lines) lines.push({ ...line, file });
     } catch (error) {
-      warnings.push(`${file.name} cannot be read: ${error instanceof Error ? error.message : error}`);
+      warnings.push(`${file.name} cannot be read: ${messageOf(error)}`);
     }
   }
   if (request.role !== "runtime" && !places.some(({ file, ino }) => file.role === "sidecar" && ino !== null)) {

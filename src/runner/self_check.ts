@@ -1,5 +1,5 @@
 import type { ToolIdentity } from "#/core/capability.ts";
-import { AppError, attempt, toPublicError } from "#/core/error.ts";
+import { AppError, attempt, messageOf, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { ToolsPlan } from "#/runner/plan_tools.ts";
@@ -55,7 +55,7 @@ export function openSelfCheck(options: SelfCheckOptions): SelfCheck {
       const verdict = judge(tier, options, closed.signal);
       verdicts.set(tier, verdict);
       verdict.catch((error) => {
-        if (!closed.signal.aborted) options.onLog(`self check: ${error instanceof Error ? error.message : error}`);
+        if (!closed.signal.aborted) options.onLog(`self check: ${messageOf(error)}`);
       });
       return verdict;
     },

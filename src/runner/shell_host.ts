@@ -1,5 +1,5 @@
 import type { UserFolders } from "#/config/user.ts";
-import { AppError, toPublicError } from "#/core/error.ts";
+import { AppError, messageOf, toPublicError } from "#/core/error.ts";
 import { join } from "#/lib/path.ts";
 import { forgetTier, keepTier, recallTier, toTierKey } from "#/runner/known_tier.ts";
 import { prepareNetDir } from "#/runner/endpoint.ts";
@@ -86,7 +86,7 @@ export async function findWalls(
     if (known === undefined && key !== undefined) keepTier(run, key, status);
     return { ...status, ...(status.available && by !== undefined ? { by } : {}) };
   } catch (error) {
-    return toMissing(error instanceof Error ? error.message : String(error));
+    return toMissing(messageOf(error));
   }
 }
 

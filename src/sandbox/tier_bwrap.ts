@@ -1,4 +1,4 @@
-import { AppError, attempt } from "#/core/error.ts";
+import { AppError, attempt, messageOf } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { delay } from "#/lib/delay.ts";
 import { join } from "#/lib/path.ts";
@@ -122,7 +122,7 @@ export class BwrapTier implements TierDriver {
       await Promise.all([walled.kill(), walled.stdin.abort(), walled.stdout.cancel(), walled.stderr.cancel()]);
       return { version, failure: undefined, notes: toNotes(holds, isAtLeast(version, 0, 8)) };
     } catch (error) {
-      return { version, failure: error instanceof Error ? error.message : String(error), notes: [] };
+      return { version, failure: messageOf(error), notes: [] };
     }
   }
 
