@@ -159,17 +159,19 @@ export class Engine implements Disposable {
     { onLog }: { readonly onLog: (text: string) => void },
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#progress("/build", { t: name, rm: "1", forcerm: "1" }, context, onLog, signal);
-  }
-
-  /** Makes an image of a root file system, which comes as a tar. */
-  async importRoot(
-    name: string,
-    tar: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const [, repo, tag] = /^(.+?)(?::([\w.-]+))?$/.exec(name) ?? [];
-    await this.#progress("/images/create", { fromSrc: "-", repo: repo!, tag: tag ?? "latest" }, tar, () => {}, signal);
+    const query = { t: name, rm: "1", forcerm: "1" };
+    const request = { method: "POST", path: `${this.#prefix}/build`, query, body: context } as const;
+    await this.#http.stream({ ...request, timeoutMs: LIMITS.engineBuildMs }, async (answer) => {
+      const bounds = { lineBytesMax: LIMITS.engineLineBytesMax, bytesMax: LIMITS.engineLogBytesMax };
+      // Lines of what goes on; the last one may be an error under a status of 200.
+      for await (const line of splitLines(answer, bounds)) {
+        const said = Progress.parse(JSON.parse(new TextDecoder().decode(line)));
+        if (said.error !== undefined) {
+          throw new AppError("tier_unavailable", `the container engine refused: ${said.error}`);
+        }
+        onLog(said.stream ?? said.status ?? "");
+      }
+    }, signal);
   }
 
   /** Creates it, not started; returns its id. A name that is taken is refused with status 409. */
@@ -255,33 +257,6 @@ export class Engine implements Disposable {
       if (isRefused(error, 404)) return undefined;
       throw error;
     }
-  }
-
-  /** A request whose answer is lines of what goes on; the last one may be an error under a status of 200. */
-  async #progress(
-    path: string,
-    query: Readonly<Record<string, string>>,
-    body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-    onLog: (text: string) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const request = {
-      method: "POST",
-      path: `${this.#prefix}${path}`,
-      query,
-      body,
-      timeoutMs: LIMITS.engineBuildMs,
-    } as const;
-    await this.#http.stream(request, async (answer) => {
-      const bounds = { lineBytesMax: LIMITS.engineLineBytesMax, bytesMax: LIMITS.engineLogBytesMax };
-      for await (const line of splitLines(answer, bounds)) {
-        const said = Progress.parse(JSON.parse(new TextDecoder().decode(line)));
-        if (said.error !== undefined) {
-          throw new AppError("tier_unavailable", `the container engine refused: ${said.error}`);
-        }
-        onLog(said.stream ?? said.status ?? "");
-      }
-    }, signal);
   }
 }
 

@@ -11,7 +11,7 @@ export interface EngineRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   /** JSON, or the bytes of a tar file. */
-  readonly body?: Readonly<Record<string, unknown>> | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+  readonly body?: Readonly<Record<string, unknown>> | Uint8Array<ArrayBuffer>;
   /** 0 waits for as long as the signal allows. Absent: `engineCallMs`. */
   readonly timeoutMs?: number;
 }
@@ -65,7 +65,7 @@ export class EngineHttp implements Disposable {
   ): Promise<T> {
     const deadline = timeoutMs === 0 ? new AbortController().signal : AbortSignal.timeout(timeoutMs);
     try {
-      const isTar = body instanceof Uint8Array || body instanceof ReadableStream;
+      const isTar = body instanceof Uint8Array;
       const response = await fetch(`http://engine${path}${query ? `?${new URLSearchParams({ ...query })}` : ""}`, {
         method,
         client: this.#client,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { reply, text, toolCall, waitFor } from "../fake/openai_reply.ts";
 import { toolResults } from "../fake/openai_scripts.ts";
 import type { ChatBody, Script } from "../fake/openai_server.ts";
-import { FileEngine, hasRunsc, TEST_IMAGE } from "../fixture/engine.ts";
+import { FileEngine, hasRunsc, importRoot, TEST_IMAGE } from "../fixture/engine.ts";
 import { guestContainers, startGuestEngine } from "../fixture/guest_image.ts";
 import {
   assertGapFree,
@@ -138,7 +138,7 @@ for (const tier of TIERS.slice(1)) {
         const walls = await runOxydra(["selfcheck"], machine);
         assert.match(walls.out, new RegExp(`✓ shell +${tries} tries from inside, all refused`));
         await allowShell(machine, "shell-vm:latest", tier);
-        await test.engine.importRoot("debian:12-slim", toTar({ nothing: new Uint8Array(1) }), signal);
+        await importRoot(test.socketPath, "debian:12-slim", toTar({ nothing: new Uint8Array(1) }));
         const bare = JSON.parse((await runOxydra(["doctor", "--json"], machine)).out);
         const unmade = bare.tiers.find(({ name }: { name: string }) => name === tier);
         assert.deepEqual([unmade.available, unmade.reason], [false, "the image shell-vm:latest is not made yet"]);
@@ -152,7 +152,7 @@ Deno.test({
   ignore,
   fn: () =>
     withMachine(task, async (machine) => {
-      await test.engine.importRoot("debian:12-slim", toTar({ nothing: new Uint8Array(1) }), signal);
+      await importRoot(test.socketPath, "debian:12-slim", toTar({ nothing: new Uint8Array(1) }));
       await allowShell(machine, "shell-vm:latest", "container");
       const chat = new Running(["chat"], machine);
       await chat.until(() => chat.err.includes("fake/fake-1"), "no greeting");
