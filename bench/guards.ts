@@ -1,6 +1,7 @@
 /** What the walls cost: the web through the egress process, a runaway that is killed, a pool under load, one line of the audit log. */
-import { NO_TOOLS_PLAN, type ToolsPlan } from "#/runner/plan_tools.ts";
+import type { ToolsPlan } from "#/runner/plan_tools.ts";
 import { openAudit } from "#/sandbox/audit.ts";
+import { NO_TOOLS_PLAN } from "../tests/fixture/no_tools.ts";
 import { ENDLESS_PAGE, endlessCall, never, openRealChildren } from "../tests/sandbox/child_kit.ts";
 import { readLine } from "./bed.ts";
 import { type Bench, percentile, type Row, timed } from "./row.ts";

@@ -33,16 +33,6 @@ export interface ToolsPlan {
   readonly browser?: BrowserPlan;
 }
 
-/** A plan of defaults, for a tool host without a configuration. */
-export const NO_TOOLS_PLAN: ToolsPlan = {
-  rules: [],
-  settings: {},
-  values: new Map(),
-  secrets: [],
-  egress: { allowlist: [], mode: "default" },
-  shell: { off: "nobody configured one" },
-};
-
 /**
  * Joins what the configuration says about tools. Pure. Throws AppError `config_invalid` for a secret whose name is taken; one whose
  * variable is not set is left out, and its use is denied.

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LIMITS } from "#/core/limits.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { startHostile } from "../fixture/hostile_guest.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { isAlive, waitUntil } from "../fixture/system.ts";
 import { entriesIn, verify } from "../sandbox/audit_kit.ts";
 

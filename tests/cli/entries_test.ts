@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { planLogCopier } from "#/runner/plan_log_copier.ts";
 import { planModelProbe } from "#/runner/plan_model_probe.ts";
 import { planAll } from "#/runner/plan_all.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { nameEntries } from "#/cli/entries.ts";
 import { nameTuiEntry } from "#/cli/tui_entries.ts";
 import { withProbe } from "#/runner/self_check.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("nameEntries() names the entry of every process that is started with --cached-only, and the probe of their walls", () => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { checkTiers, type TierCheck, toTierLines } from "#/cli/tier_checks.ts";
 import { makeCacheView } from "#/runner/cache_view.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { findDenoDir } from "#/runner/prepare.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { join } from "#/lib/path.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { denoEnv } from "../fixture/system.ts";
 import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 

@@ -5,8 +5,8 @@ import type { UserFolders } from "#/config/user.ts";
 import { writeGuestLock } from "#/runner/guest_lock.ts";
 import { Live, type LiveInput } from "#/runner/live.ts";
 import { openLogFile } from "#/runner/log_file.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import type { RunnerSettings } from "#/runner/settings.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { denoEnv, isAlive } from "../fixture/system.ts";
 import { demoBootstrap, makeFolders, thisProgram } from "../fixture/workspace.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PERMISSIONS, readPermissions } from "#/runner/permissions.ts";
 import { planAll } from "#/runner/plan_all.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { makeFolders, thisProgram } from "../fixture/workspace.ts";
 
 Deno.test("readPermissions() reads what flags open, for what, and what they take away", () => {

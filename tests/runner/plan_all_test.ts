@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { planAll } from "#/runner/plan_all.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { makeFolders, PROCESS_NAMES, thisProgram } from "../fixture/workspace.ts";
 
 const INPUT = {

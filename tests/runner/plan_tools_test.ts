@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { AgentFile, Config } from "#/config/schema.ts";
 import type { Capability, Decision } from "#/core/capability.ts";
-import { NO_TOOLS_PLAN, planTools } from "#/runner/plan_tools.ts";
+import { planTools } from "#/runner/plan_tools.ts";
 import { DEFAULT_POLICY } from "#/sandbox/default_policy.ts";
 import { openPolicy } from "#/sandbox/policy.ts";
 import { openSecrets } from "#/sandbox/secrets.ts";
 import { toTools } from "#/tools/registry.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 
 /** The plan of an agent.toml with this in it. */
 function planOf(agent: unknown, env: Readonly<Record<string, string>> = {}) {

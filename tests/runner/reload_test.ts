@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { Reloader, type ReloaderDeps } from "#/runner/reload.ts";
 import type { RunnerSettings } from "#/runner/settings.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { demoBootstrap, makeFolders } from "../fixture/workspace.ts";
 
 const { version, timezone, model, settings, startupStatus } = demoBootstrap("/w");

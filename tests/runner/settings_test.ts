@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Secret } from "#/lib/secret.ts";
-import { NO_TOOLS_PLAN } from "#/runner/plan_tools.ts";
 import { compareSettings, type RunnerSettings } from "#/runner/settings.ts";
+import { NO_TOOLS_PLAN } from "../fixture/no_tools.ts";
 import { demoBootstrap, makeFolders } from "../fixture/workspace.ts";
 
 function toSettings(): RunnerSettings {
