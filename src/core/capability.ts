@@ -22,6 +22,11 @@ export const HTTP_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 /** One of them. */
 export type HttpMethod = (typeof HTTP_METHODS)[number];
 
+/** What a browser can be asked to do. */
+export const BROWSER_ACTIONS = ["navigate", "snapshot", "act", "text", "screenshot", "tabs", "health"] as const;
+/** What can be done to an element. */
+export const BROWSER_KINDS = ["click", "type", "press", "fill", "hover", "scroll", "select", "focus"] as const;
+
 /**
  * One power, as narrow as the arguments of a call allow. Paths of fs.* are virtual (`/shared/a.txt`); `host` is a name or an address as
  * the WHATWG URL parser writes it, without brackets; `path` of http is with its query for `exact`, a prefix of whole segments for `tree`.

@@ -1,10 +1,6 @@
 import { z } from "zod";
+import { BROWSER_ACTIONS, BROWSER_KINDS } from "#/core/capability.ts";
 import { LIMITS } from "#/core/limits.ts";
-
-/** What a browser can be asked to do. */
-export const BROWSER_ACTIONS = ["navigate", "snapshot", "act", "text", "screenshot", "tabs", "health"] as const;
-/** What can be done to an element. */
-export const BROWSER_KINDS = ["click", "type", "press", "fill", "hover", "scroll", "select", "focus"] as const;
 
 const Line = z.string().max(LIMITS.urlCharsMax);
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Capability } from "#/core/capability.ts";
+import { BROWSER_ACTIONS, BROWSER_KINDS, type Capability } from "#/core/capability.ts";
 import { toHttpNeed } from "#/core/http_need.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { normalizeVirtualPath } from "#/core/normalize_path.ts";
@@ -10,14 +10,14 @@ const PICTURE = "/shared/screenshot.png";
 
 /** Arguments of browser: the reference's names. What an action needs and lacks is said when it runs; the address is checked in `needs`. */
 export const BrowserArgs = z.strictObject({
-  action: z.enum(["navigate", "snapshot", "act", "text", "screenshot", "tabs", "health"]).describe(
+  action: z.enum(BROWSER_ACTIONS).describe(
     "navigate: go to url and see the page. snapshot: see it again. act: do kind to an element. text: the page's readable text. " +
       "screenshot: save a PNG. tabs: what is open. health: whether a browser runs.",
   ),
   url: name().optional().describe("Address for navigate, http:// or https://"),
   tabId: name().optional().describe('Tab to use, e.g. t2; "new" opens one. Default: the one used last.'),
   ref: name().optional().describe("Element to act on, as the last snapshot names it, e.g. e5"),
-  kind: z.enum(["click", "type", "press", "fill", "hover", "scroll", "select", "focus"]).optional().describe(
+  kind: z.enum(BROWSER_KINDS).optional().describe(
     "What act does. type adds text key by key, fill replaces what is there, press presses key.",
   ),
   text: z.string().max(LIMITS.browserTypeCharsMax).optional().describe("Text for type and fill"),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
-import { BROWSER_ACTIONS, BROWSER_KINDS, BrowserAnswer, BrowserAsk, PipeAsk } from "#/sandbox/browser_frames.ts";
+import { BROWSER_ACTIONS, BROWSER_KINDS } from "#/core/capability.ts";
+import { BrowserAnswer, BrowserAsk, PipeAsk } from "#/sandbox/browser_frames.ts";
 import { BrowserArgs } from "#/tools/browser.ts";
 
 Deno.test("BrowserAsk takes what the tool's arguments are without a path, up to its limits, and nothing else", () => {
