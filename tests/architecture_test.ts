@@ -58,7 +58,7 @@ const TABLES: ReadonlySet<string> = new Set(["core/limits.ts"]);
  * one folder grow on what another saved; a reviewer reads a folder.
  */
 const FOLDER_LINES_MAX: Readonly<Record<string, number>> = {
-  core: 1_300,
+  core: 1_320,
   lib: 1_400,
   provider: 3_800,
   sandbox: 12_500,
