@@ -5,7 +5,6 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
-import type { Broker } from "#/sandbox/broker.ts";
 import { openBrokerClient } from "#/sandbox/broker_client.ts";
 import { serveBroker } from "#/sandbox/broker_server.ts";
 import { CallReply, CallRequest } from "#/sandbox/call_frames.ts";
@@ -33,8 +32,9 @@ function outcomeOf(text: string): Outcome {
 }
 
 /** A broker that answers by the function. */
-function brokerOf(call: Sandbox["call"]): Broker {
-  return { call, answer: () => Promise.resolve(), derived: () => Promise.resolve(), close: () => {} };
+function brokerOf(call: Sandbox["call"]): Sandbox {
+  const nothing = () => Promise.resolve();
+  return { call, answer: nothing, derived: nothing, forget: nothing };
 }
 
 Deno.test("openBrokerClient() gets from serveBroker() exactly what the broker said", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
+import type { BrowserCall } from "#/sandbox/browsers.ts";
 import { openHostileSite } from "../fake/hostile_site.ts";
 import { openKit } from "./browser_kit.ts";
 
@@ -58,6 +59,26 @@ Deno.test("browsers: each conversation has one of its own; the idle one makes ro
   assert.deepEqual([...Deno.readDirSync(`${kit.dir}/browsers`)], []);
   assert.deepEqual([...kit.browsers.pids], []);
   assert.match(await kit.browse(at(site.url)), /^tool_interrupted: /);
+});
+
+Deno.test("browsers: end() ends one that starts, and those that still end count: no more of them at once", async () => {
+  await using site = openHostileSite();
+  await using kit = await openKit();
+  const starting = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browse(at(`${site.url}/cookie`), `s${n}`));
+  const ends = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browsers.end(`s${n}`));
+  const next = kit.browse(at(`${site.url}/cookie`), "s0");
+  for (const said of await Promise.all(starting)) assert.match(said, /^(cancelled|tool_crashed|tier_unavailable): /);
+  await Promise.all(ends);
+  assert.match(await next, /no cookie/);
+  assert.deepEqual(kit.browsers.pids.length, 1);
+  assert.equal([...Deno.readDirSync(`${kit.dir}/browsers`)].length, 1);
+});
+
+Deno.test("browsers: a call that was cancelled before opens nothing", async () => {
+  await using kit = await openKit();
+  const call = { session: "s", ask: at("http://a.example/") } as unknown as BrowserCall;
+  await assert.rejects(kit.browsers.run(call, AbortSignal.abort()), { code: "cancelled" });
+  assert.equal(kit.specs.length, 0);
 });
 
 Deno.test("browsers: an idle one ends by itself", async () => {
