@@ -134,8 +134,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => approvals.close());
   const shell = openShell(input, onLog, open);
-  const browsers = openBrowser(input, onLog);
-  if (browsers !== undefined) open.defer(() => browsers.close());
+  const browsers = openBrowser(input, onLog, open);
   const known = new Map([...toTools({ ...plan.settings, hasBrowser: browsers !== undefined }), ...tools]);
   const broker = openBroker({
     user: input.user,
@@ -197,9 +196,19 @@ function openShell(
 }
 
 /** The browsers that the person wants; whether one can run is found with the first page. */
-function openBrowser(input: ToolHostInput, onLog: (line: string) => void): Browsers | undefined {
+function openBrowser(
+  input: ToolHostInput,
+  onLog: (line: string) => void,
+  open: AsyncDisposableStack,
+): Browsers | undefined {
+  const browsers = input.browsers ?? openOwnBrowser(input, onLog);
+  if (browsers !== undefined) open.defer(() => browsers.close());
+  return browsers;
+}
+
+function openOwnBrowser(input: ToolHostInput, onLog: (line: string) => void): Browsers | undefined {
   const { plan: { browser, egress }, user, folders, program, env } = input;
-  if (input.browsers !== undefined || browser === undefined) return input.browsers;
+  if (browser === undefined) return undefined;
   const options = { plan: planEgressOf(input), ...egress };
   const walls = () => openBrowserWalls({ user, folders, program, env, wanted: browser.wanted, egress: options, onLog });
   return openBrowserHost({ user, folders, program, env, config: browser.config, walls, onLog });

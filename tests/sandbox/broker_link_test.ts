@@ -106,6 +106,37 @@ Deno.test("openBrokerClient() never throws but cancelled, and tool_interrupted w
   await client.close();
 });
 
+Deno.test("openBrokerClient() passes on what is said beside calls, and what became of it", async () => {
+  const { guest, runner } = openPipes();
+  const said: unknown[] = [];
+  const note = (...words: unknown[]) => Promise.resolve(void said.push(words));
+  const forget = (session: string) => {
+    void note("forget", session);
+    return session === "odd" ? Promise.reject(new AppError("audit_failed", "no room")) : Promise.resolve();
+  };
+  const answer = (given: unknown) => note("answer", given);
+  const derived = (...place: unknown[]) => note("derived", ...place);
+  const broker = { ...brokerOf(() => Promise.resolve(outcomeOf(""))), answer, derived, forget };
+  const server = serveBroker(runner, broker, { schema: Notice, onNotice: () => {} });
+  const { sandbox, close } = openBrokerClient(guest);
+  await sandbox.forget("s");
+  await sandbox.derived("b", "a");
+  await sandbox.derived("b", undefined);
+  await sandbox.answer({ id: "i", answer: "once" });
+  await assert.rejects(sandbox.forget("odd"), { code: "audit_failed", message: "no room" });
+  await assert.rejects(sandbox.forget("x".repeat(LIMITS.idCharsMax + 1)), { code: "protocol" });
+  assert.deepEqual(said, [
+    ["forget", "s"],
+    ["derived", "b", "a"],
+    ["derived", "b", undefined],
+    ["answer", { id: "i", answer: "once" }],
+    ["forget", "odd"],
+  ]);
+  await server.close();
+  await assert.rejects(sandbox.forget("s"), { code: "tool_interrupted" });
+  await close();
+});
+
 Deno.test("serveBroker() ends the link of a guest with a malformed notice", async () => {
   const { guest, runner } = openPipes();
   const server = serveBroker(runner, brokerOf(() => Promise.resolve(outcomeOf(""))), {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
 import type { BrowserCall } from "#/sandbox/browsers.ts";
 import { openHostileSite } from "../fake/hostile_site.ts";
-import { openKit } from "./browser_kit.ts";
+import type { Tunnels } from "#/sandbox/tunnel.ts";
+import { FORWARDER, openKit, openProxies } from "./browser_kit.ts";
 
 const at = (url: string) => ({ action: "navigate", url }) as const;
 
@@ -63,10 +64,24 @@ Deno.test("browsers: each conversation has one of its own; the idle one makes ro
 
 Deno.test("browsers: end() ends one that starts, and those that still end count: no more of them at once", async () => {
   await using site = openHostileSite();
-  await using kit = await openKit();
+  const go = Promise.withResolvers<void>();
+  const proxies = openProxies();
+  let opened = 0;
+  const tunnels: Tunnels = {
+    async open(...asked) {
+      opened++;
+      const tunnel = await proxies.open(...asked);
+      return { ...tunnel, close: () => go.promise.then(() => tunnel.close()) };
+    },
+    close: () => proxies.close(),
+  };
+  await using kit = await openKit({ real: { tunnels, forwarder: FORWARDER } });
   const starting = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browse(at(`${site.url}/cookie`), `s${n}`));
   const ends = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browsers.end(`s${n}`));
   const next = kit.browse(at(`${site.url}/cookie`), "s0");
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(opened, LIMITS.browsersMax, "the next one waits until there is room");
+  go.resolve();
   for (const said of await Promise.all(starting)) assert.match(said, /^(cancelled|tool_crashed|tier_unavailable): /);
   await Promise.all(ends);
   assert.match(await next, /no cookie/);
