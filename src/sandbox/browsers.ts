@@ -97,7 +97,6 @@ class UserBrowsers implements Browsers {
   }
 
   async run(call: BrowserCall, signal: AbortSignal): Promise<Browsed> {
-    if (signal.aborted) throw cancelled();
     const { session, ask } = call;
     const isNavigation = ask.action === "navigate";
     const known = this.#open.get(session);
@@ -160,7 +159,7 @@ class UserBrowsers implements Browsers {
       else throw new AppError("queue_full", `${LIMITS.browsersMax} browsers are already at work`);
     }
     if (this.#closed.signal.aborted) throw new AppError("tool_interrupted", "The runner is stopping");
-    if (callSignal.aborted) throw cancelled();
+    if (callSignal.aborted) throw new AppError("cancelled", "The call was cancelled");
     // Another action of this conversation may have started one meanwhile.
     const known = this.#open.get(call.session);
     if (known !== undefined) return known;
@@ -217,10 +216,6 @@ class UserBrowsers implements Browsers {
     await process.ready(signal);
     return process;
   }
-}
-
-function cancelled(): AppError {
-  return new AppError("cancelled", "The call was cancelled");
 }
 
 const NOTHING = new Uint8Array(0);

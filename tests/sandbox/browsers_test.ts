@@ -3,6 +3,7 @@ import { LIMITS } from "#/core/limits.ts";
 import type { BrowserCall } from "#/sandbox/browsers.ts";
 import { openHostileSite } from "../fake/hostile_site.ts";
 import type { Tunnels } from "#/sandbox/tunnel.ts";
+import { waitUntil } from "../fixture/system.ts";
 import { FORWARDER, openKit, openProxies } from "./browser_kit.ts";
 
 const at = (url: string) => ({ action: "navigate", url }) as const;
@@ -80,13 +81,25 @@ Deno.test("browsers: end() ends one that starts, and those that still end count:
   const ends = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browsers.end(`s${n}`));
   const next = kit.browse(at(`${site.url}/cookie`), "s0");
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
-  assert.equal(opened, LIMITS.browsersMax, "the next one waits until there is room");
+  const atOnce = opened;
   go.resolve();
   for (const said of await Promise.all(starting)) assert.match(said, /^(cancelled|tool_crashed|tier_unavailable): /);
   await Promise.all(ends);
   assert.match(await next, /no cookie/);
-  assert.deepEqual(kit.browsers.pids.length, 1);
+  assert.deepEqual([atOnce, opened, kit.browsers.pids.length], [LIMITS.browsersMax, LIMITS.browsersMax + 1, 1]);
   assert.equal([...Deno.readDirSync(`${kit.dir}/browsers`)].length, 1);
+});
+
+Deno.test("browsers: end() does not wait for a browser that never answers", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using kit = await openKit({ place: { kind: "external", cdpUrl: `http://127.0.0.1:${silent.addr.port}` } });
+  const starting = kit.browse(at("http://a.example/"));
+  using _asked = await silent.accept();
+  let isEnded = false;
+  const ended = kit.browsers.end("s").then(() => isEnded = true);
+  await waitUntil(() => isEnded, "it ends while it starts", LIMITS.browserStartMs / 2);
+  await ended;
+  assert.match(await starting, /^(cancelled|tier_unavailable): /);
 });
 
 Deno.test("browsers: a call that was cancelled before opens nothing", async () => {
