@@ -51,6 +51,7 @@ const gateway = openGateway({
   answer: () => Promise.resolve(),
   exclusive: (_session, work) => work(),
   derived: () => Promise.resolve(),
+  forget: () => Promise.resolve(),
   onClients: () => {},
   report: (error) => console.error(error),
 });

@@ -180,6 +180,7 @@ async function listen(
     },
     letGo: (session) => void parts.turns.then(({ tokens }) => tokens.drop(session), () => {}),
     derived: (session, from) => deps.sandbox.derived(session, from),
+    forget: (session) => deps.sandbox.forget(session),
     answer: (given) => deps.sandbox.answer(given),
     log: parts.log,
     user,

@@ -216,4 +216,9 @@ export interface Sandbox {
    * that one has, or when it is not known. Resolves when that is kept.
    */
   derived(session: string, from: string | undefined): Promise<void>;
+  /**
+   * Says that a session is deleted: its calls, shell, way out and browser end, and no answer given in it counts any more. That it has seen something
+   * private stays known. Resolves when they are gone, or after `sessionEndMs` while they still end. Throws AppError: what could not be done.
+   */
+  forget(session: string): Promise<void>;
 }

@@ -715,6 +715,8 @@ export const LIMITS = {
   shellWaitingMax: 4,
   /** A shell that is not used for this long ends, with what runs in it. */
   shellIdleMs: 1_800_000,
+  /** Who deletes a session waits at most so long for what runs in it to be gone. */
+  sessionEndMs: 2_000,
   /** From the start of a walled process until its shell takes commands. */
   shellStartMs: 10_000,
   /** The first look at a command that runs; each later one comes after twice the time, up to the second. */

@@ -6,6 +6,7 @@ import type { SessionOverview, SessionStore } from "#/core/session_store.ts";
 import type { EventLog } from "#/core/store.ts";
 import type { Hub } from "#/gateway/hub.ts";
 import { toPrintable } from "#/lib/printable.ts";
+import { untilAborted } from "#/lib/until_aborted.ts";
 import { isVisibleTo, toTokenChannel } from "#/gateway/directory.ts";
 import { makeRoom, type RoomDeps } from "#/gateway/room.ts";
 import { toPublicEvent } from "#/gateway/public_event.ts";
@@ -22,6 +23,9 @@ export interface SessionApiDeps extends RoomDeps {
   readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
   /** A session has what another one said, or, without `from`, what somebody else's file says: it may be private. Resolves when that is kept. */
   readonly derived: (session: string, from: string | undefined) => Promise<void>;
+  /** Has the runner end what a deleted session has there; see `Sandbox.forget`. */
+  readonly forget: (session: string) => Promise<void>;
+  readonly report: (error: unknown, id: string) => void;
 }
 
 const Id = z.string().min(1).max(LIMITS.logIdCharsMax);
@@ -154,10 +158,20 @@ class Desk {
     await turns.drop(id, "its session is deleted");
     return await exclusive(id, async () => {
       turns.dropOutcome(id);
+      // Within the lane: the next turn of this name finds nothing of the old ones.
+      const ended = this.#end(id);
       const forgotten = await (await this.store()).forget(id);
       this.deps.hub.endObservers(id);
+      await ended;
       return forgotten;
     });
+  }
+
+  /** Never rejects: a runner that cannot be told, or is slow, keeps nobody from deleting. What it then still has ends when it was idle for long. */
+  async #end(id: string): Promise<void> {
+    const { forget, report } = this.deps;
+    const told = Promise.try(() => forget(id)).catch((error: unknown) => report(error, crypto.randomUUID()));
+    await untilAborted(told, AbortSignal.timeout(LIMITS.sessionEndMs));
   }
 }
 

@@ -40,6 +40,8 @@ export interface GatewayDeps {
   readonly exclusive: <T>(session: string, work: () => Promise<T>) => Promise<T>;
   /** Resolves when it is kept that a session may hold what another one (or, without `from`, anybody) was shown in private. */
   readonly derived: (session: string, from: string | undefined) => Promise<void>;
+  /** Has the runner end what a deleted session has there; see `Sandbox.forget`. */
+  readonly forget: (session: string) => Promise<void>;
   /** What memory below holds of an idle session may go. */
   readonly letGo?: (session: string) => void;
   /** How many clients are connected, after each change. */

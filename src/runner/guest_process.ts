@@ -1,3 +1,4 @@
+import type { Sandbox } from "#/core/capability.ts";
 import { AppError, attempt, type ErrorCode, messageOf } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
@@ -6,7 +7,6 @@ import { spawnPiped } from "#/lib/spawn_piped.ts";
 import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
-import type { Broker } from "#/sandbox/broker.ts";
 import type { BrokerServer } from "#/sandbox/broker_server.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { RunnerNotice } from "#/sandbox/call_frames.ts";
@@ -52,7 +52,7 @@ export interface GuestProcess {
 
 /** What serves the guest, and who is told of its clients. */
 export interface GuestHandlers {
-  readonly broker: Pick<Broker, "call" | "answer" | "derived">;
+  readonly broker: Sandbox;
   readonly onClients: (count: number) => void;
   /** A turn begins. */
   readonly onTurn: () => void;

@@ -32,6 +32,8 @@ export interface ShellHostInput extends PlanInput {
 export interface ShellHost extends ShellDeps {
   /** Why a call is refused before anything else looks at it. See `BrokerOptions.rules`. */
   readonly rules: (tool: string, args: unknown, signal: AbortSignal) => Promise<string | undefined>;
+  /** As `Shells.kill`; opens nothing. */
+  kill(session: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,9 @@ export function openShellHost(input: ShellHostInput): ShellHost {
       parser ??= openRules(input);
       const verdict = await (await parser).check(command, signal);
       return verdict.allowed ? undefined : verdict.reason;
+    },
+    async kill(session) {
+      await opened?.then(({ shells }) => shells.kill(session), () => {});
     },
     async close() {
       await Promise.allSettled([opened?.then((one) => one.close()), parser?.then((rules) => rules.close())]);

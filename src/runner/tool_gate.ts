@@ -1,4 +1,4 @@
-import type { Outcome } from "#/core/capability.ts";
+import type { Outcome, Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import { untilAborted } from "#/lib/until_aborted.ts";
 import type { ToolHost } from "#/runner/tool_host.ts";
@@ -8,7 +8,7 @@ import type { Broker } from "#/sandbox/broker.ts";
  * The tool host of now, in front of which calls wait while another takes its place: policy, roots and secrets change between calls, and
  * the guest does not notice.
  */
-export class ToolGate implements Pick<Broker, "call" | "answer" | "derived"> {
+export class ToolGate implements Sandbox {
   #host: Promise<ToolHost>;
   #running = 0;
   /** Settles when calls may go on. */
@@ -49,6 +49,11 @@ export class ToolGate implements Pick<Broker, "call" | "answer" | "derived"> {
   /** As `Broker.derived`. */
   async derived(...place: Parameters<Broker["derived"]>): Promise<void> {
     await (await this.host()).broker.derived(...place);
+  }
+
+  /** As `Sandbox.forget`. Before another host takes over, the old one ends all that it has. */
+  async forget(session: string): Promise<void> {
+    await (await this.host()).broker.forget(session);
   }
 
   /**

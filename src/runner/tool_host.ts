@@ -3,6 +3,7 @@ import { join } from "#/lib/path.ts";
 import { sha256Hex } from "#/lib/sha256.ts";
 import type { OfferedTool } from "#/app/bootstrap.ts";
 import { openBrowserHost } from "#/runner/browser_host.ts";
+import { forgetSession } from "#/runner/forget_session.ts";
 import type { RefusedPackage } from "#/runner/packages.ts";
 import { hasPackages } from "#/runner/packages_dir.ts";
 import { toShellSecrets } from "#/runner/plan_shell.ts";
@@ -18,10 +19,10 @@ import {
   type SelfCheckOptions,
   toListed,
 } from "#/runner/self_check.ts";
-import { openBrowserWalls, openShellHost } from "#/runner/shell_host.ts";
+import { openBrowserWalls, openShellHost, type ShellHost } from "#/runner/shell_host.ts";
 import type { UserFolders } from "#/config/user.ts";
 import type { Tool } from "#/core/tool.ts";
-import type { ApprovalCard, ApprovalResolution } from "#/core/capability.ts";
+import type { ApprovalCard, ApprovalResolution, Sandbox } from "#/core/capability.ts";
 import { type Audit, openAudit } from "#/sandbox/audit.ts";
 import { type Approvals, openApprovals } from "#/sandbox/approvals.ts";
 import type { Browsers } from "#/sandbox/browsers.ts";
@@ -47,7 +48,7 @@ import { toSchema } from "#/tools/to_schema.ts";
 
 /** What runs tools: the broker, the files it opens and the children it starts. */
 export interface ToolHost {
-  readonly broker: Broker;
+  readonly broker: Broker & Pick<Sandbox, "forget">;
   readonly approvals: Approvals;
   readonly audit: Audit;
   readonly egress: Pick<Egress, "pids" | "plans">;
@@ -133,8 +134,7 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   });
   open.defer(() => approvals.close());
   const shell = openShell(input, onLog, open);
-  const browsers = openBrowser(input, onLog);
-  if (browsers !== undefined) open.defer(() => browsers.close());
+  const browsers = openBrowser(input, onLog, open);
   const known = new Map([...toTools({ ...plan.settings, hasBrowser: browsers !== undefined }), ...tools]);
   const broker = openBroker({
     user: input.user,
@@ -158,9 +158,10 @@ export async function openTools(input: ToolHostInput): Promise<ToolHost> {
   open.defer(() => check.close());
   const calls = rememberCalls({ broker, tools: known, approvals, trace: (call) => traceCall(folders.audit, call) });
   open.defer(() => calls.drain().then(() => calls.close()));
+  const forget = (session: string) => forgetSession(session, { calls, approvals, shell: shell.shell, browsers });
   const closing = open.move();
   return {
-    broker: guardBroker(check, calls, audit, policy.digest),
+    broker: { ...guardBroker(check, calls, audit, policy.digest), forget },
     approvals,
     audit,
     egress,
@@ -185,7 +186,7 @@ function openShell(
   input: ToolHostInput,
   onLog: (line: string) => void,
   open: AsyncDisposableStack,
-): Pick<BrokerOptions, "shell" | "rules"> {
+): Pick<BrokerOptions, "rules"> & { readonly shell?: ShellHost } {
   const { plan: { shell, egress }, user, folders, program, env } = input;
   if ("off" in shell) return {};
   const options = { plan: planEgressOf(input), ...egress };
@@ -195,9 +196,19 @@ function openShell(
 }
 
 /** The browsers that the person wants; whether one can run is found with the first page. */
-function openBrowser(input: ToolHostInput, onLog: (line: string) => void): Browsers | undefined {
+function openBrowser(
+  input: ToolHostInput,
+  onLog: (line: string) => void,
+  open: AsyncDisposableStack,
+): Browsers | undefined {
+  const browsers = input.browsers ?? openOwnBrowser(input, onLog);
+  if (browsers !== undefined) open.defer(() => browsers.close());
+  return browsers;
+}
+
+function openOwnBrowser(input: ToolHostInput, onLog: (line: string) => void): Browsers | undefined {
   const { plan: { browser, egress }, user, folders, program, env } = input;
-  if (input.browsers !== undefined || browser === undefined) return input.browsers;
+  if (browser === undefined) return undefined;
   const options = { plan: planEgressOf(input), ...egress };
   const walls = () => openBrowserWalls({ user, folders, program, env, wanted: browser.wanted, egress: options, onLog });
   return openBrowserHost({ user, folders, program, env, config: browser.config, walls, onLog });

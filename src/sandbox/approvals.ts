@@ -55,6 +55,11 @@ export interface Approvals {
   /** From now on this session has seen something private. Throws AppError as `writeApprovals`; it has all the same. */
   markPrivate(session: string): void;
   isPrivate(session: string): boolean;
+  /**
+   * A session is deleted: its open cards are a no that nobody hears of, and no answer given in it counts for another session of its name. What it has
+   * seen stays known. Throws what `record` throws, and AppError as `writeApprovals`; then all is as it was.
+   */
+  forget(session: string): void;
   /** No card expires any more. */
   close(): void;
 }
@@ -143,19 +148,27 @@ class StoredApprovals implements Approvals {
     return !this.#isWhole || this.#private.has(session) || this.#private.size >= LIMITS.privateSessionsMax;
   }
 
+  forget(session: string): void {
+    const isOther = (one: { readonly session?: string }) => one.session !== session;
+    const { pending, standing } = this.#state;
+    for (const card of pending) if (!isOther(card)) this.#options.record(toResolution(card, "no", "silence"), card);
+    const kept = { pending: pending.filter(isOther), standing: standing.filter(isOther) };
+    if (kept.pending.length < pending.length || kept.standing.length < standing.length) this.#save(kept);
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
   }
 
   #resolve(card: ApprovalCard, answer: ApprovalAnswer, by: Standing["by"], until?: number): void {
-    const { key, session, turn, callId, id } = card;
+    const { key, session, turn, callId } = card;
     const where = answer === "once" || answer === "no"
       ? { session, turn, callId }
       : answer === "session"
       ? { session }
       : {};
-    const resolution = { id, session, turn, callId, answer, by };
+    const resolution = toResolution(card, answer, by);
     this.#options.record(resolution, card);
     const what = toOneLine(`${card.tool.name}: ${card.lines.join("; ")}`, LIMITS.approvalTextCharsMax);
     const to = until === undefined ? {} : { until };
@@ -199,4 +212,12 @@ class StoredApprovals implements Approvals {
       this.#arm(this.#options.retryMs ?? LIMITS.approvalRetryMs);
     }
   }
+}
+
+function toResolution(
+  { id, session, turn, callId }: ApprovalCard,
+  answer: ApprovalAnswer,
+  by: Standing["by"],
+): ApprovalResolution {
+  return { id, session, turn, callId, answer, by };
 }

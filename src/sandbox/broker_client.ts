@@ -4,12 +4,11 @@ import type { ByteReader } from "#/lib/byte_reader.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import {
-  type AnswerRequest,
   type AttachmentReply,
   AttachmentRequest,
   CallReply,
-  type DerivedRequest,
   RunnerNotice,
+  type ToldRequest,
 } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/lib/link.ts";
 import type { OnOutput } from "#/sandbox/shell_live.ts";
@@ -57,18 +56,15 @@ export function openBrokerClient(
       return { body: { mimeType } satisfies AttachmentReply, content };
     },
   }, { contentBytesMax: LIMITS.attachmentBytesMax });
+  const tell = async (told: ToldRequest) => void await link.request(told, new AbortController().signal);
   return {
     closed: link.closed,
     notify: (notice) => link.notify(notice),
     close: () => link.close(),
     sandbox: {
-      async answer(approval): Promise<void> {
-        await link.request({ approval } satisfies AnswerRequest, new AbortController().signal);
-      },
-      async derived(session, from): Promise<void> {
-        const derived = { session, ...(from === undefined ? {} : { from }) };
-        await link.request({ derived } satisfies DerivedRequest, new AbortController().signal);
-      },
+      answer: (approval) => tell({ approval }),
+      derived: (session, from) => tell({ derived: { session, ...(from === undefined ? {} : { from }) } }),
+      forget: (forget) => tell({ forget }),
       async call(request, signal, onOutput): Promise<Outcome> {
         const key = keyOf(request);
         if (onOutput !== undefined) watchers.set(key, onOutput);

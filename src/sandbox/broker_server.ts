@@ -1,16 +1,15 @@
 import type { z } from "zod";
+import type { Sandbox } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
-import type { Broker } from "#/sandbox/broker.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import {
-  AnswerRequest,
   AttachmentReply,
   type AttachmentRequest,
   CallRequest,
-  DerivedRequest,
   type RunnerNotice,
+  ToldRequest,
 } from "#/sandbox/call_frames.ts";
 import { openLink } from "#/lib/link.ts";
 import { oneAtATime } from "#/sandbox/shell_live.ts";
@@ -46,19 +45,16 @@ const encoder = new TextEncoder();
  */
 export function serveBroker<Notice>(
   io: { readonly input: ByteReader; readonly output: WritableStream<Uint8Array> },
-  broker: Pick<Broker, "call" | "answer" | "derived">,
+  broker: Sandbox,
   notices: GuestNotices<Notice>,
 ): BrokerServer {
   const link = openLink(io, {
     async onRequest(body, signal) {
-      const answered = AnswerRequest.safeParse(body);
-      if (answered.success) {
-        await broker.answer(answered.data.approval);
-        return { body: {}, content: new Uint8Array(0) };
-      }
-      const made = DerivedRequest.safeParse(body);
-      if (made.success) {
-        await broker.derived(made.data.derived.session, made.data.derived.from);
+      const { data: told } = ToldRequest.safeParse(body);
+      if (told !== undefined) {
+        if ("approval" in told) await broker.answer(told.approval);
+        else if ("derived" in told) await broker.derived(told.derived.session, told.derived.from);
+        else await broker.forget(told.forget);
         return { body: {}, content: new Uint8Array(0) };
       }
       const parsed = CallRequest.safeParse(body);

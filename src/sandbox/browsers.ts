@@ -70,7 +70,7 @@ interface Open {
   readonly process: Promise<BrowserProcess>;
   /** Ends its connections to hosts that are closed by now. */
   readonly cut: () => Promise<void>;
-  /** Ends it and removes what it left. A second call waits for the first. */
+  /** Ends it, also while it starts, and removes what it left. A second call waits for the first. */
   readonly close: () => Promise<void>;
   readonly hosts: Hosts;
   busy: number;
@@ -82,6 +82,8 @@ class UserBrowsers implements Browsers {
   readonly #options: BrowsersOptions;
   readonly #open = new Map<string, Open>();
   readonly #pids = new Map<Open, number>();
+  /** Ends of browsers whose place is free already. */
+  readonly #ending = new Set<Promise<void>>();
   readonly #closed = new AbortController();
   #uses = 0;
   #swept: Promise<void> | undefined;
@@ -105,7 +107,7 @@ class UserBrowsers implements Browsers {
       if (ask.action === "health") return { text: "No browser runs; the first navigate starts one.", picture: NOTHING };
       throw new AppError("tool_failed", "No page is open: navigate first");
     }
-    const one = this.#open.get(session) ?? await this.#start(call);
+    const one = this.#open.get(session) ?? await this.#start(call, signal);
     if (isNavigation) one.hosts.said(call);
     if (one.busy >= LIMITS.browserWaitingMax) {
       throw new AppError("queue_full", "Too many actions wait for this browser");
@@ -121,7 +123,7 @@ class UserBrowsers implements Browsers {
     } finally {
       one.busy--;
       if (await one.process.then(({ isDead }) => isDead, () => true)) await this.#end(session, one);
-      else if (one.busy === 0) one.idle = this.#endLater(session, one);
+      else if (one.busy === 0 && this.#open.get(session) === one) one.idle = this.#endLater(session, one);
     }
   }
 
@@ -143,24 +145,36 @@ class UserBrowsers implements Browsers {
     clearTimeout(one.idle);
     if (this.#open.get(session) === one) this.#open.delete(session);
     this.#pids.delete(one);
-    await one.close();
+    const end = one.close();
+    this.#ending.add(end);
+    await end.finally(() => this.#ending.delete(end));
   }
 
-  async #start(call: BrowserCall): Promise<Open> {
-    if (this.#closed.signal.aborted) throw new AppError("tool_interrupted", "The runner is stopping");
-    if (this.#open.size >= LIMITS.browsersMax) {
+  async #start(call: BrowserCall, callSignal: AbortSignal): Promise<Open> {
+    // What still ends counts: who has sessions ended one after the other gets no more browsers at once.
+    while (this.#open.size + this.#ending.size >= LIMITS.browsersMax) {
       const [oldest] = [...this.#open].filter(([, { busy }]) => busy === 0).sort(([, a], [, b]) => a.usedAt - b.usedAt);
-      if (oldest === undefined) throw new AppError("queue_full", `${LIMITS.browsersMax} browsers are already at work`);
-      await this.#end(...oldest);
+      if (this.#ending.size > 0) await Promise.allSettled(this.#ending);
+      else if (oldest !== undefined) await this.#end(...oldest);
+      else throw new AppError("queue_full", `${LIMITS.browsersMax} browsers are already at work`);
     }
+    if (this.#closed.signal.aborted) throw new AppError("tool_interrupted", "The runner is stopping");
+    if (callSignal.aborted) throw new AppError("cancelled", "The call was cancelled");
+    // Another action of this conversation may have started one meanwhile.
+    const known = this.#open.get(call.session);
+    if (known !== undefined) return known;
+    const ended = new AbortController();
     const hosts = new Hosts(call);
     const stack = new AsyncDisposableStack();
     const way = Promise.withResolvers<Tunnel | undefined>();
-    const process = this.#spawn(hosts, stack, way.resolve);
+    const process = this.#spawn(hosts, stack, way.resolve, ended.signal);
     process.catch(() => {}).finally(() => way.resolve(undefined));
     const cut = () => way.promise.then((tunnel) => tunnel?.cut());
     let closing: Promise<void> | undefined;
-    const close = () => closing ??= process.then(() => {}, () => {}).then(() => stack.disposeAsync());
+    const close = () => {
+      ended.abort();
+      return closing ??= process.then(() => {}, () => {}).then(() => stack.disposeAsync());
+    };
     const one: Open = { process, cut, close, hosts, busy: 0, usedAt: 0, idle: undefined };
     this.#open.set(call.session, one);
     process.then(
@@ -175,9 +189,10 @@ class UserBrowsers implements Browsers {
     hosts: Hosts,
     stack: AsyncDisposableStack,
     onWay: (tunnel: Tunnel) => void,
+    ended: AbortSignal,
   ): Promise<BrowserProcess> {
     const { place, user, driver, onLog } = this.#options;
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(LIMITS.browserStartMs)]);
+    const signal = AbortSignal.any([this.#closed.signal, ended, AbortSignal.timeout(LIMITS.browserStartMs)]);
     let walled: Awaited<ReturnType<TierDriver["open"]>> | undefined;
     if (place.kind === "walled") {
       const { tier, tunnels, dir } = place;

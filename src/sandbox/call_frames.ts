@@ -83,15 +83,15 @@ const DecisionShape: z.ZodType<Decision> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("ask"), ...Lacking, wanted: capabilities, answer }),
 ]);
 
-/** An answer that a guest passes on. */
-export const AnswerRequest = z.strictObject({
-  approval: z.strictObject({ id: Id, answer: z.enum(APPROVAL_ANSWERS), until: Count.exactOptional() }),
-});
-export type AnswerRequest = z.infer<typeof AnswerRequest>;
-
-/** A session that a guest made from another one, or from a file. */
-export const DerivedRequest = z.strictObject({ derived: z.strictObject({ session: Id, from: Id.exactOptional() }) });
-export type DerivedRequest = z.infer<typeof DerivedRequest>;
+/** What a guest says beside its calls: an answer that it passes on; a session that it made from another one, or from a file; one that is deleted. */
+export const ToldRequest = z.union([
+  z.strictObject({
+    approval: z.strictObject({ id: Id, answer: z.enum(APPROVAL_ANSWERS), until: Count.exactOptional() }),
+  }),
+  z.strictObject({ derived: z.strictObject({ session: Id, from: Id.exactOptional() }) }),
+  z.strictObject({ forget: Id }),
+]);
+export type ToldRequest = z.infer<typeof ToldRequest>;
 
 /** What the runner asks its guest: one attachment of a turn, by its index from 0. */
 export const AttachmentRequest = z.strictObject({

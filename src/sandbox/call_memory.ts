@@ -28,6 +28,8 @@ export interface CallMemoryOptions {
 export interface CallMemory extends Broker {
   /** Waits `callDrainMs` for the calls that run; what is then left is for `close` to end. */
   drain(): Promise<void>;
+  /** Ends what runs in a session and keeps no outcome of it: whether a call of it ran, the audit log still says. */
+  forget(session: string): void;
 }
 
 /**
@@ -61,6 +63,7 @@ const OUTCOME_BYTES = 4_096;
 const UNCERTAIN: ReadonlySet<string> = new Set(
   ["cancelled", "tool_interrupted", "tool_timeout", "tool_crashed", "audit_failed", "internal"] satisfies ErrorCode[],
 );
+const FORGOTTEN = new AppError("cancelled", "The session was deleted");
 const NO_TOOL: ToolIdentity = { name: "", package: "", version: "", sha256: "" };
 const CHECK = "whether it took effect is unknown: check before you do it again. It was not run a second time";
 
@@ -99,6 +102,12 @@ class Memory implements CallMemory {
 
   derived: Broker["derived"] = (session, from) => this.#options.broker.derived(session, from);
 
+  forget(session: string): void {
+    const place = `${JSON.stringify([session]).slice(0, -1)},`;
+    for (const [key, { control }] of this.#running) if (key.startsWith(place)) control.abort(FORGOTTEN);
+    for (const key of this.#ended.keys()) if (key.startsWith(place)) this.#forget(key);
+  }
+
   async drain(): Promise<void> {
     const timer = new AbortController();
     const ends = [...this.#running.values()].map(({ outcome }) => outcome);
@@ -122,8 +131,10 @@ class Memory implements CallMemory {
     // A second call of one id is refused by the broker; the first one keeps its place.
     if (!this.#running.has(key)) {
       this.#running.set(key, running);
-      void running.outcome.then((outcome) => this.#remember(key, { argsSha256, outcome }), () => {})
-        .finally(() => this.#running.delete(key));
+      const remember = (outcome: Outcome) => {
+        if (control.signal.reason !== FORGOTTEN) this.#remember(key, { argsSha256, outcome });
+      };
+      void running.outcome.then(remember, () => {}).finally(() => this.#running.delete(key));
     }
     return await wait(running, signal);
   }

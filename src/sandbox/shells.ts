@@ -48,6 +48,8 @@ class Slot {
 class UserShells implements Shells {
   readonly #options: ShellsOptions;
   readonly #slots = new Map<string, Slot>();
+  /** Ends of shells whose place is free already. */
+  readonly #ending = new Set<Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -56,7 +58,8 @@ class UserShells implements Shells {
   }
 
   async exec(call: ShellCall, signal: AbortSignal): Promise<ShellResult> {
-    const { slot, evicted } = this.#slot(call.session);
+    if (signal.aborted) throw new AppError("cancelled", "The command was cancelled");
+    const { slot, room } = this.#slot(call.session);
     if (slot.waiting > LIMITS.shellWaitingMax) {
       throw new AppError("queue_full", `${LIMITS.shellWaitingMax} commands of this session wait already`);
     }
@@ -65,7 +68,7 @@ class UserShells implements Shells {
     const turn = Promise.withResolvers<void>();
     slot.last = turn.promise;
     try {
-      await Promise.all([before, evicted]);
+      await Promise.all([before, room]);
       return await this.#exec(slot, call, AbortSignal.any([signal, slot.ended.signal]));
     } catch (error) {
       if (!slot.ended.signal.aborted || signal.aborted) throw error;
@@ -82,7 +85,9 @@ class UserShells implements Shells {
     const slot = this.#slots.get(session);
     if (slot === undefined) return;
     this.#slots.delete(session);
-    await this.#end(slot, "it was ended");
+    const end = this.#end(slot, "it was ended").finally(() => this.#ending.delete(end));
+    this.#ending.add(end);
+    await end;
   }
 
   async close(): Promise<void> {
@@ -164,30 +169,31 @@ class UserShells implements Shells {
   }
 
   /** The session's place; where there is none left, the one that was idle for longest goes. Throws AppError `queue_full`. */
-  #slot(session: string): { readonly slot: Slot; readonly evicted?: Promise<void> } {
+  #slot(session: string): { readonly slot: Slot; readonly room?: Promise<unknown> } {
     if (this.#isClosed) throw new AppError("shell_ended", "The shells are closed");
     const found = this.#slots.get(session);
     if (found !== undefined) return { slot: found };
     const { sessionsMax = LIMITS.shellSessionsMax } = this.#options;
     const slot = new Slot();
     this.#slots.set(session, slot);
-    if (this.#slots.size <= sessionsMax) return { slot };
+    // What still ends counts: who has sessions ended one after the other gets no more shells at once.
+    if (this.#slots.size + this.#ending.size <= sessionsMax) return { slot };
+    if (this.#slots.size <= sessionsMax) return { slot, room: Promise.allSettled(this.#ending) };
     const idle = [...this.#slots].filter(([, other]) => other !== slot && other.waiting === 0);
     const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt);
     if (oldest === undefined) {
       this.#slots.delete(session);
       throw new AppError("queue_full", `${sessionsMax} shells run commands already; try again when one has ended`);
     }
-    return { slot, evicted: this.kill(oldest[0]) };
+    return { slot, room: Promise.all([this.kill(oldest[0]), Promise.allSettled(this.#ending)]) };
   }
 
   /** A shell that is gone; its slot stays, so that the next command is told. */
   async #drop(slot: Slot, why: string): Promise<void> {
     const { shell, tunnel } = slot;
     [slot.shell, slot.tunnel, slot.hasForwarder, slot.lost] = [undefined, undefined, false, why];
-    if (shell === undefined) return;
-    this.#log(slot, `lost: ${why}`);
-    await Promise.all([shell.kill(why), tunnel?.close()]);
+    if (shell !== undefined) this.#log(slot, `lost: ${why}`);
+    await Promise.all([shell?.kill(why), tunnel?.close()]);
   }
 
   async #end(slot: Slot, why: string): Promise<void> {

@@ -48,7 +48,12 @@ async function writeBootstrap(child: Deno.ChildProcess, value: unknown): Promise
 function serve(child: Deno.ChildProcess, call: () => Promise<Outcome>) {
   const notices: GuestNotice[] = [];
   let wake = Promise.withResolvers<void>();
-  const broker = { call, answer: () => Promise.resolve(), derived: () => Promise.resolve() };
+  const broker = {
+    call,
+    answer: () => Promise.resolve(),
+    derived: () => Promise.resolve(),
+    forget: () => Promise.resolve(),
+  };
   const link = serveBroker({ input: new ByteReader(child.stdout), output: child.stdin }, broker, {
     schema: GuestNotice,
     onNotice(notice) {

@@ -65,6 +65,7 @@ Deno.test("a yes that was given once is not spent again by a guest that keeps si
       isInherited: (call) => approvals.isInherited(call),
       isPrivate: (session) => approvals.isPrivate(session),
       markPrivate: (session) => approvals.markPrivate(session),
+      forget: (session) => approvals.forget(session),
       close: () => approvals.close(),
       get pending() {
         return approvals.pending;

@@ -27,7 +27,8 @@ Deno.test("a guest that forges a grant, a policy or an extra power beside its ca
     return says("ran")(...args);
   });
   const { guest, runner } = openPipes(100);
-  const server = serveBroker(runner, broker, { schema: z.never(), onNotice: () => {} });
+  const forget = () => Promise.resolve();
+  const server = serveBroker(runner, Object.assign(broker, { forget }), { schema: z.never(), onNotice: () => {} });
   const writer = guest.output.getWriter();
   const frames = framesOf(guest.input);
   const capabilities: Capability[] = [{ kind: "fs.read", path: "/vault", scope: "tree", bytesMax: 1_000 }];

@@ -28,6 +28,14 @@ export class RecordingSandbox implements Sandbox {
     return Promise.resolve();
   }
 
+  /** Sessions that were deleted. */
+  readonly forgotten: string[] = [];
+
+  forget(session: string): Promise<void> {
+    this.forgotten.push(session);
+    return Promise.resolve();
+  }
+
   answer(given: GivenAnswer): Promise<void> {
     this.answers.push(given);
     return Promise.resolve();

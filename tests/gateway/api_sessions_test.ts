@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ApiSession, toSessionRoutes } from "#/gateway/api_sessions.ts";
 import type { GatewayToken } from "#/gateway/token.ts";
@@ -207,7 +208,53 @@ Deno.test("DELETE ends what runs, waits and was said, and leaves nothing of the 
   const events = await api.house.log.read("s", { fromSeq: 1, limit: 9 });
   assert.deepEqual(events.map(({ type }) => type), ["forgotten"]);
   assert.deepEqual((await api.ask("DELETE", "/s")).body, deleted.body);
+  assert.deepEqual(api.house.forgotten, ["s", "s"], "the runner is told, each time");
   void running;
+});
+
+Deno.test("DELETE goes on when the runner cannot be told, says so in the log alone, and waits for a slow one only so long", async () => {
+  const asked: string[] = [];
+  const words: (() => Promise<void>)[] = [
+    () => Promise.reject(new AppError("tool_interrupted", "there is no runner")),
+    () => {
+      throw new TypeError("a bug");
+    },
+    () => new Promise<void>(() => {}),
+  ];
+  await using api = await openApi(undefined, {
+    forget: (session) => {
+      asked.push(session);
+      return words[asked.length - 1]!();
+    },
+  });
+  const row = { user: "ann", agent: "default", channel: "tui", displayName: null, parent: null };
+  for (const id of ["gone", "bug", "slow"]) {
+    await api.house.log.ensureSession({ ...row, id });
+    const { status, text } = await api.ask("DELETE", `/${id}`);
+    assert.equal(status, 200, text);
+    assert.deepEqual((await api.house.log.read(id, { fromSeq: 1, limit: 9 })).map(({ type }) => type), ["forgotten"]);
+  }
+  assert.deepEqual(asked, ["gone", "bug", "slow"]);
+  assert.deepEqual(api.house.reports.map(({ error }) => (error as Error).message), ["there is no runner", "a bug"]);
+});
+
+Deno.test("DELETE tells the runner while no turn of the session can begin", async () => {
+  const order: string[] = [];
+  const exclusive = async <T>(_session: string, work: () => Promise<T>) => {
+    order.push("held");
+    const made = await work();
+    order.push("let go");
+    return made;
+  };
+  const forget = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    order.push("forgotten");
+  };
+  await using api = await openApi(undefined, { exclusive, forget });
+  const row = { user: "ann", agent: "default", channel: "tui", displayName: null, parent: null };
+  await api.house.log.ensureSession({ ...row, id: "s" });
+  assert.equal((await api.ask("DELETE", "/s")).status, 200);
+  assert.deepEqual(order, ["held", "forgotten", "let go"]);
 });
 
 Deno.test("steer and cancel over HTTP reach the running turn", async () => {

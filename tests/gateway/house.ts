@@ -31,6 +31,8 @@ export interface House extends AsyncDisposable {
   readonly answers: readonly GivenAnswer[];
   /** Sessions that were said to be made from others. */
   readonly derived: readonly (readonly [session: string, from: string | undefined])[];
+  /** Sessions that were said to be deleted. */
+  readonly forgotten: readonly string[];
   readonly resume: Gateway["resume"];
   readonly recheck: () => void;
   /** Takes more routes until the first request. */
@@ -58,6 +60,7 @@ export async function openHouse(
   const reports: House["reports"] = [];
   const answers: GivenAnswer[] = [];
   const derived: House["derived"][number][] = [];
+  const forgotten: string[] = [];
   const below: BelowGateway = toSource === undefined ? source : await toSource(log);
   const gateway = openGateway({
     source: below,
@@ -76,6 +79,7 @@ export async function openHouse(
     now: Date.now,
     exclusive: (session, work) => below.exclusive?.(session, work) ?? work(),
     derived: (session, from) => Promise.resolve(void derived.push([session, from])),
+    forget: (session) => Promise.resolve(void forgotten.push(session)),
     answer: (given) => Promise.resolve(void answers.push(given)),
     onClients: (count) => {
       counts.push(count);
@@ -97,6 +101,7 @@ export async function openHouse(
     reports,
     answers,
     derived,
+    forgotten,
     resume: gateway.resume,
     recheck: () => gateway.recheck(),
     app: gateway.app,

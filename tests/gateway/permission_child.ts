@@ -25,6 +25,7 @@ const listener = openGateway({
   answer: () => Promise.resolve(),
   exclusive: (_, work) => work(),
   derived: () => Promise.resolve(),
+  forget: () => Promise.resolve(),
   onClients: () => {},
   report: (error) => console.error(error),
 }).listen({ hostname: "127.0.0.1", port: 0 });

@@ -44,6 +44,21 @@ Deno.test("openBrowserHost() opens nothing before the first page, and tries agai
   await own.close();
 });
 
+Deno.test("openBrowserHost().end() ends one as well whose walls are not there yet, and fails with nobody", async () => {
+  const walls = Promise.withResolvers<never>();
+  const input = { program: thisProgram(), env: denoEnv(), user: "default", folders: makeFolders(), onLog: () => {} };
+  const browsers = openBrowserHost({ ...input, config: BrowserConfig.parse({}), walls: () => walls.promise });
+  const call = { session: "s", ask: { action: "health" } } as unknown as BrowserCall;
+  const running = assert.rejects(browsers.run(call, never), { code: "tier_unavailable" });
+  let isEnded = false;
+  const ended = browsers.end("s").then(() => isEnded = true);
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.ok(!isEnded, "not before it is known whether there is one");
+  walls.reject(new AppError("tier_unavailable", "no bwrap"));
+  await Promise.all([running, ended]);
+  await browsers.close();
+});
+
 Deno.test("openTools() with a browser: the owner is asked for a navigation, looks are free, a picture is written, and all is in the audit log", async () => {
   await using site = openHostileSite();
   const folders = makeFolders();

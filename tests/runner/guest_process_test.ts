@@ -18,6 +18,7 @@ class Ears implements GuestHandlers {
     call: ({ tool }) => Promise.resolve(ok(tool, "rivers run")),
     answer: () => Promise.resolve(),
     derived: () => Promise.resolve(),
+    forget: () => Promise.resolve(),
   };
   readonly counts: number[] = [];
   readonly log: string[] = [];

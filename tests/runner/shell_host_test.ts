@@ -43,6 +43,23 @@ Deno.test("openShellHost() opens shells behind walls with the first command, and
   assert.match(await Deno.readTextFile(join(folders.logs, "sidecar.log")), /command 1: exit 2, \d+ ms/);
 });
 
+Deno.test("openShellHost().kill() ends a session's shell, and opens nothing for one that never had any", async () => {
+  const { host, folders } = await open();
+  const call = { session: "s", timeoutMs: 10_000, connect: [] };
+  try {
+    await host.kill("s");
+    assert.ok(!await Deno.stat(join(folders.logs, "sidecar.log")).then(() => true, () => false));
+    const shells = await host.shells();
+    await shells.exec({ ...call, command: "x=1; sleep 1000 &" }, never);
+    await host.kill("other");
+    assert.equal((await shells.exec({ ...call, command: "echo [$x]" }, never)).text, "[1]\n");
+    await host.kill("s");
+    assert.equal((await shells.exec({ ...call, command: "echo [$x]" }, never)).text, "[]\n");
+  } finally {
+    await host.close();
+  }
+});
+
 Deno.test("openShellHost() refuses what the person's rules forbid, of shell_exec alone", async () => {
   const { host } = await open({ deny: ["rm"] });
   try {

@@ -15,6 +15,7 @@ function makeHost(name: string) {
     broker: {
       call: () => new Promise((resolve) => held.push(() => resolve(ok("file_read", name)))),
       answer: ({ id }: { id: string }) => Promise.resolve(void seen.push(`answer ${id}`)),
+      forget: (session: string) => Promise.resolve(void seen.push(`forget ${session}`)),
     },
     close() {
       seen.push("close");
@@ -38,6 +39,8 @@ Deno.test("ToolGate swaps hosts between calls: what runs ends on the old one, wh
   await tick();
   assert.deepEqual([old.seen, next.held.length], [[], 0]);
   await gate.answer({ id: "a", answer: "once" });
+  await gate.forget("gone");
+  assert.deepEqual(old.seen.splice(1), ["forget gone"], "and it ends what a deleted session has");
   assert.deepEqual(old.seen, ["answer a"], "while calls end, cards are answered by the old one");
   old.end();
   assert.equal((await running).text, "old");
@@ -48,8 +51,9 @@ Deno.test("ToolGate swaps hosts between calls: what runs ends on the old one, wh
   assert.deepEqual(old.seen, ["answer a", "close"]);
   assert.equal(await gate.host(), next.host);
   await gate.answer({ id: "b", answer: "once" });
+  await gate.forget("s");
   await gate.close();
-  assert.deepEqual(next.seen, ["answer b", "close"]);
+  assert.deepEqual(next.seen, ["answer b", "forget s", "close"]);
 });
 
 Deno.test("ToolGate does not wait for a call longer than it is told: the old host's close ends it", async () => {

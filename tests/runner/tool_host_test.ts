@@ -2,15 +2,18 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ToolRequest } from "#/core/capability.ts";
 import { WebSearchConfig } from "#/tools/config.ts";
-import { openTools, planToolChild, type ToolHost } from "#/runner/tool_host.ts";
+import { openTools, planToolChild, type ToolHost, type ToolHostInput } from "#/runner/tool_host.ts";
+import type { Browsers } from "#/sandbox/browsers.ts";
 import { isAlive } from "../fixture/system.ts";
 import { makeFolders, thisProgram, TOOL_HOST_DEFAULTS } from "../fixture/workspace.ts";
 
 const never = new AbortController().signal;
 
-function open(folders = makeFolders(), plan = TOOL_HOST_DEFAULTS.plan): Promise<ToolHost> {
-  return openTools({ ...TOOL_HOST_DEFAULTS, folders, plan });
+function toInput(folders = makeFolders(), plan = TOOL_HOST_DEFAULTS.plan): ToolHostInput {
+  return { ...TOOL_HOST_DEFAULTS, folders, plan };
 }
+
+const open = (...place: Parameters<typeof toInput>): Promise<ToolHost> => openTools(toInput(...place));
 
 function call(tool: string, args: unknown): ToolRequest {
   const principal = { user: "default", agent: ["default"], origin: "channel" } as const;
@@ -32,6 +35,29 @@ Deno.test("openTools() runs the file tools in children of its own, which go with
   const pids = host.childPids;
   await host.close();
   assert.deepEqual(pids.filter(isAlive), []);
+});
+
+Deno.test("openTools() ends what a deleted session has in each part, and knows by its log that its calls ran", async () => {
+  const folders = makeFolders();
+  const ended: string[] = [];
+  const browsers: Browsers = {
+    run: () => Promise.reject(new TypeError("nobody browses")),
+    end: (session) => Promise.resolve(void ended.push(session)),
+    close: () => Promise.resolve(),
+    pids: [],
+  };
+  const host = await openTools({ ...toInput(folders), browsers });
+  const wrote = call("file_write", { path: "/shared/a.txt", content: "secret words" });
+  const first = await host.broker.call(wrote, never);
+  assert.equal(first.kind, "ok", first.text);
+  const asked = await host.broker.call(call("file_read", { path: "/vault/key" }), never);
+  assert.equal(asked.kind, "ask", asked.text);
+  assert.equal((await host.broker.call({ ...wrote, resumed: true }, never)).text, first.text);
+  await host.broker.forget("s");
+  assert.deepEqual([ended, host.approvals.pending], [["s"], []]);
+  const again = await host.broker.call({ ...wrote, resumed: true }, never);
+  assert.match(again.text, /what it said is lost. It was not run a second time/);
+  await host.close();
 });
 
 Deno.test("openTools() warms the file tools alone: a child of the web tools costs what most turns do not need", async () => {

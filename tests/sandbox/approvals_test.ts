@@ -143,6 +143,48 @@ Deno.test("openApprovals() remembers cards, answers and private sessions over a 
   assert.deepEqual(kinds(house.open(), { key: "3" }), ["open"], "a once that was taken stays taken");
 });
 
+Deno.test("forget() takes back what was asked and said in a session, writes it down, and leaves what it has seen", () => {
+  using house = makeHouse();
+  const recorded: unknown[] = [];
+  const told: unknown[] = [];
+  const record = ({ callId, answer, by }: ApprovalResolution) => void recorded.push([callId, answer, by]);
+  const approvals = house.open({ record, onResolved: (resolution) => void told.push(resolution) });
+  for (const session of ["s", "other"]) {
+    for (const answer of ["session", "once", "never"] as const) {
+      approvals.answer({ id: cardOf(approvals, { session, key: `${session} ${answer}` }).id, answer }, "owner");
+    }
+    cardOf(approvals, { session, callId: `open in ${session}` });
+    approvals.markPrivate(session);
+  }
+  const before = [recorded.splice(0), told.splice(0)].map(({ length }) => length);
+  approvals.forget("s");
+  assert.deepEqual([before, recorded, told], [[6, 6], [["open in s", "no", "silence"]], []]);
+  approvals.close();
+  // As of now, and after a restart.
+  for (const one of [approvals, house.open()]) {
+    assert.deepEqual(one.pending.map(({ session }) => session), ["other"]);
+    assert.deepEqual(["s", "other"].map((session) => one.isPrivate(session)), [true, true]);
+  }
+  const after = house.open();
+  const answers = ["session", "once", "never"];
+  assert.deepEqual(kinds(after, ...answers.map((answer) => ({ key: `s ${answer}` }))), ["open", "open", "no"]);
+  const others = answers.map((answer) => ({ session: "other", key: `other ${answer}` }));
+  assert.deepEqual(kinds(after, ...others), ["yes", "yes", "no"]);
+});
+
+Deno.test("forget() writes nothing for a session without a card or an answer, and changes nothing that it cannot write down", () => {
+  using house = makeHouse();
+  const full = () => {
+    throw new AppError("audit_failed", "the disk is full");
+  };
+  const approvals = house.open({ record: full });
+  approvals.forget("s");
+  assert.throws(() => Deno.statSync(house.path), Deno.errors.NotFound);
+  const { id } = cardOf(approvals);
+  assert.throws(() => approvals.forget("s"), { code: "audit_failed" });
+  assert.deepEqual(approvals.pending.map((card) => card.id), [id]);
+});
+
 Deno.test("openApprovals() takes silence for a no, also of a card that expired while nobody ran", async () => {
   using house = makeHouse();
   cardOf(house.open({ waitMs: 100_000 }));

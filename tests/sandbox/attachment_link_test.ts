@@ -18,6 +18,7 @@ function serve(io: Pipes["runner"]): BrokerServer {
     call: () => Promise.reject(new Error("no call")),
     answer: () => Promise.resolve(),
     derived: () => Promise.resolve(),
+    forget: () => Promise.resolve(),
   };
   return serveBroker(io, broker, { schema: z.strictObject({}), onNotice: () => {} });
 }

@@ -5,7 +5,6 @@ import { AppError } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
-import type { Broker } from "#/sandbox/broker.ts";
 import { openBrokerClient } from "#/sandbox/broker_client.ts";
 import { serveBroker } from "#/sandbox/broker_server.ts";
 import type { OnOutput } from "#/sandbox/shell_live.ts";
@@ -34,8 +33,9 @@ function outcomeOf(text: string): Outcome {
 }
 
 /** A broker that answers by the function. */
-function brokerOf(call: Sandbox["call"]): Broker {
-  return { call, answer: () => Promise.resolve(), derived: () => Promise.resolve(), close: () => {} };
+function brokerOf(call: Sandbox["call"]): Sandbox {
+  const nothing = () => Promise.resolve();
+  return { call, answer: nothing, derived: nothing, forget: nothing };
 }
 
 Deno.test("openBrokerClient() gets from serveBroker() exactly what the broker said", async () => {
@@ -141,6 +141,37 @@ Deno.test("openBrokerClient() tells how the output of a call ends to whoever wai
   assert.deepEqual([heard, notices], [["1: a\n 1"], [{ v: 1, type: "drain" }]]);
   await server.close();
   await client.closed;
+});
+
+Deno.test("openBrokerClient() passes on what is said beside calls, and what became of it", async () => {
+  const { guest, runner } = openPipes();
+  const said: unknown[] = [];
+  const note = (...words: unknown[]) => Promise.resolve(void said.push(words));
+  const forget = (session: string) => {
+    void note("forget", session);
+    return session === "odd" ? Promise.reject(new AppError("audit_failed", "no room")) : Promise.resolve();
+  };
+  const answer = (given: unknown) => note("answer", given);
+  const derived = (...place: unknown[]) => note("derived", ...place);
+  const broker = { ...brokerOf(() => Promise.resolve(outcomeOf(""))), answer, derived, forget };
+  const server = serveBroker(runner, broker, { schema: Notice, onNotice: () => {} });
+  const { sandbox, close } = openBrokerClient(guest);
+  await sandbox.forget("s");
+  await sandbox.derived("b", "a");
+  await sandbox.derived("b", undefined);
+  await sandbox.answer({ id: "i", answer: "once" });
+  await assert.rejects(sandbox.forget("odd"), { code: "audit_failed", message: "no room" });
+  await assert.rejects(sandbox.forget("x".repeat(LIMITS.idCharsMax + 1)), { code: "protocol" });
+  assert.deepEqual(said, [
+    ["forget", "s"],
+    ["derived", "b", "a"],
+    ["derived", "b", undefined],
+    ["answer", { id: "i", answer: "once" }],
+    ["forget", "odd"],
+  ]);
+  await server.close();
+  await assert.rejects(sandbox.forget("s"), { code: "tool_interrupted" });
+  await close();
 });
 
 Deno.test("serveBroker() ends the link of a guest with a malformed notice", async () => {

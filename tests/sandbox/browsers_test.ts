@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "#/core/limits.ts";
+import type { BrowserCall } from "#/sandbox/browsers.ts";
 import { openHostileSite } from "../fake/hostile_site.ts";
-import { openKit } from "./browser_kit.ts";
+import type { Tunnels } from "#/sandbox/tunnel.ts";
+import { waitUntil } from "../fixture/system.ts";
+import { FORWARDER, openKit, openProxies } from "./browser_kit.ts";
 
 const at = (url: string) => ({ action: "navigate", url }) as const;
 
@@ -58,6 +61,52 @@ Deno.test("browsers: each conversation has one of its own; the idle one makes ro
   assert.deepEqual([...Deno.readDirSync(`${kit.dir}/browsers`)], []);
   assert.deepEqual([...kit.browsers.pids], []);
   assert.match(await kit.browse(at(site.url)), /^tool_interrupted: /);
+});
+
+Deno.test("browsers: end() ends one that starts, and those that still end count: no more of them at once", async () => {
+  await using site = openHostileSite();
+  const go = Promise.withResolvers<void>();
+  const proxies = openProxies();
+  let opened = 0;
+  const tunnels: Tunnels = {
+    async open(...asked) {
+      opened++;
+      const tunnel = await proxies.open(...asked);
+      return { ...tunnel, close: () => go.promise.then(() => tunnel.close()) };
+    },
+    close: () => proxies.close(),
+  };
+  await using kit = await openKit({ real: { tunnels, forwarder: FORWARDER } });
+  const starting = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browse(at(`${site.url}/cookie`), `s${n}`));
+  const ends = Array.from({ length: LIMITS.browsersMax }, (_, n) => kit.browsers.end(`s${n}`));
+  const next = kit.browse(at(`${site.url}/cookie`), "s0");
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  const atOnce = opened;
+  go.resolve();
+  for (const said of await Promise.all(starting)) assert.match(said, /^(cancelled|tool_crashed|tier_unavailable): /);
+  await Promise.all(ends);
+  assert.match(await next, /no cookie/);
+  assert.deepEqual([atOnce, opened, kit.browsers.pids.length], [LIMITS.browsersMax, LIMITS.browsersMax + 1, 1]);
+  assert.equal([...Deno.readDirSync(`${kit.dir}/browsers`)].length, 1);
+});
+
+Deno.test("browsers: end() does not wait for a browser that never answers", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using kit = await openKit({ place: { kind: "external", cdpUrl: `http://127.0.0.1:${silent.addr.port}` } });
+  const starting = kit.browse(at("http://a.example/"));
+  using _asked = await silent.accept();
+  let isEnded = false;
+  const ended = kit.browsers.end("s").then(() => isEnded = true);
+  await waitUntil(() => isEnded, "it ends while it starts", LIMITS.browserStartMs / 2);
+  await ended;
+  assert.match(await starting, /^(cancelled|tier_unavailable): /);
+});
+
+Deno.test("browsers: a call that was cancelled before opens nothing", async () => {
+  await using kit = await openKit();
+  const call = { session: "s", ask: at("http://a.example/") } as unknown as BrowserCall;
+  await assert.rejects(kit.browsers.run(call, AbortSignal.abort()), { code: "cancelled" });
+  assert.equal(kit.specs.length, 0);
 });
 
 Deno.test("browsers: an idle one ends by itself", async () => {

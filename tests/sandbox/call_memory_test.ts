@@ -97,6 +97,37 @@ Deno.test("rememberCalls(): a cancel ends the call, also one that another guest 
   assert.equal(ran.length, 1);
 });
 
+Deno.test("forget() ends what runs in a session, also without a guest, and keeps no outcome of it; the log still says that it ran", async () => {
+  const { memory, ran, traced } = open({
+    found: { kind: "ended", tool: IDENTITY, code: "ok", argsSha256 } as CallTrace,
+  });
+  const link = new AbortController();
+  const [lost, other] = [memory.call(write(), link.signal), memory.call(write({ session: 's"' }), never)];
+  link.abort(gone());
+  const done = memory.call(write({ callId: "done" }), never);
+  ran[2]!.end.resolve(ok("secret words"));
+  await done;
+  memory.forget("nobody");
+  memory.forget("s");
+  await assert.rejects(lost, { code: "cancelled" });
+  assert.deepEqual(ran.map(({ signal }) => signal.aborted), [true, false, false]);
+  ran[1]!.end.resolve(ok("another's"));
+  assert.equal((await other).text, "another's");
+  assert.equal((await memory.call(write({ session: 's"', resumed: true }), never)).text, "another's", "kept");
+  const again = await memory.call(write({ callId: "done", resumed: true }), never);
+  assert.match(again.text, /It ran and succeeded .* what it said is lost/);
+  assert.deepEqual([traced, ran.length], [["done"], 3]);
+});
+
+Deno.test("forget() keeps no outcome of a call either that ends at that very moment", async () => {
+  const { memory, ran } = open({ found: { kind: "ended", tool: IDENTITY, code: "ok", argsSha256 } as CallTrace });
+  const call = memory.call(write(), never);
+  ran[0]!.end.resolve(ok("secret words"));
+  memory.forget("s");
+  assert.equal((await call).text, "secret words");
+  assert.match((await memory.call(write({ resumed: true }), never)).text, /what it said is lost/);
+});
+
 Deno.test("rememberCalls() refuses the id of a known call with other arguments, and runs an unmarked one", async () => {
   const { memory, ran } = open();
   const first = memory.call(write(), never);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { LIMITS } from "#/core/limits.ts";
 import type { Shells } from "#/sandbox/shell.ts";
 import { openShells, type ShellsOptions } from "#/sandbox/shells.ts";
+import type { TierDriver } from "#/sandbox/tier.ts";
 import type { ConnectTarget, Tunnel } from "#/sandbox/tunnel.ts";
 import { isAlive } from "../fixture/system.ts";
 import { PlainTier, WIDE } from "../fixture/plain_tier.ts";
@@ -114,6 +115,74 @@ Deno.test("kill() ends a session's shell in mid-command, and close() all of them
     await shells.close();
     await assert.rejects(run("a", "true"), { code: "shell_ended" });
   }));
+
+Deno.test("kill() ends what a shell left running; the next command of that name gets a new one with nothing of it", () =>
+  withShells(async ({ run, shells, tier }) => {
+    await run("a", "x=old; cd /tmp; sleep 1000 &");
+    await Promise.all([shells.kill("a"), shells.kill("a")]);
+    assert.ok(!isAlive(tier.opened[0]!.pid));
+    const { text, notes } = await run("a", "echo [$x]; jobs");
+    assert.deepEqual([text, notes, tier.opened.length], ["[]\n", [], 2], "not even that there was one");
+  }));
+
+Deno.test("kill() ends a shell that is being opened, with its way out, and what comes behind it gets another", async () => {
+  const closed: string[] = [];
+  const opening = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const tunnels = {
+    async open(id: string): Promise<Tunnel> {
+      opening.resolve();
+      await go.promise;
+      const nothing = () => Promise.resolve();
+      return { dir: "/nonexistent", arm: nothing, cut: nothing, close: () => Promise.resolve(void closed.push(id)) };
+    },
+    close: () => Promise.resolve(),
+  };
+  await withShells(async ({ run, shells, tier }) => {
+    const first = assert.rejects(run("a", "echo first"), { code: "shell_ended" });
+    await opening.promise;
+    const killed = shells.kill("a");
+    const second = run("a", "echo second");
+    go.resolve();
+    await Promise.all([first, killed]);
+    assert.equal((await second).text, "second\n");
+    assert.equal(tier.opened.length, 1, "only the second");
+    assert.deepEqual(
+      closed.map((id) => id !== tier.opened[0]!.spec.id),
+      [true],
+      "and the first one's way out is closed",
+    );
+  }, { tunnels });
+});
+
+Deno.test("exec() opens nothing for a call that was cancelled before, and takes no place", () =>
+  withShells(async ({ run, tier }) => {
+    await run("a", "x=1");
+    await assert.rejects(run("b", "true", { signal: AbortSignal.abort() }), { code: "cancelled" });
+    assert.deepEqual([(await run("a", "echo $x")).text, tier.opened.length], ["1\n", 1], "its shell had not to go");
+  }, { sessionsMax: 1 }));
+
+Deno.test("exec() counts shells that still end: who has sessions ended gets no more at once", async () => {
+  const go = Promise.withResolvers<void>();
+  const plain = new PlainTier();
+  const slow: Pick<TierDriver, "open"> = {
+    async open(spec, signal) {
+      const process = await plain.open(spec, signal);
+      return { ...process, kill: () => go.promise.then(() => process.kill()) };
+    },
+  };
+  await withShells(async ({ run, shells }) => {
+    await run("a", "true");
+    const killed = shells.kill("a");
+    let isOpen = false;
+    const next = run("b", "true").then(() => isOpen = true);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual([isOpen, plain.opened.length], [false, 1]);
+    go.resolve();
+    await Promise.all([killed, next]);
+    assert.equal(plain.opened.length, 2);
+  }, { driver: slow, sessionsMax: 1 });
+});
 
 Deno.test("exec() opens the way out for the hosts of a call and as long as it runs", async () => {
   const said: string[] = [];
