@@ -41,6 +41,7 @@ const guest = await openGuest(bootstrap, {
   } as never,
   fetch: vendor,
   now: Date.now,
+  onListening: () => Promise.resolve(),
   onClients: () => {},
   onTurn: () => {},
   onTurns: () => {},

@@ -28,6 +28,8 @@ export interface ComposeDeps {
   readonly fetch: typeof fetch;
   /** Integer ms UTC. */
   now(): number;
+  /** The gateway listens at this port of its address. Resolves when the runner was told. */
+  onListening(port: number): Promise<void>;
   /** How many clients are connected, after each change. */
   onClients(count: number): void;
   /** How many turns run or wait for their lane, after each change. */
@@ -70,8 +72,8 @@ export async function openGuest(bootstrap: Bootstrap, deps: ComposeDeps): Promis
     turns.promise.catch(() => {});
     const lacking = new Set(["the model is not open yet"]);
     const { listener, resume, drain } = await listen(bootstrap, deps, { log, turns: turns.promise, lacking });
-    // What turns are made of is evaluated when the gateway already listens, and the vendor's package after it: a start waits for neither.
-    const opening = openTurns(bootstrap, deps, log, provider.answering);
+    // What turns are made of is evaluated when the runner knows where the gateway listens, the vendor's package after it: a start waits for neither.
+    const opening = deps.onListening(listener.port).then(() => openTurns(bootstrap, deps, log, provider.answering));
     opening.then(turns.resolve, turns.reject);
     void opening.then(() => lacking.clear(), () => {});
     deps.onResolved((resolution) => {

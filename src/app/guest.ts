@@ -41,6 +41,7 @@ async function main(): Promise<number> {
       sandbox: runner.sandbox,
       fetch,
       now: Date.now,
+      onListening: (port) => notify({ v: 1, type: "listening", port }),
       onClients: (count) => void notify({ v: 1, type: "clients", count }).catch(ignoreEnd),
       onTurns: (count) => void notify({ v: 1, type: "turns", count }).catch(ignoreEnd),
       onResolved(listener) {
@@ -61,7 +62,6 @@ async function main(): Promise<number> {
     return 1;
   }
   opened.resolve(guest);
-  await notify({ v: 1, type: "listening", port: guest.port });
   const broken = await runner.closed;
   if (broken !== undefined) console.error("guest:", broken.message);
   await guest.close();

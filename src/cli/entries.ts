@@ -11,6 +11,7 @@ export function nameEntries(): readonly (() => Promise<unknown>)[] {
     () => import("#/cli/log_reader.ts"),
     () => import("#/cli/reread.ts"),
     () => import("#/provider/catalog_snapshot.json", { with: { type: "json" } }),
+    () => import("#/runner/control_frames.ts"),
     () => import("#/runner/describe_start.ts"),
     () => import("#/runner/read_logs.ts"),
     () => import("#/runner/guest_box.ts"),

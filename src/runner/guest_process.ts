@@ -4,7 +4,7 @@ import { LIMITS } from "#/core/limits.ts";
 import { ByteReader } from "#/lib/byte_reader.ts";
 import { encodeLengthJson } from "#/lib/length_json.ts";
 import { spawnPiped } from "#/lib/spawn_piped.ts";
-import { type Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
+import type { Bootstrap, GuestNotice } from "#/app/bootstrap.ts";
 import { isListening } from "#/runner/port_owner.ts";
 import type { ProcessPlan } from "#/runner/process_plan.ts";
 import type { BrokerServer } from "#/sandbox/broker_server.ts";
@@ -12,6 +12,7 @@ import type { FetchAttachment } from "#/sandbox/host_run.ts";
 import type { RunnerNotice } from "#/sandbox/call_frames.ts";
 
 const BROKER_SERVER = new URL("../sandbox/broker_server.ts", import.meta.url).href;
+const NOTICES = new URL("../app/bootstrap.ts", import.meta.url).href;
 
 /** What a guest runs in, a process of ours or a container: its stdio, its end, and whose its port is. */
 export interface GuestBody {
@@ -167,8 +168,9 @@ class StartedGuest implements GuestProcess {
       const writer = this.#body.stdin.getWriter();
       await writer.write(encodeLengthJson(await bootstrap(), LIMITS.bootstrapBytesMax));
       writer.releaseLock();
-      // Not a literal import: it is evaluated while the guest starts, not before it.
+      // Not literal imports: they are evaluated while the guest starts, not before it.
       const { serveBroker }: typeof import("#/sandbox/broker_server.ts") = await import(BROKER_SERVER);
+      const { GuestNotice }: typeof import("#/app/bootstrap.ts") = await import(NOTICES);
       const io = { input: new ByteReader(this.#body.stdout), output: this.#body.stdin };
       this.#link = serveBroker(io, this.#handlers.broker, {
         schema: GuestNotice,

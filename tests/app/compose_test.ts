@@ -31,6 +31,7 @@ async function openSetting(
     fetch: () => Promise.reject(new Error("the demo fetches nothing")),
     now: Date.now,
     onClients: (count) => void heard.counts.push(count),
+    onListening: () => Promise.resolve(),
     onTurns: () => {},
     onTurn: () => void heard.turns++,
     onResolved: () => {},
@@ -75,6 +76,22 @@ Deno.test("openGuest() lets in with the token of this start and with the one tha
     assert.equal((await client.next("gateway_info")).payload.model, "demo");
   }
   await assert.rejects(connect(setting, "x".repeat(43)));
+});
+
+Deno.test("openGuest() says where it listens, and makes ready for turns when that is heard", async () => {
+  const heard = Promise.withResolvers<void>();
+  const ports: number[] = [];
+  const onListening = (port: number) => {
+    ports.push(port);
+    return heard.promise;
+  };
+  await using setting = await openSetting({}, {}, { onListening });
+  assert.deepEqual(ports, [setting.guest.port]);
+  const ready = await fetch(`http://127.0.0.1:${setting.guest.port}/readyz`);
+  assert.deepEqual([ready.status, (await ready.json()).reasons], [503, ["the model is not open yet"]]);
+  heard.resolve();
+  await using client = await connect(setting);
+  assert.equal((await turn(client, "hello")).payload.turn.state, "completed");
 });
 
 Deno.test("openGuest() keeps what was said for the next start in the same folder", async () => {
