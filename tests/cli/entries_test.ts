@@ -21,8 +21,14 @@ Deno.test("nameEntries() names the entry of every process that is started with -
   const named = nameEntries().map((entry) => /import\(["']#\/([\w/.]+)["'][,)]/.exec(entry.toString())?.[1]);
   // What a start with a real model loads besides; a first start with the demo must not leave it behind.
   const catalog = ["provider/catalog_snapshot.json", "runner/describe_start.ts"];
-  // What a runner that lives loads when the gateway listens, and when its configuration changes; it has no network for it by then.
-  const later = ["cli/reread.ts", "runner/read_logs.ts", "runner/reload.ts", "runner/watch_files.ts"];
+  // What a runner that lives loads when the gateway listens, is asked, or has another configuration; it has no network for it by then.
+  const later = [
+    "cli/reread.ts",
+    "runner/control_frames.ts",
+    "runner/read_logs.ts",
+    "runner/reload.ts",
+    "runner/watch_files.ts",
+  ];
   // What puts a guest into a container, and carries its connections out of it.
   const boxed = ["runner/guest_box.ts", "runner/relay.ts"];
   // What holds shells and browsers, its processes and its ways out: a runner from a URL has one version of all of it.
