@@ -724,7 +724,7 @@ export const LIMITS = {
   shellLookMsMax: 1_000,
   /** A shell that says nothing to such a look for this long, or to an order to end its command, is ended whole. */
   shellSilentMs: 15_000,
-  shellEndMs: 10_000,
+  shellEndMs: 5_000,
   /** A command whose output stands at a question for this long waits for an answer that cannot come. */
   shellPromptMs: 3_000,
   /** A container engine answers within this, or it hangs; starting a container is one answer. */
