@@ -26,7 +26,7 @@ export type FolderWatch = Pick<Deno.FsWatcher, "close"> & AsyncIterable<unknown>
 export class FileWatch {
   readonly #options: WatchOptions;
   readonly #closed = new AbortController();
-  #print: string;
+  #print = "";
   #folders = "";
   #watcher: FolderWatch | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -34,10 +34,11 @@ export class FileWatch {
 
   constructor(options: WatchOptions) {
     this.#options = options;
+    // First: what changes between a look and the watch would be told by nobody.
+    this.#watch();
     const files = options.files();
     const isLate = files.some((file) => lastChange(file) >= options.since);
     this.#print = isLate ? "" : toPrint(files);
-    this.#watch();
     if (isLate) this.look();
   }
 
@@ -64,17 +65,17 @@ export class FileWatch {
       print = toPrint(this.#options.files());
       if (print === before) break;
     }
-    this.#watch();
+    if (this.#watch() && toPrint(this.#options.files()) !== print) return await this.#settle();
     if (print === this.#print) return;
     this.#print = print;
     this.#options.onChange();
   }
 
-  /** Watches the folders that there are now. */
-  #watch(): void {
+  /** Watches the folders that there are now; true when these are others than before. */
+  #watch(): boolean {
     const folders = toFolders(this.#options.files());
     const key = folders.map((folder) => `${folder} ${attempt(() => Deno.statSync(folder).ino)}`).join("\n");
-    if (key === this.#folders) return;
+    if (key === this.#folders) return false;
     this.#stop();
     this.#folders = key;
     try {
@@ -85,6 +86,7 @@ export class FileWatch {
       // No inotify here, or none left.
       this.#timer = setInterval(() => this.look(), LIMITS.configPollMs);
     }
+    return true;
   }
 
   async #listen(watcher: FolderWatch): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LIMITS } from "#/core/limits.ts";
-import { FileWatch, type WatchOptions } from "#/runner/watch_files.ts";
+import { FileWatch, type FolderWatch, type WatchOptions } from "#/runner/watch_files.ts";
 import { waitUntil } from "../fixture/system.ts";
 
 interface Seen extends Disposable {
@@ -131,6 +131,39 @@ Deno.test("FileWatch looks by itself where the system tells nobody, or stops to"
   }, (file) => Deno.mkdirSync(folderOf(file), { recursive: true }));
   Deno.writeTextFileSync(broken.file, "one");
   await broken.has(1);
+});
+
+Deno.test("FileWatch sees what changes while its watch is set up, at first and for folders that came later", async () => {
+  let file = "";
+  let change = () => {};
+  const begun = Promise.withResolvers<void>();
+  // Tells nobody of what happens from here on: it is the look behind it that has to see the change.
+  const watch = (): FolderWatch => {
+    change();
+    return {
+      close() {},
+      async *[Symbol.asyncIterator]() {
+        await begun.promise;
+        yield;
+      },
+    };
+  };
+  const prepare = (path: string) => {
+    file = path;
+    Deno.mkdirSync(folderOf(file), { recursive: true });
+    change = () => save(file, "one");
+  };
+  using seen = open({ watch, since: Date.now() - 1_000 }, prepare);
+  await seen.has(1);
+  Deno.removeSync(folderOf(file), { recursive: true });
+  change = () => {
+    change = () => {};
+    Deno.mkdirSync(folderOf(file), { recursive: true });
+    save(file, "two");
+  };
+  begun.resolve();
+  await seen.has(2);
+  assert.equal(Deno.readTextFileSync(file), "two");
 });
 
 Deno.test("close() calls nobody any more", async () => {
