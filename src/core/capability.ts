@@ -202,6 +202,11 @@ export interface OutputSoFar {
   readonly lines: number;
 }
 
+/** Names a call among all of a user's: as JSON, so that no choice of ids looks like another. Pure. */
+export function toCallKey({ session, turn, callId }: Pick<ToolRequest, "session" | "turn" | "callId">): string {
+  return JSON.stringify([session, turn, callId]);
+}
+
 /** The seam between a turn and everything that acts. Never throws for a tool's trouble; throws `cancelled` when the signal fires, `tool_interrupted` when nobody acts any more. */
 export interface Sandbox {
   /** `onOutput`: told now and then how the output of a call that shows it ends; synchronous, and only until the call ends. */

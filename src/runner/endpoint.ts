@@ -1,4 +1,4 @@
-import { AppError } from "#/core/error.ts";
+import { AppError, attempt } from "#/core/error.ts";
 import { dirname, join } from "#/lib/path.ts";
 import { writePrivateFile } from "#/runner/lock.ts";
 
@@ -68,11 +68,7 @@ export function prepareControlDir(ipcDir: string): void {
 }
 
 function lookAt(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch {
-    return undefined;
-  }
+  return attempt(() => Deno.lstatSync(path));
 }
 
 /** Where a gateway at this port is. Pure. */

@@ -1,12 +1,13 @@
-import type {
-  ApprovalCard,
-  Capability,
-  Decision,
-  GivenAnswer,
-  Outcome,
-  Policy,
-  ToolIdentity,
-  ToolRequest,
+import {
+  type ApprovalCard,
+  type Capability,
+  type Decision,
+  type GivenAnswer,
+  type Outcome,
+  type Policy,
+  toCallKey,
+  type ToolIdentity,
+  type ToolRequest,
 } from "#/core/capability.ts";
 import { AppError, toPublicError } from "#/core/error.ts";
 import { uuidv7 } from "#/core/id.ts";
@@ -173,7 +174,7 @@ class OneUserBroker implements Broker {
     if (this.#closed.signal.aborted) {
       return { kind: "failed", code: "tool_interrupted", text: "The runner is stopping" };
     }
-    if (this.#live.has(keyOf(request))) {
+    if (this.#live.has(toCallKey(request))) {
       return { kind: "failed", code: "protocol", text: "A call with this id is already running in this turn" };
     }
     if (this.#live.size >= LIMITS.brokerCallsMax) {
@@ -239,7 +240,7 @@ class OneUserBroker implements Broker {
   /** Runs it, and holds its place among the running calls until it is really over. */
   async #run(call: GrantedCall, live: LiveOutput, signal: AbortSignal): Promise<Ran> {
     const { policy: _, ...deps } = this.#options;
-    const key = keyOf(call.request);
+    const key = toCallKey(call.request);
     this.#live.add(key);
     const decide = (need: Capability) => this.#judge(call.request, call, [need]);
     const onOutput = (bytes: Uint8Array) => live.push(bytes);
@@ -247,11 +248,6 @@ class OneUserBroker implements Broker {
     void run.settled.then(() => this.#live.delete(key));
     return await run.result;
   }
-}
-
-/** As JSON, so that no choice of ids looks like another. */
-function keyOf(request: ToolRequest): string {
-  return JSON.stringify([request.session, request.turn, request.callId]);
 }
 
 function cancelled(): AppError {

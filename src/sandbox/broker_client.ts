@@ -1,4 +1,4 @@
-import type { Outcome, Sandbox, ToolRequest } from "#/core/capability.ts";
+import { type Outcome, type Sandbox, toCallKey, type ToolRequest } from "#/core/capability.ts";
 import { AppError } from "#/core/error.ts";
 import type { ByteReader } from "#/lib/byte_reader.ts";
 import { LIMITS } from "#/core/limits.ts";
@@ -46,7 +46,7 @@ export function openBrokerClient(
   const link = openLink(io, {
     onNotice(body) {
       const notice = RunnerNotice.parse(body);
-      if (notice.type === "output") watchers.get(keyOf(notice))?.({ tail: notice.tail, lines: notice.lines });
+      if (notice.type === "output") watchers.get(toCallKey(notice))?.({ tail: notice.tail, lines: notice.lines });
       else onNotice(notice);
     },
     async onRequest(body, signal) {
@@ -66,7 +66,7 @@ export function openBrokerClient(
       derived: (session, from) => tell({ derived: { session, ...(from === undefined ? {} : { from }) } }),
       forget: (forget) => tell({ forget }),
       async call(request, signal, onOutput): Promise<Outcome> {
-        const key = keyOf(request);
+        const key = toCallKey(request);
         if (onOutput !== undefined) watchers.set(key, onOutput);
         try {
           const { body, content } = await link.request(request, signal);
@@ -83,11 +83,6 @@ export function openBrokerClient(
       },
     },
   };
-}
-
-/** As JSON, so that no choice of ids looks like another. */
-function keyOf({ session, turn, callId }: Pick<ToolRequest, "session" | "turn" | "callId">): string {
-  return JSON.stringify([session, turn, callId]);
 }
 
 /** A call without an answer of the broker. */

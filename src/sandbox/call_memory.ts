@@ -1,4 +1,4 @@
-import type { Outcome, ToolIdentity, ToolRequest } from "#/core/capability.ts";
+import { type Outcome, toCallKey, type ToolIdentity, type ToolRequest } from "#/core/capability.ts";
 import { AppError, type ErrorCode } from "#/core/error.ts";
 import { LIMITS } from "#/core/limits.ts";
 import type { Tool } from "#/core/tool.ts";
@@ -80,7 +80,7 @@ class Memory implements CallMemory {
 
   async call(request: ToolRequest, signal: AbortSignal, onOutput?: OnOutput): Promise<Outcome> {
     if (signal.aborted) throw new AppError("cancelled", "The call was cancelled");
-    const key = JSON.stringify([request.session, request.turn, request.callId]);
+    const key = toCallKey(request);
     const argsSha256 = sha256Of(canonicalJson(request.args ?? null));
     // A guest that does not say so may have been told another thing: an answer of a person counts for one run.
     const isAgain = request.resumed === true || this.#options.approvals?.isInherited(request) === true;

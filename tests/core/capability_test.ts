@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { APPROVAL_ANSWERS, HTTP_METHODS } from "#/core/capability.ts";
+import { APPROVAL_ANSWERS, HTTP_METHODS, toCallKey } from "#/core/capability.ts";
 import { PolicyRule } from "#/sandbox/policy_rule.ts";
 
 Deno.test("HTTP_METHODS are those that a rule may name, and CONNECT and TRACE are none of them", () => {
@@ -13,4 +13,11 @@ Deno.test("HTTP_METHODS are those that a rule may name, and CONNECT and TRACE ar
 
 Deno.test("APPROVAL_ANSWERS are words that stay: a log holds them", () => {
   assert.deepEqual([...APPROVAL_ANSWERS], ["once", "session", "until", "no", "never"]);
+});
+
+Deno.test("toCallKey() names a call by session, turn and id, and no choice of ids makes two calls one", () => {
+  const keys = [["s", "t", "c"], ["s,t", "", "c"], ["s", 't","c', ""], ["s", "t", "c2"]]
+    .map(([session, turn, callId]) => toCallKey({ session: session!, turn: turn!, callId: callId! }));
+  assert.equal(new Set(keys).size, keys.length);
+  assert.equal(toCallKey({ session: "s", turn: "t", callId: "c" }), keys[0]);
 });
